@@ -1,0 +1,2 @@
+all:
+	@echo "house under construction"

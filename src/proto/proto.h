@@ -1,0 +1,231 @@
+/*
+ * proto.h - every message between host and guest, and between the library and
+ * its msb-vmm, in one table that both sides compile.
+ *
+ * Wire form of a frame (little endian):
+ *
+ *	+---------------+----------+-----------+------------------+
+ *	| u32 length    | u16 type | u16 zero  | payload: length  |
+ *	+---------------+----------+-----------+------------------+
+ *
+ * The payload is the message's fields in table order. u8..u64 and i32 are
+ * plain; `bytes` is a u32 count and the bytes; `str` is a u32 count, the bytes
+ * and a NUL that the count leaves out (no NUL inside); `strs` is a u32 count
+ * and that many `str`. Nothing may follow the last field.
+ *
+ * Versioning: HELLO and BOOT carry PROTO_VERSION. Numbers are never reused,
+ * messages and fields are only appended, together with a new version.
+ *
+ * Sessions, each one vsock stream connection:
+ *
+ *	boot  guest -> host PROTO_PORT_BOOT: HELLO, then BOOT comes back, then
+ *	      READY or FAILED. Stays open: SHUTDOWN, CLOCK and PING go down it.
+ *	exec  host -> guest PROTO_PORT_AGENT: EXEC, then STARTED or
+ *	      EXEC_FAILED; STDIN/SIGNAL/RESIZE down, STDOUT/STDERR/STDIN_ACK
+ *	      up, EXITED last. Closing the connection kills the command.
+ *	      Output needs no window (vsock credit stops the guest). Input does:
+ *	      at most PROTO_STDIN_WINDOW bytes may be without STDIN_ACK, so that
+ *	      a signal is never stuck behind input nobody reads.
+ *
+ * Library and msb-vmm speak VMM_* frames over a SOCK_SEQPACKET pair, one frame
+ * a packet; VMM_CONNECT carries one descriptor. When the library's end closes,
+ * the machine dies.
+ */
+#ifndef PROTO_PROTO_H
+#define PROTO_PROTO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+
+#define PROTO_VERSION       1
+#define PROTO_PORT_BOOT     1024      /* host port, the guest connects */
+#define PROTO_PORT_AGENT    1025      /* guest port, the host connects */
+#define PROTO_HEADER_LEN    8
+#define PROTO_FRAME_MAX     (1u << 20) /* payload; argv and env fit */
+#define PROTO_DATA_MAX      (32u << 10) /* bytes of one STDIN/STDOUT/STDERR */
+#define PROTO_STDIN_WINDOW  (128u << 10)
+#define PROTO_STRS_MAX      8192
+#define PROTO_CONSOLE_MAX   (8u << 10) /* console tail in VMM_* messages */
+
+/* FAILED.stage and VMM_FAILED.stage say where; they are shown to people. */
+
+/* clang-format off */
+#define PROTO_HELLO_FIELDS(F, m)    /* guest -> host */ \
+	F(m, u32, version) \
+	F(m, u64, boot_ns)             /* guest clock when init started */ \
+	F(m, u64, since_init_ns)       /* from then until this was sent */
+#define PROTO_BOOT_FIELDS(F, m)     /* host -> guest */ \
+	F(m, u32, version) \
+	F(m, u64, unix_ns)             /* wall clock for the guest */ \
+	F(m, str, hostname) \
+	F(m, str, root_serial)         /* virtio-blk serial of the EROFS root */ \
+	F(m, str, upper_serial)        /* of the ext4 upper; "": a tmpfs upper */ \
+	F(m, bytes, entropy)           /* mixed into the guest's pool */
+#define PROTO_READY_FIELDS(F, m)    /* guest -> host */ \
+	F(m, u64, since_init_ns) \
+	F(m, str, agent_version)
+#define PROTO_FAILED_FIELDS(F, m)   /* guest -> host; it powers off next */ \
+	F(m, str, stage) \
+	F(m, i32, error)               /* errno, positive */ \
+	F(m, str, message)
+#define PROTO_SHUTDOWN_FIELDS(F, m)    /* host -> guest: sync, power off */ \
+	F(m, u32, timeout_ms)          /* SIGTERM to all, then SIGKILL */
+#define PROTO_CLOCK_FIELDS(F, m)    /* host -> guest: set the wall clock */ \
+	F(m, u64, unix_ns)
+#define PROTO_PING_FIELDS(F, m)     /* either way */ \
+	F(m, u64, cookie)
+#define PROTO_PONG_FIELDS(F, m) \
+	F(m, u64, cookie)
+
+#define PROTO_EXEC_FIELDS(F, m)     /* host -> guest */ \
+	F(m, strs, argv)               /* argv[0] looked up in env's PATH */ \
+	F(m, strs, env)                /* the whole environment, KEY=VALUE */ \
+	F(m, str, cwd)                 /* "": / */ \
+	F(m, str, user)                /* "": 0:0; NAME, UID, with :GROUP, :GID */ \
+	F(m, strs, rlimits)            /* "nofile=1024:4096", soft:hard */ \
+	F(m, u8, tty) \
+	F(m, u16, rows)                /* of the tty; 0: 24 */ \
+	F(m, u16, cols)                /* 0: 80 */ \
+	F(m, u8, want_stdin)           /* 0: /dev/null */
+#define PROTO_STARTED_FIELDS(F, m) \
+	F(m, u32, pid)
+#define PROTO_EXEC_FAILED_FIELDS(F, m) /* the command never ran */ \
+	F(m, str, stage)               /* user, cwd, rlimit, pty, exec, fork */ \
+	F(m, i32, error)               /* errno, positive */ \
+	F(m, str, message)
+#define PROTO_STDIN_FIELDS(F, m)    /* empty: end of file */ \
+	F(m, bytes, data)
+#define PROTO_STDIN_ACK_FIELDS(F, m)   /* bytes the command's pipe took */ \
+	F(m, u32, count)
+#define PROTO_STDOUT_FIELDS(F, m)   /* with a tty all output is STDOUT */ \
+	F(m, bytes, data)
+#define PROTO_STDERR_FIELDS(F, m) \
+	F(m, bytes, data)
+#define PROTO_SIGNAL_FIELDS(F, m)   /* to the command's process group */ \
+	F(m, u32, signo)
+#define PROTO_RESIZE_FIELDS(F, m) \
+	F(m, u16, rows) \
+	F(m, u16, cols)
+#define PROTO_EXITED_FIELDS(F, m)   /* after all of its output */ \
+	F(m, i32, code)                /* 0..255 when signo is 0 */ \
+	F(m, u32, signo)
+
+#define PROTO_VMM_STARTED_FIELDS(F, m) /* vmm -> lib: the engine runs */ \
+	F(m, str, engine)              /* "qemu" */ \
+	F(m, str, accel)               /* "tcg", "kvm" */ \
+	F(m, u64, spawn_ns)            /* host CLOCK_MONOTONIC, engine started */
+#define PROTO_VMM_READY_FIELDS(F, m)   /* vmm -> lib: the agent answers */ \
+	F(m, u64, spawn_ns) \
+	F(m, u64, init_ns)             /* the guest's init started */ \
+	F(m, u64, ready_ns)
+#define PROTO_VMM_FAILED_FIELDS(F, m)  /* vmm -> lib, then it exits */ \
+	F(m, i32, error)               /* errno, positive */ \
+	F(m, str, stage)               /* config, engine, boot, agent */ \
+	F(m, str, message) \
+	F(m, str, hint)                /* next step for the user, or "" */ \
+	F(m, bytes, console)           /* tail of the guest's console */
+#define PROTO_VMM_CONNECT_FIELDS(F, m) /* lib -> vmm, with one stream socket */ \
+	F(m, u32, port)                /* guest vsock port; refused: it closes */
+#define PROTO_VMM_STOP_FIELDS(F, m)    /* lib -> vmm */ \
+	F(m, u32, timeout_ms)          /* graceful; 0: kill at once */
+#define PROTO_VMM_EXITED_FIELDS(F, m)  /* vmm -> lib: the machine is gone */ \
+	F(m, str, reason)              /* poweroff, panic, crashed, killed */ \
+	F(m, str, message)             /* "" when nothing is wrong */ \
+	F(m, bytes, console)
+
+/* number, struct and constant name, fields */
+#define PROTO_MESSAGES(M) \
+	M(1,  hello,       HELLO) \
+	M(2,  boot,        BOOT) \
+	M(3,  ready,       READY) \
+	M(4,  failed,      FAILED) \
+	M(5,  shutdown,    SHUTDOWN) \
+	M(6,  clock,       CLOCK) \
+	M(7,  ping,        PING) \
+	M(8,  pong,        PONG) \
+	M(16, exec,        EXEC) \
+	M(17, started,     STARTED) \
+	M(18, exec_failed, EXEC_FAILED) \
+	M(19, stdin_data,  STDIN) \
+	M(20, stdin_ack,   STDIN_ACK) \
+	M(21, stdout_data, STDOUT) \
+	M(22, stderr_data, STDERR) \
+	M(23, signal,      SIGNAL) \
+	M(24, resize,      RESIZE) \
+	M(25, exited,      EXITED) \
+	M(64, vmm_started, VMM_STARTED) \
+	M(65, vmm_ready,   VMM_READY) \
+	M(66, vmm_failed,  VMM_FAILED) \
+	M(67, vmm_connect, VMM_CONNECT) \
+	M(68, vmm_stop,    VMM_STOP) \
+	M(69, vmm_exited,  VMM_EXITED)
+/* clang-format on */
+
+struct proto_bytes {
+	const uint8_t *p;
+	uint32_t n;
+};
+
+struct proto_strs {
+	char *const *v; /* NULL-terminated when decoded */
+	uint32_t n;
+};
+
+typedef uint8_t proto_u8;
+typedef uint16_t proto_u16;
+typedef uint32_t proto_u32;
+typedef uint64_t proto_u64;
+typedef int32_t proto_i32;
+typedef const char *proto_str;
+typedef struct proto_bytes proto_bytes;
+typedef struct proto_strs proto_strs;
+
+#define PROTO_ENUM(num, name, NAME) PROTO_##NAME = (num),
+enum proto_type { PROTO_MESSAGES(PROTO_ENUM) };
+#undef PROTO_ENUM
+
+#define PROTO_FIELD(msg, type, name) proto_##type name;
+#define PROTO_STRUCT(num, name, NAME)                                          \
+	struct proto_##name {                                                  \
+		PROTO_##NAME##_FIELDS(PROTO_FIELD, name)                             \
+	};
+PROTO_MESSAGES(PROTO_STRUCT)
+#undef PROTO_STRUCT
+#undef PROTO_FIELD
+
+/*
+ * One message of any type: { .type = PROTO_PING, .ping = { .cookie = 1 } }.
+ * When decoded, strings and bytes point into the decoded frame and lists into
+ * `mem`, so the frame must outlive the message; proto_release() frees `mem`.
+ */
+struct proto_msg {
+	enum proto_type type;
+	void *mem;
+	union {
+#define PROTO_MEMBER(num, name, NAME) struct proto_##name name;
+		PROTO_MESSAGES(PROTO_MEMBER)
+#undef PROTO_MEMBER
+	};
+};
+
+/* Append the whole frame. 0, -ENOMEM, -E2BIG, or -EINVAL (NUL, bad type). */
+int proto_encode(struct buf *b, const struct proto_msg *msg);
+
+/*
+ * Decode the first frame of @data. Returns the number of bytes it took, 0 when
+ * more bytes are needed, -EPROTO when the sender broke the rules (the session
+ * must end), -ENOMEM. @msg is written on a positive result only.
+ */
+ssize_t proto_decode(const void *data, size_t len, struct proto_msg *msg);
+
+void proto_release(struct proto_msg *msg); /* NULL is fine */
+
+/* "EXEC" and so on; "?" for a number that is not in the table. */
+const char *proto_type_name(unsigned type);
+
+#define cleanup_proto cleanup(proto_release)
+
+#endif

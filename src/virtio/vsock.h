@@ -1,0 +1,42 @@
+/*
+ * vsock.h - virtio socket device (virtio 1.2, section 5.10), complete in user
+ * space: streams in both directions, credit, bounded connections.
+ *
+ * Each vsock connection is bridged to one host stream descriptor (a Unix
+ * socket, usually one end of a socketpair): what arrives there goes to the
+ * guest and the other way round, with end-of-file each way. Flow control is
+ * the descriptor's: bytes are read only while the guest has credit, credit is
+ * given back only when the descriptor took the bytes.
+ */
+#ifndef VIRTIO_VSOCK_H
+#define VIRTIO_VSOCK_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/loop.h"
+#include "virtio/device.h"
+
+#define VSOCK_HOST_CID 2
+
+/* Runs in @l's thread. @guest_cid is at least 3. */
+int vsock_new(struct loop *l, uint64_t guest_cid, struct virtio_dev **ret,
+              struct err *err);
+
+/*
+ * Open a connection to the guest's @port and bridge it to @fd (non-blocking
+ * is set here), which is owned from now on. May be called before the guest is
+ * there: the request then waits for activation. When the guest refuses or
+ * resets, @fd is closed.
+ */
+int vsock_connect(struct virtio_dev *d, uint32_t port, int fd);
+
+/*
+ * When the guest connects to host @port, accept() gives the stream descriptor
+ * to bridge it to (owned by the device from then on) or a negative errno,
+ * which refuses it. Ports without a listener are refused.
+ */
+int vsock_listen(struct virtio_dev *d, uint32_t port, int (*accept)(void *arg),
+                 void *arg);
+
+#endif
