@@ -1,0 +1,157 @@
+#!/usr/bin/env python3
+"""Run every stage of `make check`, go on after a failure, add up the results.
+
+The last line printed is `N passed, N failed, N skipped`; the exit code is 0
+only when nothing failed and every stage ran.
+"""
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+class Result:
+    def __init__(self, passed=0, failed=0, skipped=0):
+        self.passed, self.failed, self.skipped = passed, failed, skipped
+
+
+def run(cmd, **kw):
+    return subprocess.run(cmd, cwd=TOP, **kw)
+
+
+def junit(path, returncode):
+    """Counts of a JUnit file. A crash that it does not show counts as one."""
+    res = Result()
+    try:
+        root = ET.parse(path).getroot()
+    except (OSError, ET.ParseError) as e:
+        print(f"no results in {path}: {e}")
+        return Result(failed=1)
+    for case in root.iter("testcase"):
+        kinds = {child.tag for child in case}
+        if kinds & {"failure", "error"}:
+            res.failed += 1
+        elif "skipped" in kinds:
+            res.skipped += 1
+        else:
+            res.passed += 1
+    if returncode != 0 and res.failed == 0:
+        res.failed = 1
+    return res
+
+
+def lint(_):
+    res = Result()
+    sources = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "*.c", "*.h"],
+        cwd=TOP, capture_output=True, text=True).stdout.split()
+    steps = [
+        ("layers", ["/usr/bin/python3", "tools/layers.py"]),
+        ("layers can fail", ["/usr/bin/python3", "tools/layers.py",
+                             "--self-test"]),
+        ("sizes", ["/usr/bin/python3", "tools/sizes.py"]),
+        ("sizes can fail", ["/usr/bin/python3", "tools/sizes.py",
+                            "--self-test"]),
+        ("format", ["clang-format", "-n", "-Werror"] + sources),
+    ]
+    # Another clang-format lays tables out differently: only 14 is binding.
+    version = subprocess.run(["clang-format", "--version"],
+                             capture_output=True, text=True).stdout
+    if "version 14." not in version:
+        print(f"format: skipped, {version.strip()} is not version 14")
+        steps.pop()
+        res.skipped += 1
+    for name, cmd in steps:
+        ok = run(cmd).returncode == 0
+        print(f"  {'ok' if ok else 'FAILED'}: {name}")
+        res.passed += ok
+        res.failed += not ok
+    return res
+
+
+def meson_test(build):
+    r = run(["meson", "test", "-C", build, "--print-errorlogs",
+             "--suite", "unit"])
+    return junit(os.path.join(TOP, build, "meson-logs", "testlog.junit.xml"),
+                 r.returncode)
+
+
+def unit(args):
+    return meson_test(args.build)
+
+
+def asan(args):
+    ninja = os.path.join(TOP, args.asan, "build.ninja")
+    if not os.path.exists(ninja):
+        run(["meson", "setup", args.asan, ".", "-Dbuildtype=debug",
+             "-Db_sanitize=address,undefined", "-Db_lundef=false"],
+            stdout=subprocess.DEVNULL, check=True)
+    if run(["ninja", "-C", args.asan, "--quiet"]).returncode != 0:
+        return Result(failed=1)
+    return meson_test(args.asan)
+
+
+def fuzz(args):
+    r = run(["tests/fuzz/run.sh", str(args.fuzz_seconds)],
+            stdout=subprocess.PIPE, text=True)
+    print(r.stdout, end="")
+    m = re.findall(r"^(\d+) passed, (\d+) failed", r.stdout, re.M)
+    if not m:
+        return Result(failed=1)
+    res = Result(int(m[-1][0]), int(m[-1][1]))
+    if r.returncode != 0 and res.failed == 0:
+        res.failed = 1
+    return res
+
+
+def e2e(args):
+    xml = os.path.join(TOP, args.build, "e2e.xml")
+    env = dict(os.environ, MSB_TEST_BUILD=os.path.join(TOP, args.build))
+    r = run(["/usr/bin/python3", "-m", "pytest", "-q", "-rs",
+             "-p", "no:cacheprovider", f"--junitxml={xml}", "tests/e2e"],
+            env=env)
+    return junit(xml, r.returncode)
+
+
+STAGES = [("lint", lint), ("unit", unit), ("asan", asan), ("fuzz", fuzz),
+          ("e2e", e2e)]
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument("--build", default="build")
+    p.add_argument("--asan", default="build-asan")
+    p.add_argument("--fuzz-seconds", type=int, default=10)
+    p.add_argument("--only", choices=[name for name, _ in STAGES])
+    args = p.parse_args()
+    total, rows = Result(), []
+    for name, stage in STAGES:
+        if args.only and name != args.only:
+            continue
+        print(f"== {name}", flush=True)
+        start = time.monotonic()
+        try:
+            res = stage(args)
+        except (OSError, subprocess.CalledProcessError) as e:
+            print(f"{name}: {e}")
+            res = Result(failed=1)
+        rows.append((name, res, time.monotonic() - start))
+        total.passed += res.passed
+        total.failed += res.failed
+        total.skipped += res.skipped
+    print()
+    for name, res, seconds in rows:
+        print(f"{name:6} {res.passed:5} passed {res.failed:3} failed "
+              f"{res.skipped:3} skipped {seconds:7.1f} s")
+    print(f"{total.passed} passed, {total.failed} failed, "
+          f"{total.skipped} skipped", flush=True)
+    return 1 if total.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
