@@ -1,8 +1,9 @@
 /*
  * store.h - the home folder: layout, locks, staging and atomic publication.
  *
- * Home is MSB_HOME, else ~/.microsandbox; mode 0700; a home owned by another
- * user is refused, so is a newer layout VERSION. Below it:
+ * Home is MSB_HOME, else ~/.microsandbox; made with mode 0700. A home that is
+ * owned by another user or that others may write to is refused, so is a newer
+ * layout VERSION. Below it, 0700 in any case:
  *
  *	store/      VERSION layers/ chains/ manifests/ configs/ refs/ blobs/
  *	            templates/ locks/ tmp/       (see image/ for their content)
@@ -37,10 +38,13 @@ struct store {
 int store_open(const char *home, struct store **ret, struct err *err);
 void store_close(struct store *s); /* NULL is fine */
 
-/* A staging folder: its own directory, locked by this process. */
+/*
+ * A staging folder: its own directory, locked by this process. A zeroed struct
+ * is an empty one that may be dropped.
+ */
 struct store_tmp {
-	int dir_fd;   /* the folder, for openat() */
-	int lock_fd;
+	int dir_fd;    /* the folder, for openat() */
+	int lock_fd;   /* the same folder again, with the flock() on it */
 	char name[64]; /* "tmp/<random>" below store->fd */
 };
 
@@ -59,6 +63,13 @@ int store_publish_dir(struct store *s, struct store_tmp *t, const char *path,
 int store_publish_file(struct store *s, struct store_tmp *t, const char *name,
                        const char *path, struct err *err);
 
+/*
+ * Write a small file as a whole at @path, staged and synced as above; what is
+ * there already is replaced.
+ */
+int store_put(struct store *s, const char *path, const void *data, size_t len,
+              struct err *err);
+
 enum store_lock_flags {
 	STORE_LOCK_SHARED = 1,
 	STORE_LOCK_TRY = 2, /* -EWOULDBLOCK instead of waiting */
@@ -71,7 +82,10 @@ enum store_lock_flags {
 int store_lock(struct store *s, const char *name, unsigned flags,
                struct err *err);
 
-/* -ENOSPC with a clear message unless @need bytes and the floor are free. */
+/*
+ * -ENOSPC with a clear message unless @need bytes, a floor of 64 MiB above them
+ * and some inodes are free.
+ */
 int store_reserve(struct store *s, uint64_t need, struct err *err);
 
 static inline void cleanup_store_fn(struct store **s)
