@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * "lapic_timer_hz=N" on the kernel command line: the frequency of the local APIC timer.
+ * Two words for the kernel command line, for a machine whose maker knows what the kernel would otherwise find
+ * out by waiting. Nothing changes when a word is absent. build.sh adds this file to arch/x86/kernel; it is the
+ * only addition to Debian's source.
  *
- * Without it the kernel measures that frequency against the PIT for 100 ms and then checks the result for
- * another 100 ms; under emulation that is a third of the whole start. QEMU and KVM both count at exactly
- * 1 GHz, so whoever starts the machine can simply say so. Nothing changes when the word is absent.
+ * lapic_timer_hz=N  The frequency of the local APIC timer. Without it the kernel measures that frequency against
+ *                   the PIT for 100 ms and then checks the result for another 100 ms. QEMU and KVM count at
+ *                   exactly 1 GHz.
  *
- * build.sh adds this file to arch/x86/kernel; it is the only change to Debian's source.
+ * no_cmos_clock     There is no CMOS clock. Without it the kernel reads all ones from the absent ports, takes them
+ *                   for "update in progress" and retries for a second. kvmclock, where present, still wins.
  */
 #include <linux/errno.h>
 #include <linux/init.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
+#include <linux/time64.h>
 #include <asm/apic.h>
+#include <asm/x86_init.h>
 
 static int __init msb_lapic_timer_hz(char *arg)
 {
@@ -24,3 +29,22 @@ static int __init msb_lapic_timer_hz(char *arg)
 	return 0;
 }
 early_param("lapic_timer_hz", msb_lapic_timer_hz);
+
+static void msb_get_no_wallclock(struct timespec64 *now)
+{
+	now->tv_sec = 0;		/* zero says "unknown": the clock starts at 1970 until the agent sets it */
+	now->tv_nsec = 0;
+}
+
+static int msb_set_no_wallclock(const struct timespec64 *now)
+{
+	return -ENODEV;
+}
+
+static int __init msb_no_cmos_clock(char *arg)
+{
+	x86_platform.get_wallclock = msb_get_no_wallclock;
+	x86_platform.set_wallclock = msb_set_no_wallclock;
+	return 0;
+}
+early_param("no_cmos_clock", msb_no_cmos_clock);
