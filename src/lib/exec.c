@@ -1,0 +1,477 @@
+#include "lib/exec.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/num.h"
+#include "lib/command.h"
+#include "lib/error.h"
+#include "lib/options.h"
+#include "lib/sandbox.h"
+
+#include "base/banned.h"
+
+#define READ_CHUNK (64u << 10)
+#define IN_MAX     (PROTO_FRAME_MAX + PROTO_HEADER_LEN + READ_CHUNK)
+#define OUT_MAX    (2u << 20)
+#define SIGNAL_MAX 64
+
+static struct proto_strs as_strs(const struct strv *s)
+{
+	return (struct proto_strs){strv_list(s), (uint32_t)s->n};
+}
+
+static int watch(struct msb_exec *x)
+{
+	bool want = x->out.len > 0;
+	struct epoll_event ev = {.events = EPOLLIN | (want ? EPOLLOUT : 0)};
+
+	if (want == x->sending)
+		return 0;
+	if (epoll_ctl(x->epfd, EPOLL_CTL_MOD, x->sock, &ev) < 0)
+		return -errno;
+	x->sending = want;
+	return 0;
+}
+
+/* Send what the socket takes. A closed one is noticed by the reading side. */
+static int flush(struct msb_exec *x)
+{
+	while (x->out.len > 0) {
+		ssize_t n =
+			send(x->sock, x->out.data, x->out.len, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && (errno == EPIPE || errno == ECONNRESET)) {
+			buf_reset(&x->out);
+			break;
+		}
+		if (n < 0 && errno != EAGAIN)
+			return -errno;
+		if (n < 0)
+			break;
+		buf_consume(&x->out, (size_t)n);
+	}
+	return watch(x);
+}
+
+static int put(struct msb_exec *x, const struct proto_msg *msg)
+{
+	int r = proto_encode(&x->out, msg);
+
+	return r < 0 ? r : flush(x);
+}
+
+static int put_exec(struct msb_exec *x, const struct command *c,
+                    const struct msb_exec_opts *o)
+{
+	struct proto_msg msg = {
+		.type = PROTO_EXEC,
+		.exec = {.argv = as_strs(&c->argv),
+	                 .env = as_strs(&c->env),
+	                 .cwd = c->cwd,
+	                 .user = c->user,
+	                 .rlimits = as_strs(&c->rlimits),
+	                 .tty = !!(o->flags & MSB_EXEC_TTY),
+	                 .rows = o->rows,
+	                 .cols = o->cols,
+	                 .want_stdin = !!(o->flags & MSB_EXEC_STDIN)}
+        };
+
+	return put(x, &msg);
+}
+
+static void exec_close(struct msb_exec *x)
+{
+	proto_release(&x->msg);
+	close_fd(&x->epfd);
+	close_fd(&x->sock);
+	buf_release(&x->in);
+	buf_release(&x->out);
+	free(x);
+}
+
+int exec_open(int sock, struct msb_sandbox *sandbox, const struct command *c,
+              const struct msb_exec_opts *o, struct msb_exec **ret)
+{
+	struct epoll_event ev = {.events = EPOLLIN};
+	struct msb_exec *x = calloc(1, sizeof(*x));
+	int r = 0;
+
+	if (!x) {
+		(void)close(sock);
+		return -ENOMEM;
+	}
+	x->sock = sock;
+	x->in = (struct buf)BUF_INIT_MAX(IN_MAX);
+	x->out = (struct buf)BUF_INIT_MAX(OUT_MAX);
+	x->has_stdin = !!(o->flags & MSB_EXEC_STDIN);
+	x->epfd = epoll_create1(EPOLL_CLOEXEC);
+	if (x->epfd < 0 || epoll_ctl(x->epfd, EPOLL_CTL_ADD, sock, &ev) < 0)
+		r = -errno;
+	if (r == 0)
+		r = put_exec(x, c, o);
+	if (r < 0) {
+		exec_close(x);
+		return r;
+	}
+	x->sandbox = sandbox ? sandbox_ref(sandbox) : NULL;
+	*ret = x;
+	return 0;
+}
+
+int msb_exec_start(struct msb_sandbox *sb, const struct msb_exec_opts *opts,
+                   struct msb_exec **ret_exec, struct msb_error *error)
+{
+	struct msb_exec_opts o = MSB_EXEC_OPTS_INIT;
+	struct command cleanup_command c = {0};
+	struct err err = {0};
+	int r, sock;
+
+	if (!options_take(&o, sizeof(o), opts))
+		return error_set(error, -EINVAL, "msb_exec_opts: wrong size");
+	r = command_compose(&sb->config, &o, &c, &err);
+	if (r < 0)
+		return error_return(error, r, &err);
+	sock = sandbox_connect(sb, PROTO_PORT_AGENT);
+	if (sock < 0) {
+		r = sock;
+		if (r == -LIB_EGONE || r == -EPIPE || r == -ECONNRESET)
+			r = sandbox_lost(sb, &err);
+		return error_return(error, r, &err);
+	}
+	r = exec_open(sock, sb, &c, &o, ret_exec);
+	if (r == -E2BIG)
+		return error_set(error, r,
+		                 "the command's arguments and environment are "
+		                 "too long (at most %u KiB)",
+		                 PROTO_FRAME_MAX >> 10);
+	return r < 0 ? error_return(error, r, NULL) : 0;
+}
+
+void msb_exec_free(struct msb_exec *x)
+{
+	struct msb_sandbox *sb;
+
+	if (!x)
+		return;
+	sb = x->sandbox;
+	exec_close(x);
+	if (sb)
+		sandbox_unref(sb);
+}
+
+int msb_exec_fd(const struct msb_exec *x)
+{
+	return x->epfd;
+}
+
+/* ---- what arrives -------------------------------------------------------- */
+
+/* Each returns 1 with the event, 0 when there is nothing to tell, -EPROTO. */
+
+static int on_started(struct msb_exec *x, const struct proto_msg *m,
+                      struct msb_exec_event *ev)
+{
+	x->state = EXEC_RUNNING;
+	ev->kind = MSB_EXEC_STARTED;
+	ev->pid = m->started.pid;
+	return 1;
+}
+
+static int on_failed(struct msb_exec *x, const struct proto_msg *m,
+                     struct msb_exec_event *ev)
+{
+	x->state = EXEC_OVER;
+	ev->kind = MSB_EXEC_FAILED;
+	ev->error_no = m->exec_failed.error;
+	ev->stage = m->exec_failed.stage;
+	ev->message = m->exec_failed.message;
+	return 1;
+}
+
+static int on_stdout(struct msb_exec *x, const struct proto_msg *m,
+                     struct msb_exec_event *ev)
+{
+	(void)x;
+	ev->kind = MSB_EXEC_STDOUT;
+	ev->data = m->stdout_data.data.p;
+	ev->len = m->stdout_data.data.n;
+	return 1;
+}
+
+static int on_stderr(struct msb_exec *x, const struct proto_msg *m,
+                     struct msb_exec_event *ev)
+{
+	(void)x;
+	ev->kind = MSB_EXEC_STDERR;
+	ev->data = m->stderr_data.data.p;
+	ev->len = m->stderr_data.data.n;
+	return 1;
+}
+
+static int on_ack(struct msb_exec *x, const struct proto_msg *m,
+                  struct msb_exec_event *ev)
+{
+	if (m->stdin_ack.count > x->unacked)
+		return -EPROTO;
+	x->unacked -= m->stdin_ack.count;
+	if (!x->blocked || m->stdin_ack.count == 0)
+		return 0;
+	x->blocked = false;
+	ev->kind = MSB_EXEC_WRITABLE;
+	return 1;
+}
+
+static int on_exited(struct msb_exec *x, const struct proto_msg *m,
+                     struct msb_exec_event *ev)
+{
+	if (m->exited.code < 0 || m->exited.code > 255 ||
+	    m->exited.signo > SIGNAL_MAX)
+		return -EPROTO;
+	x->state = EXEC_OVER;
+	ev->kind = MSB_EXEC_EXITED;
+	ev->code = m->exited.signo ? 0 : m->exited.code;
+	ev->signal = (int32_t)m->exited.signo;
+	return 1;
+}
+
+static const struct {
+	enum proto_type type;
+	enum exec_state state; /* in which it may arrive */
+	int (*fn)(struct msb_exec *x, const struct proto_msg *m,
+	          struct msb_exec_event *ev);
+} handlers[] = {
+	{PROTO_STARTED,     EXEC_WAITING, on_started},
+	{PROTO_EXEC_FAILED, EXEC_WAITING, on_failed },
+	{PROTO_STDOUT,      EXEC_RUNNING, on_stdout },
+	{PROTO_STDERR,      EXEC_RUNNING, on_stderr },
+	{PROTO_STDIN_ACK,   EXEC_RUNNING, on_ack    },
+	{PROTO_EXITED,      EXEC_RUNNING, on_exited },
+};
+
+static int dispatch(struct msb_exec *x, struct msb_exec_event *ev)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(handlers); i++)
+		if (handlers[i].type == x->msg.type &&
+		    handlers[i].state == x->state)
+			return handlers[i].fn(x, &x->msg, ev);
+	return -EPROTO;
+}
+
+/* The next whole frame of `in`: 1, 0 when there is none, negative errno. */
+static int take_frame(struct msb_exec *x)
+{
+	ssize_t n;
+
+	proto_release(&x->msg);
+	x->msg = (struct proto_msg){0};
+	if (x->in_off == x->in.len) {
+		buf_reset(&x->in);
+		x->in_off = 0;
+	}
+	if (x->in.len == 0)
+		return 0;
+	n = proto_decode(x->in.data + x->in_off, x->in.len - x->in_off,
+	                 &x->msg);
+	if (n > 0)
+		x->in_off += (size_t)n;
+	return n < 0 ? (int)n : n > 0;
+}
+
+/* 1 when bytes came, 0 when none are there, -ECONNRESET at the end. */
+static int fill(struct msb_exec *x)
+{
+	ssize_t n;
+	int r;
+
+	buf_consume(&x->in, x->in_off);
+	x->in_off = 0;
+	r = buf_reserve(&x->in, READ_CHUNK);
+	if (r < 0)
+		return r;
+	do {
+		n = recv(x->sock, x->in.data + x->in.len, READ_CHUNK, 0);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0 && errno == EAGAIN)
+		return 0;
+	if (n <= 0)
+		return n < 0 && errno != ECONNRESET ? -errno : -ECONNRESET;
+	buf_commit(&x->in, (size_t)n);
+	return 1;
+}
+
+/* 1 with an event, 0 when there is nothing now, or a negative errno. */
+static int step(struct msb_exec *x, struct msb_exec_event *ev)
+{
+	int r = x->out.len ? flush(x) : 0;
+
+	while (r >= 0) {
+		r = take_frame(x);
+		if (r > 0)
+			r = dispatch(x, ev);
+		else if (r == 0 && (r = fill(x)) == 0)
+			return 0;
+		else if (r > 0)
+			continue;
+		if (r > 0)
+			return 1;
+	}
+	return r;
+}
+
+static int next_failed(struct msb_exec *x, int r, struct msb_error *error)
+{
+	struct err err = {0};
+
+	x->state = EXEC_OVER;
+	if (r == -EPROTO)
+		return error_set(error, r,
+		                 "the guest's agent broke the protocol");
+	if (r == -ECONNRESET && x->sandbox)
+		r = sandbox_lost(x->sandbox, &err);
+	else if (r == -ECONNRESET)
+		r = err_set(&err, -LIB_EGONE, "the session was cut");
+	return error_return(error, r, &err);
+}
+
+int msb_exec_next(struct msb_exec *x, int timeout_ms,
+                  struct msb_exec_event *ret_event, struct msb_error *error)
+{
+	uint64_t end =
+		clock_now_ns() + (uint64_t)MAX(timeout_ms, 0) * NS_PER_MS;
+
+	for (;;) {
+		struct msb_exec_event ev = {.stage = "", .message = ""};
+		struct pollfd pf = {.fd = x->epfd, .events = POLLIN};
+		uint64_t now;
+		int r, ms = -1;
+
+		if (x->state == EXEC_OVER)
+			return 0;
+		r = step(x, &ev);
+		if (r < 0)
+			return next_failed(x, r, error);
+		if (r > 0) {
+			options_give(ret_event, &ev, sizeof(ev));
+			return 1;
+		}
+		now = timeout_ms > 0 ? clock_now_ns() : end;
+		if (timeout_ms >= 0 && now >= end)
+			return 0;
+		if (timeout_ms > 0)
+			ms = (int)((end - now) / NS_PER_MS) + 1;
+		(void)poll(&pf, 1, ms);
+	}
+}
+
+/* ---- what is sent -------------------------------------------------------- */
+
+static int put_stdin(struct msb_exec *x, const void *data, uint32_t len)
+{
+	struct proto_msg msg = {.type = PROTO_STDIN,
+	                        .stdin_data = {.data = {data, len}}};
+
+	return put(x, &msg);
+}
+
+int64_t msb_exec_write(struct msb_exec *x, const void *data, size_t len,
+                       struct msb_error *error)
+{
+	size_t done = 0;
+
+	if (!x->has_stdin || x->stdin_closed)
+		return error_set(error, -EINVAL, "standard input is closed");
+	if (x->state == EXEC_OVER)
+		return (int64_t)len;
+	while (done < len && x->unacked < PROTO_STDIN_WINDOW) {
+		uint32_t n = (uint32_t)MIN(len - done, PROTO_DATA_MAX);
+		int r;
+
+		n = MIN(n, PROTO_STDIN_WINDOW - x->unacked);
+		r = put_stdin(x, (const char *)data + done, n);
+		if (r < 0)
+			return error_return(error, r, NULL);
+		x->unacked += n;
+		done += n;
+	}
+	x->blocked = done < len;
+	return (int64_t)done;
+}
+
+int msb_exec_close_stdin(struct msb_exec *x, struct msb_error *error)
+{
+	int r = 0;
+
+	if (x->has_stdin && !x->stdin_closed && x->state != EXEC_OVER)
+		r = put_stdin(x, "", 0);
+	x->stdin_closed = true;
+	return r < 0 ? error_return(error, r, NULL) : 0;
+}
+
+int msb_exec_signal(struct msb_exec *x, int signal, struct msb_error *error)
+{
+	struct proto_msg msg = {.type = PROTO_SIGNAL,
+	                        .signal = {.signo = (uint32_t)signal}};
+	int r;
+
+	if (signal < 1 || signal > SIGNAL_MAX)
+		return error_set(error, -EINVAL, "no such signal: %d", signal);
+	if (x->state == EXEC_OVER)
+		return 0;
+	r = put(x, &msg);
+	return r < 0 ? error_return(error, r, NULL) : 0;
+}
+
+int msb_exec_resize(struct msb_exec *x, uint16_t rows, uint16_t cols,
+                    struct msb_error *error)
+{
+	struct proto_msg msg = {
+		.type = PROTO_RESIZE, .resize = {.rows = rows, .cols = cols}
+        };
+	int r = x->state == EXEC_OVER ? 0 : put(x, &msg);
+
+	return r < 0 ? error_return(error, r, NULL) : 0;
+}
+
+static int wait_result(const struct msb_exec_event *ev, int *ret_code,
+                       struct msb_error *error)
+{
+	if (ev->kind == MSB_EXEC_FAILED)
+		return error_set(error, -LIB_EEXEC, "%s: %s", ev->stage,
+		                 ev->message);
+	*ret_code = ev->signal ? 128 + ev->signal : ev->code;
+	return 0;
+}
+
+int msb_exec_wait(struct msb_exec *x, int timeout_ms, int *ret_code,
+                  struct msb_error *error)
+{
+	uint64_t end =
+		clock_now_ns() + (uint64_t)MAX(timeout_ms, 0) * NS_PER_MS;
+
+	for (;;) {
+		struct msb_exec_event ev = MSB_EXEC_EVENT_INIT;
+		uint64_t now = clock_now_ns();
+		int ms = -1, r;
+
+		if (timeout_ms >= 0)
+			ms = now < end ? (int)((end - now) / NS_PER_MS) : 0;
+		r = msb_exec_next(x, ms, &ev, error);
+		if (r < 0)
+			return r;
+		if (r == 0)
+			return error_set(error, -ETIMEDOUT,
+			                 "the command still runs");
+		if (ev.kind == MSB_EXEC_FAILED || ev.kind == MSB_EXEC_EXITED)
+			return wait_result(&ev, ret_code, error);
+	}
+}

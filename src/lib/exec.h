@@ -1,0 +1,48 @@
+/*
+ * exec.h - one command in a guest: the exec session of proto/proto.h over one
+ * stream socket, from the host's side.
+ *
+ *	state    may be sent          may arrive
+ *	WAITING  anything             STARTED, EXEC_FAILED
+ *	RUNNING  anything             STDOUT, STDERR, STDIN_ACK, EXITED
+ *	OVER     nothing              nothing
+ *
+ * Frames that have arrived lie in `in`, from `in_off` on; the event given out
+ * last points into it, so it is only moved at the next call. What cannot be
+ * sent at once waits in `out`: standard input in it is bounded by the
+ * protocol's window, all else by OUT_MAX. The one descriptor callers poll is
+ * an epoll of the socket, which asks for EPOLLOUT only while `out` has bytes.
+ */
+#ifndef LIB_EXEC_H
+#define LIB_EXEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "microsandbox.h"
+#include "proto/proto.h"
+
+enum exec_state { EXEC_WAITING, EXEC_RUNNING, EXEC_OVER };
+
+struct msb_exec {
+	struct msb_sandbox *sandbox; /* NULL in unit tests */
+	enum exec_state state;
+	int sock, epfd;
+	struct buf in, out;
+	size_t in_off;
+	bool sending; /* epfd asks for EPOLLOUT */
+	bool has_stdin, stdin_closed;
+	bool blocked;     /* a write was cut short: tell when it may go on */
+	uint32_t unacked; /* bytes of input the command has not taken */
+	struct proto_msg msg; /* of the event given out last */
+};
+
+struct command;
+
+/* Takes @sock in every case. Sends EXEC. 0 or a negative errno. */
+int exec_open(int sock, struct msb_sandbox *sandbox, const struct command *c,
+              const struct msb_exec_opts *o, struct msb_exec **ret);
+
+#endif

@@ -1,0 +1,19 @@
+/* image.h - the public image handle around struct image. */
+#ifndef LIB_IMAGE_H
+#define LIB_IMAGE_H
+
+#include "image/image.h"
+#include "microsandbox.h"
+
+struct msb_image {
+	struct image image; /* a folder's has a chain and a path as its ref */
+	struct msb_image_info info;
+	char id[DIGEST_TEXT_LEN + 1];
+	char **layers;
+};
+
+/* Open the root disk; merges the layers again when the store dropped that. */
+int lib_image_open_root(struct store *s, const struct msb_image *image,
+                        struct rootfs *ret, struct err *err);
+
+#endif

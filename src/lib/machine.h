@@ -1,0 +1,66 @@
+/*
+ * machine.h - the library's side of one msb-vmm: its control socket and its
+ * process.
+ *
+ *	STARTING --VMM_READY--> READY --VMM_EXITED--> STOPPED
+ *	    `------VMM_FAILED--> FAILED
+ *
+ * A control socket that ends without either message means that msb-vmm died:
+ * FAILED or STOPPED with a message that says how. What msb-vmm sends is
+ * checked as if it came from the guest: a guest may have taken it over.
+ *
+ * Not thread-safe: struct msb_sandbox holds a lock around it.
+ */
+#ifndef LIB_MACHINE_H
+#define LIB_MACHINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "microsandbox.h"
+#include "proto/proto.h"
+
+struct machine {
+	pid_t pid;    /* 0: reaped */
+	int control;  /* open until machine_release(), so that it can be polled
+	               */
+	bool hung_up; /* nothing more comes from it */
+	enum msb_state state;
+	struct err end; /* why it ended; code 0: it was asked to */
+	char *console;  /* or NULL */
+	char engine[32], accel[32];
+	uint64_t spawn_ns, init_ns, ready_ns;
+	int wait_status;
+	bool stop_asked;
+};
+
+#define MACHINE_INIT                                                           \
+	{                                                                      \
+		.control = -1                                                  \
+	}
+
+/* Handle the messages that are there. Never blocks. */
+void machine_process(struct machine *m);
+
+bool machine_has_ended(const struct machine *m);
+
+/* Wait until it has; -ETIMEDOUT. */
+int machine_wait_end(struct machine *m, uint32_t timeout_ms);
+
+/* Ask for a connection to @port in the guest; @sock becomes its host end. */
+int machine_connect(struct machine *m, int sock, uint32_t port);
+
+/* VMM_STOP, wait, then kill; the process is reaped afterwards. */
+void machine_stop(struct machine *m, uint32_t timeout_ms);
+
+/* SIGKILL and reap. msb-vmm's own children die with it. */
+void machine_kill(struct machine *m);
+
+/* The reason as an error: -LIB_EBOOT or -LIB_EGONE, after the end only. */
+int machine_end_error(const struct machine *m, struct err *err);
+
+void machine_release(struct machine *m); /* kills */
+
+#endif

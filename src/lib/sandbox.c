@@ -1,0 +1,359 @@
+#include "lib/sandbox.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fdio.h"
+#include "base/num.h"
+#include "lib/error.h"
+#include "lib/home.h"
+#include "lib/image.h"
+#include "lib/launch.h"
+#include "lib/options.h"
+#include "lib/runtime.h"
+
+#include "base/banned.h"
+
+#define UPPER_MIN    (16 * MIB)
+#define UPPER_MAX    (16ULL << 40)
+#define HOSTNAME_LEN 63
+#define LOST_WAIT_MS 3000
+
+#define cleanup_rootfs cleanup(rootfs_release)
+
+static bool is_name(const char *s, size_t max)
+{
+	size_t len = strlen(s);
+
+	if (len == 0 || len > max || *s == '.' || *s == '-')
+		return false;
+	for (; *s; s++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyz"
+		            "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-",
+		            *s))
+			return false;
+	return true;
+}
+
+static int check_opts(const struct msb_sandbox_opts *o, struct err *err)
+{
+	if (!o->image)
+		return err_set(err, -EINVAL, "a sandbox needs an image");
+	if (o->name && !is_name(o->name, MSB_NAME_MAX))
+		return err_set(err, -EINVAL,
+		               "name %s: 1 to %d letters, digits, . _ -, "
+		               "beginning with a letter or digit",
+		               o->name, MSB_NAME_MAX);
+	if (o->hostname && !is_name(o->hostname, HOSTNAME_LEN))
+		return err_set(err, -EINVAL,
+		               "hostname %s: 1 to %d letters, digits, . _ -",
+		               o->hostname, HOSTNAME_LEN);
+	if (o->cpus > MSB_CPUS_MAX)
+		return err_set(err, -EINVAL, "%u cpus: at most %d",
+		               (unsigned)o->cpus, MSB_CPUS_MAX);
+	if (o->memory_bytes && o->memory_bytes < MSB_MEMORY_MIN)
+		return err_set(err, -EINVAL, "memory: at least %llu MiB",
+		               MSB_MEMORY_MIN / MIB);
+	if (o->memory_bytes / MIB > INT32_MAX)
+		return err_set(err, -EINVAL, "memory: too much");
+	if (o->upper_bytes &&
+	    (o->upper_bytes < UPPER_MIN || o->upper_bytes > UPPER_MAX))
+		return err_set(err, -EINVAL,
+		               "upper: between 16 MiB and 16 TiB");
+	if (o->accel < 0 || o->accel > MSB_ACCEL_KVM)
+		return err_set(err, -EINVAL, "no such accelerator: %d",
+		               (int)o->accel);
+	return 0;
+}
+
+static int make_name(const char *given, char *ret, size_t len)
+{
+	uint32_t random;
+
+	if (given) {
+		(void)snprintf(ret, len, "%s", given);
+		return 0;
+	}
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		return -EIO;
+	(void)snprintf(ret, len, "msb-%08x", random);
+	return 0;
+}
+
+static int copy_config(struct image_config *to, const struct image_config *from)
+{
+	int r = strv_add_all(&to->entrypoint, from->entrypoint.v);
+
+	if (r == 0)
+		r = strv_add_all(&to->cmd, from->cmd.v);
+	if (r == 0)
+		r = strv_add_all(&to->env, from->env.v);
+	if (r == 0 && from->workdir && !(to->workdir = strdup(from->workdir)))
+		r = -ENOMEM;
+	if (r == 0 && from->user && !(to->user = strdup(from->user)))
+		r = -ENOMEM;
+	return r;
+}
+
+static int launch(struct msb_sandbox *sb, struct store *store,
+                  const struct msb_sandbox_opts *o, struct err *err)
+{
+	struct runtime cleanup_runtime rt = RUNTIME_INIT;
+	struct rootfs cleanup_rootfs root = {0};
+	cleanup_close int upper = -1;
+	struct launch l = {
+		.runtime = &rt,
+		.root = &root,
+		.upper_bytes =
+			o->upper_bytes ? o->upper_bytes : MSB_UPPER_DEFAULT,
+		.name = sb->name,
+		.hostname = o->hostname,
+		.cpus = o->cpus ? o->cpus : 1,
+		.memory_mib =
+			(uint32_t)((o->memory_bytes ? o->memory_bytes
+	                                            : MSB_MEMORY_DEFAULT) /
+	                           MIB),
+		.boot_timeout_ms = o->boot_timeout_ms ? o->boot_timeout_ms
+	                                              : MSB_BOOT_TIMEOUT_MS,
+		.accel = (enum msb_accel)o->accel,
+		.log_fd = o->log_fd > 0 ? o->log_fd : -1,
+		.log_level = o->log_level,
+	};
+	char hostname[HOSTNAME_LEN + 1];
+	int r = runtime_find(&rt, err);
+
+	if (!l.hostname) {
+		(void)snprintf(hostname, sizeof(hostname), "%.*s", HOSTNAME_LEN,
+		               sb->name);
+		l.hostname = hostname;
+	}
+	if (r == 0)
+		r = lib_image_open_root(store, o->image, &root, err);
+	if (r == 0)
+		r = upper_create(store, l.upper_bytes, &upper, err);
+	if (r < 0)
+		return r;
+	l.upper_fd = upper;
+	return launch_start(&l, &sb->machine.pid, &sb->machine.control, err);
+}
+
+int msb_sandbox_create(struct msb_home *home,
+                       const struct msb_sandbox_opts *opts,
+                       struct msb_sandbox **ret_sandbox,
+                       struct msb_error *error)
+{
+	struct msb_sandbox_opts o = MSB_SANDBOX_OPTS_INIT;
+	struct msb_sandbox *sb;
+	struct err err = {0};
+	int r;
+
+	if (!options_take(&o, sizeof(o), opts))
+		return error_set(error, -EINVAL,
+		                 "msb_sandbox_opts: wrong size");
+	sb = calloc(1, sizeof(*sb));
+	if (!sb)
+		return error_return(error, -ENOMEM, NULL);
+	sb->create_ns = clock_now_ns();
+	sb->refs = 1;
+	sb->machine = (struct machine)MACHINE_INIT;
+	(void)pthread_mutex_init(&sb->lock, NULL);
+	r = check_opts(&o, &err);
+	if (r == 0)
+		r = make_name(o.name, sb->name, sizeof(sb->name));
+	if (r == 0)
+		r = copy_config(&sb->config, &o.image->image.config);
+	if (r == 0)
+		r = launch(sb, home->store, &o, &err);
+	if (r < 0) {
+		sandbox_unref(sb);
+		return error_return(error, r, &err);
+	}
+	sb->launched_ns = clock_now_ns();
+	*ret_sandbox = sb;
+	return 0;
+}
+
+struct msb_sandbox *sandbox_ref(struct msb_sandbox *sb)
+{
+	(void)pthread_mutex_lock(&sb->lock);
+	sb->refs++;
+	(void)pthread_mutex_unlock(&sb->lock);
+	return sb;
+}
+
+static void config_release(struct image_config *c)
+{
+	strv_release(&c->entrypoint);
+	strv_release(&c->cmd);
+	strv_release(&c->env);
+	free(c->workdir);
+	free(c->user);
+}
+
+void sandbox_unref(struct msb_sandbox *sb)
+{
+	unsigned left;
+
+	(void)pthread_mutex_lock(&sb->lock);
+	left = --sb->refs;
+	(void)pthread_mutex_unlock(&sb->lock);
+	if (left)
+		return;
+	machine_release(&sb->machine);
+	config_release(&sb->config);
+	(void)pthread_mutex_destroy(&sb->lock);
+	free(sb);
+}
+
+/* The machine ends with its handle, whoever else still refers to it. */
+void msb_sandbox_free(struct msb_sandbox *sb)
+{
+	if (!sb)
+		return;
+	(void)pthread_mutex_lock(&sb->lock);
+	sb->machine.stop_asked = true;
+	machine_kill(&sb->machine);
+	(void)pthread_mutex_unlock(&sb->lock);
+	sandbox_unref(sb);
+}
+
+const char *msb_sandbox_name(const struct msb_sandbox *sb)
+{
+	return sb->name;
+}
+
+int msb_sandbox_fd(const struct msb_sandbox *sb)
+{
+	return sb->machine.control;
+}
+
+enum msb_state msb_sandbox_state(struct msb_sandbox *sb)
+{
+	enum msb_state state;
+
+	(void)pthread_mutex_lock(&sb->lock);
+	machine_process(&sb->machine);
+	state = sb->machine.state;
+	(void)pthread_mutex_unlock(&sb->lock);
+	return state;
+}
+
+static int end_error(struct msb_sandbox *sb, struct msb_error *error)
+{
+	struct err err = {0};
+	int r;
+
+	(void)pthread_mutex_lock(&sb->lock);
+	r = machine_end_error(&sb->machine, &err);
+	(void)pthread_mutex_unlock(&sb->lock);
+	return error_return(error, r, &err);
+}
+
+int msb_sandbox_wait_ready(struct msb_sandbox *sb, int timeout_ms,
+                           struct msb_error *error)
+{
+	uint64_t end =
+		clock_now_ns() + (uint64_t)MAX(timeout_ms, 0) * NS_PER_MS;
+
+	for (;;) {
+		struct pollfd pf = {.fd = sb->machine.control,
+		                    .events = POLLIN};
+		enum msb_state state = msb_sandbox_state(sb);
+		uint64_t now = clock_now_ns();
+		int ms = -1;
+
+		if (state == MSB_STATE_READY)
+			return 0;
+		if (state != MSB_STATE_STARTING)
+			return end_error(sb, error);
+		if (timeout_ms >= 0 && now >= end)
+			return error_set(error, -ETIMEDOUT,
+			                 "%s is not ready after %d ms",
+			                 sb->name, timeout_ms);
+		if (timeout_ms >= 0)
+			ms = (int)((end - now) / NS_PER_MS) + 1;
+		(void)poll(&pf, 1, ms);
+	}
+}
+
+int msb_sandbox_stop(struct msb_sandbox *sb, uint32_t timeout_ms,
+                     struct msb_error *error)
+{
+	(void)error;
+	(void)pthread_mutex_lock(&sb->lock);
+	machine_stop(&sb->machine, timeout_ms);
+	(void)pthread_mutex_unlock(&sb->lock);
+	return 0;
+}
+
+/* Written once, at the end, so that no lock is needed once it was seen. */
+const char *msb_sandbox_console(const struct msb_sandbox *sb)
+{
+	return sb->machine.console ? sb->machine.console : "";
+}
+
+void msb_sandbox_times(struct msb_sandbox *sb,
+                       struct msb_sandbox_times *ret_times)
+{
+	struct msb_sandbox_times t = {.create_ns = sb->create_ns,
+	                              .launched_ns = sb->launched_ns};
+
+	(void)pthread_mutex_lock(&sb->lock);
+	machine_process(&sb->machine);
+	t.spawn_ns = sb->machine.spawn_ns;
+	t.init_ns = sb->machine.init_ns;
+	t.ready_ns = sb->machine.ready_ns;
+	(void)pthread_mutex_unlock(&sb->lock);
+	options_give(ret_times, &t, sizeof(t));
+}
+
+const char *msb_sandbox_engine(const struct msb_sandbox *sb)
+{
+	return sb->machine.engine;
+}
+
+const char *msb_sandbox_accel(const struct msb_sandbox *sb)
+{
+	return sb->machine.accel;
+}
+
+int sandbox_connect(struct msb_sandbox *sb, uint32_t port)
+{
+	cleanup_close int ours = -1, theirs = -1;
+	int pair[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	ours = pair[0];
+	theirs = pair[1];
+	r = fd_set_nonblock(ours);
+	if (r < 0)
+		return r;
+	(void)pthread_mutex_lock(&sb->lock);
+	machine_process(&sb->machine);
+	r = machine_connect(&sb->machine, theirs, port);
+	(void)pthread_mutex_unlock(&sb->lock);
+	return r < 0 ? r : take_fd(ours);
+}
+
+int sandbox_lost(struct msb_sandbox *sb, struct err *err)
+{
+	int r;
+
+	(void)pthread_mutex_lock(&sb->lock);
+	r = machine_wait_end(&sb->machine, LOST_WAIT_MS);
+	if (r == 0)
+		r = machine_end_error(&sb->machine, err);
+	else
+		r = err_set(err, -LIB_EGONE,
+		            "the guest's agent dropped the command");
+	(void)pthread_mutex_unlock(&sb->lock);
+	return r;
+}

@@ -1,0 +1,36 @@
+/*
+ * sandbox.h - a machine shared by its handle and its commands: counted, with
+ * a lock, so that handles may be freed in any order and commands be used by
+ * different threads.
+ */
+#ifndef LIB_SANDBOX_H
+#define LIB_SANDBOX_H
+
+#include <pthread.h>
+
+#include "image/image.h"
+#include "lib/machine.h"
+#include "microsandbox.h"
+
+struct msb_sandbox {
+	pthread_mutex_t lock;
+	unsigned refs;          /* the handle and each msb_exec */
+	struct machine machine; /* the members to here: under the lock */
+	char name[MSB_NAME_MAX + 1];
+	struct image_config config;
+	uint64_t create_ns, launched_ns;
+};
+
+struct msb_sandbox *sandbox_ref(struct msb_sandbox *sb);
+void sandbox_unref(struct msb_sandbox *sb);
+
+/* A stream to @port in the guest; a descriptor or a negative errno. */
+int sandbox_connect(struct msb_sandbox *sb, uint32_t port);
+
+/*
+ * A stream from the guest ended early: say why. Waits a moment for msb-vmm to
+ * tell. Always negative.
+ */
+int sandbox_lost(struct msb_sandbox *sb, struct err *err);
+
+#endif
