@@ -40,7 +40,11 @@ struct virtio_dev_ops {
 	void (*read_config)(struct virtio_dev *d, uint32_t off, void *data,
 	                    uint32_t len); /* bytes past the end read 0 */
 
-	/* Queues are valid and frozen; @d->mem, @d->vqs, @d->features set. */
+	/*
+	 * @d->mem, @d->vqs, @d->features are set and frozen. A queue that the
+	 * driver did not set up (yet) is not ready: it yields nothing, and
+	 * notify() follows when it becomes ready.
+	 */
 	int (*activate)(struct virtio_dev *d);
 
 	/* The driver made buffers available on queue @q. */
@@ -58,6 +62,8 @@ struct virtio_transport_ops {
 	void (*interrupt)(struct virtio_dev *d, uint16_t q);
 	/* The guest broke the rules: mark "needs reset", stop its queues. */
 	void (*broken)(struct virtio_dev *d, const char *why);
+	/* Queue @q had its turn and has more: notify() again, after others. */
+	void (*again)(struct virtio_dev *d, uint16_t q);
 };
 
 /* Embedded as the first member of each model's struct. */
@@ -71,6 +77,35 @@ struct virtio_dev {
 	struct guest_mem *mem;
 	struct vq *vqs; /* ops->nqueues of them */
 	bool active;
+	bool broken; /* by the guest; until reset */
 };
+
+struct vq_chain;
+
+/* Requests that a queue may run before others get their turn. */
+#define VIRTIO_BATCH 64
+
+/*
+ * The life of most queues: run @one for each request, push it with the length
+ * that it gave, interrupt if wanted, and re-arm. After VIRTIO_BATCH requests
+ * the rest waits for its next turn. @one returns 0; -EAGAIN to leave this
+ * request and all behind it until the model calls again by itself; any other
+ * error is a breach. @one may change the chain.
+ */
+void virtio_serve(struct virtio_dev *d, uint16_t q,
+                  int (*one)(struct virtio_dev *d, struct vq_chain *c,
+                             uint32_t *ret_len));
+
+/* Interrupt for queue @q if the driver wants it. */
+void virtio_signal(struct virtio_dev *d, uint16_t q);
+
+/* Stop the device: one log line, then the transport's broken(); only once. */
+void virtio_broken(struct virtio_dev *d, const char *why);
+
+void virtio_free(struct virtio_dev *d); /* NULL is fine */
+
+/* Copy bytes [off, off + len) of a config struct, zeros past its end. */
+void virtio_config_copy(const void *config, uint32_t config_len, uint32_t off,
+                        void *data, uint32_t len);
 
 #endif
