@@ -36,6 +36,7 @@ struct virtio_dev_ops {
 	uint32_t id;
 	uint16_t nqueues;
 	uint16_t queue_max;
+	uint32_t config_len; /* bytes; 0: no config space */
 
 	void (*read_config)(struct virtio_dev *d, uint32_t off, void *data,
 	                    uint32_t len); /* bytes past the end read 0 */

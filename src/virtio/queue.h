@@ -35,7 +35,8 @@
 #include "virtio/iov.h"
 #include "virtio/mem.h"
 
-#define VQ_SIZE_MAX 256
+/* QEMU's virtio-mmio tells drivers 1024 for every queue: no asking, no say. */
+#define VQ_SIZE_MAX 1024
 
 /*
  * Descriptors of one request, and pieces of memory after each was split at

@@ -48,7 +48,6 @@
 #define VU_P_REPLY_ACK    (1ULL << 3)
 #define VU_P_CONFIG       (1ULL << 9)
 #define VU_P_RESET_DEVICE (1ULL << 13)
-#define VU_PROTOCOL       (VU_P_MQ | VU_P_REPLY_ACK | VU_P_CONFIG | VU_P_RESET_DEVICE)
 
 #define VU_HEADER      12u
 #define VU_REGIONS_MAX FD_PASS_MAX
@@ -373,16 +372,23 @@ static int on_set_features(struct vhost_user *vu, struct msg *m)
 	return 0;
 }
 
+/* QEMU warns of a config space for models where it expects none. */
+static uint64_t protocol_features(const struct vhost_user *vu)
+{
+	return VU_P_MQ | VU_P_REPLY_ACK | VU_P_RESET_DEVICE |
+	       (vu->dev->ops->config_len ? VU_P_CONFIG : 0);
+}
+
 static int on_get_protocol(struct vhost_user *vu, struct msg *m)
 {
-	return reply_u64(vu, m, VU_PROTOCOL);
+	return reply_u64(vu, m, protocol_features(vu));
 }
 
 static int on_set_protocol(struct vhost_user *vu, struct msg *m)
 {
 	uint64_t f = get_le64(m->payload);
 
-	if (f & ~VU_PROTOCOL)
+	if (f & ~protocol_features(vu))
 		return -EPROTO;
 	vu->protocol = f;
 	return 0;
