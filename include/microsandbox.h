@@ -177,7 +177,8 @@ struct msb_image_info {
 	const char *const *layers; /* digests of the uncompressed layers */
 	const char *const *entrypoint, *const *cmd, *const *env;
 	const char *workdir, *user, *stop_signal; /* "" when absent */
-	const char *config_json; /* as received; "" for folders */
+	const char *config_json;   /* as received; "" for folders */
+	const char *config_digest; /* its "sha256:..."; "" for folders */
 };
 
 /*
@@ -420,6 +421,9 @@ MSB_API int64_t msb_exec_write(struct msb_exec *exec, const void *data,
                                size_t len, struct msb_error *error);
 MSB_API int msb_exec_close_stdin(struct msb_exec *exec,
                                  struct msb_error *error);
+
+/* Bytes written that the command has not taken yet. */
+MSB_API size_t msb_exec_unread(const struct msb_exec *exec);
 
 /* To the command's process group. */
 MSB_API int msb_exec_signal(struct msb_exec *exec, int signal,

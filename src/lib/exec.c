@@ -417,6 +417,11 @@ int msb_exec_close_stdin(struct msb_exec *x, struct msb_error *error)
 	return r < 0 ? error_return(error, r, NULL) : 0;
 }
 
+size_t msb_exec_unread(const struct msb_exec *x)
+{
+	return x->unacked;
+}
+
 int msb_exec_signal(struct msb_exec *x, int signal, struct msb_error *error)
 {
 	struct proto_msg msg = {.type = PROTO_SIGNAL,

@@ -95,8 +95,10 @@ static int fill_info(struct msb_image *h, bool folder)
 		if (!h->layers[n])
 			return -ENOMEM;
 	}
-	if (!folder)
+	if (!folder) {
 		(void)digest_text(&i->manifest, h->id);
+		(void)digest_text(&i->config_digest, h->config_digest);
+	}
 	h->info = (struct msb_image_info){
 		.reference = or_empty(i->ref),
 		.id = h->id,
@@ -113,6 +115,7 @@ static int fill_info(struct msb_image *h, bool folder)
 		.user = or_empty(i->config.user),
 		.stop_signal = or_empty(i->config.stop_signal),
 		.config_json = or_empty(i->config_json),
+		.config_digest = h->config_digest,
 	};
 	return 0;
 }

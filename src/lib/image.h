@@ -8,7 +8,7 @@
 struct msb_image {
 	struct image image; /* a folder's has a chain and a path as its ref */
 	struct msb_image_info info;
-	char id[DIGEST_TEXT_LEN + 1];
+	char id[DIGEST_TEXT_LEN + 1], config_digest[DIGEST_TEXT_LEN + 1];
 	char **layers;
 };
 

@@ -1,0 +1,356 @@
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/num.h"
+#include "cli/command.h"
+#include "cli/out.h"
+
+#include "base/banned.h"
+
+COMMAND_DECLARE(image_list)
+COMMAND_DECLARE(image_inspect)
+COMMAND_DECLARE(image_remove)
+COMMAND_DECLARE(image_prune)
+
+struct image_values {
+	int32_t format; /* index into opt_format_choices */
+	bool quiet, force, yes, all;
+};
+static_assert(sizeof(struct image_values) <= COMMAND_VALUES_MAX, "grow it");
+
+#define FIELD(f) offsetof(struct image_values, f)
+#define FORMAT_OPT                                                             \
+	{                                                                      \
+		0, "format", "FORMAT", OPT_CHOICE, FIELD(format),              \
+			"How to print", opt_format_choices, NULL               \
+	}
+#define QUIET_OPT(help)                                                        \
+	{                                                                      \
+		'q', "quiet", NULL, OPT_FLAG, FIELD(quiet), help, NULL, NULL   \
+	}
+
+const struct opt cmd_image_list_opts[] = {
+	FORMAT_OPT,
+	QUIET_OPT("Print references only"),
+	{0},
+};
+
+const struct opt cmd_image_inspect_opts[] = {
+	FORMAT_OPT,
+	{0},
+};
+
+const struct opt cmd_image_remove_opts[] = {
+	{'f',   "force", NULL, OPT_FLAG, FIELD(force),
+         "Do not mind images that are not here", NULL, NULL},
+	QUIET_OPT("Say nothing on success"),
+	{0},
+};
+
+const struct opt cmd_image_prune_opts[] = {
+	{'a',         "all", NULL, OPT_FLAG, FIELD(all), "Remove every image", NULL,
+         NULL},
+	{'y',       "yes", NULL, OPT_FLAG, FIELD(yes), "Do not ask", NULL, NULL},
+	FORMAT_OPT,
+	QUIET_OPT("Say nothing on success"),
+	{0},
+};
+
+static int fail(const struct msb_error *e)
+{
+	out_error(e);
+	return EXIT_FAILED;
+}
+
+/* "linux/amd64/v3" -> "linux" and "amd64/v3". */
+static json_t *describe(const struct msb_image_info *i)
+{
+	char time[32];
+	size_t os = strcspn(i->platform, "/");
+	const char *arch = i->platform + os + (i->platform[os] == '/');
+
+	return json_pack("{s:s, s:s, s:I, s:s, s:s%, s:i, s:o}", "reference",
+	                 i->reference, "digest", i->id, "size_bytes",
+	                 (json_int_t)i->size_bytes, "architecture", arch, "os",
+	                 i->platform, os, "layer_count", (int)i->layer_count,
+	                 "created_at",
+	                 i->created_unix ? json_string(out_time_utc(
+						   i->created_unix, time))
+	                                 : json_null());
+}
+
+static int list_json(struct msb_image *const *list, size_t n)
+{
+	json_t *all = json_array();
+
+	for (size_t k = 0; k < n; k++)
+		if (json_array_append_new(
+			    all, describe(msb_image_info(list[k]))) < 0) {
+			json_decref(all);
+			return out_json(NULL);
+		}
+	return out_json(all);
+}
+
+static void list_table(struct msb_image *const *list, size_t n)
+{
+	struct strv cleanup_strv cells = {0};
+	int r = strv_add(&cells, "REFERENCE");
+
+	if (r == 0)
+		r = strv_add(&cells, "DIGEST");
+	if (r == 0)
+		r = strv_add(&cells, "SIZE");
+	if (r == 0)
+		r = strv_add(&cells, "CREATED");
+	for (size_t k = 0; k < n && r == 0; k++) {
+		const struct msb_image_info *i = msb_image_info(list[k]);
+		char text[32];
+
+		r = strv_add(&cells, i->reference);
+		if (r == 0)
+			r = strv_addn(&cells, i->id, 19);
+		if (r == 0)
+			r = strv_add(&cells,
+			             num_format_size(i->size_bytes, text,
+			                             sizeof(text)));
+		if (r == 0)
+			r = strv_add(&cells, out_time(i->created_unix, text));
+	}
+	out_table(&cells, 4);
+}
+
+int cmd_image_list(struct cli *cli, void *values)
+{
+	const struct image_values *v = values;
+	struct msb_home *home = NULL;
+	struct msb_image **list = NULL;
+	struct msb_error error;
+	size_t n = 0;
+	int code = EXIT_OK, r = msb_home_open(NULL, &home, &error);
+
+	(void)cli;
+	if (r == 0)
+		r = msb_image_list(home, &list, &n, &error);
+	if (r < 0)
+		code = fail(&error);
+	else if (v->format)
+		code = list_json(list, n);
+	else if (v->quiet)
+		for (size_t k = 0; k < n; k++)
+			out_line(msb_image_info(list[k])->reference);
+	else if (n == 0)
+		out_note("No images found.");
+	else
+		list_table(list, n);
+	msb_image_list_free(list, n);
+	msb_home_free(home);
+	return code;
+}
+
+static json_t *json_list(const char *const *list)
+{
+	json_t *a = json_array();
+
+	for (; list && *list; list++)
+		(void)json_array_append_new(a, json_string(*list));
+	return a;
+}
+
+static json_t *or_null(const char *s)
+{
+	return *s ? json_string(s) : json_null();
+}
+
+static json_t *layers_json(const struct msb_image_info *i)
+{
+	json_t *a = json_array();
+
+	for (uint32_t k = 0; k < i->layer_count; k++)
+		(void)json_array_append_new(
+			a, json_pack("{s:s, s:i}", "diff_id", i->layers[k],
+		                     "position", (int)k));
+	return a;
+}
+
+static int inspect_json(const struct msb_image_info *i)
+{
+	struct err err = {0};
+	json_t *cleanup_json raw =
+		json_parse(i->config_json, strlen(i->config_json), "", &err);
+	json_t *labels =
+		json_object_get(json_object_get(raw, "config"), "Labels");
+	json_t *o = describe(i);
+	json_t *config = json_pack(
+		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:O}", "digest",
+		i->config_digest, "env", json_list(i->env), "cmd",
+		json_list(i->cmd), "entrypoint", json_list(i->entrypoint),
+		"working_dir", or_null(i->workdir), "user", or_null(i->user),
+		"stop_signal", or_null(i->stop_signal), "labels",
+		json_is_object(labels) ? labels : json_null());
+
+	if (json_object_set_new(o, "config", config) < 0 ||
+	    json_object_set_new(o, "layers", layers_json(i)) < 0) {
+		json_decref(o);
+		o = NULL;
+	}
+	return out_json(o);
+}
+
+static void field(const char *name, const char *value)
+{
+	char text[2048];
+
+	(void)snprintf(text, sizeof(text), "%-12s %s", name, value);
+	out_line(text);
+}
+
+static void field_list(const char *name, const char *const *list)
+{
+	for (; list && *list; list++, name = "")
+		field(name, *list);
+}
+
+static void field_argv(const char *name, const char *const *list)
+{
+	json_t *cleanup_json a = json_list(list);
+	cleanup_free char *text = json_dumps(a, 0);
+
+	if (list && *list && text)
+		field(name, text);
+}
+
+static void inspect_text(const struct msb_image_info *i)
+{
+	char text[32];
+
+	field("Reference", i->reference);
+	field("Digest", i->id);
+	field("Platform", i->platform);
+	field("Size", num_format_size(i->size_bytes, text, sizeof(text)));
+	field("Created", out_time(i->created_unix, text));
+	field("Pulled", out_time(i->pulled_unix, text));
+	field_argv("Entrypoint", i->entrypoint);
+	field_argv("Cmd", i->cmd);
+	if (*i->workdir)
+		field("Workdir", i->workdir);
+	if (*i->user)
+		field("User", i->user);
+	if (*i->stop_signal)
+		field("Stop signal", i->stop_signal);
+	field_list("Environment", i->env);
+	field_list("Layers", i->layers);
+}
+
+int cmd_image_inspect(struct cli *cli, void *values)
+{
+	const struct image_values *v = values;
+	struct msb_home *home = NULL;
+	struct msb_image *image = NULL;
+	struct msb_error error;
+	int code = EXIT_OK, r = msb_home_open(NULL, &home, &error);
+
+	if (r == 0)
+		r = msb_image_open(home, cli->words[0], &image, &error);
+	if (r < 0)
+		code = fail(&error);
+	else if (v->format)
+		code = inspect_json(msb_image_info(image));
+	else
+		inspect_text(msb_image_info(image));
+	msb_image_free(image);
+	msb_home_free(home);
+	return code;
+}
+
+static int remove_all(struct msb_home *home, const struct image_values *v,
+                      char *const *refs)
+{
+	struct msb_error error;
+	int code = EXIT_OK;
+
+	for (; *refs; refs++) {
+		int r = msb_image_remove(home, *refs, &error);
+
+		if (r == -MSB_ERR_NOT_FOUND && v->force)
+			continue;
+		if (r < 0)
+			code = fail(&error);
+		else if (!v->quiet)
+			out_done("Removed", *refs);
+	}
+	return code;
+}
+
+/* Removing the names, then what only they needed. */
+int cmd_image_remove(struct cli *cli, void *values)
+{
+	struct msb_home *home = NULL;
+	struct msb_error error;
+	uint64_t freed;
+	uint32_t names;
+	int code;
+
+	if (msb_home_open(NULL, &home, &error) < 0)
+		return fail(&error);
+	code = remove_all(home, values, cli->words);
+	if (msb_image_prune(home, 0, &freed, &names, &error) < 0)
+		code = fail(&error);
+	msb_home_free(home);
+	return code;
+}
+
+/* True when the user says yes; without a terminal --yes has to. */
+static bool confirm(const char *question)
+{
+	char answer[8] = "";
+
+	if (!isatty(0) || !isatty(2))
+		return false;
+	(void)fprintf(stderr, "%s [y/N] ", question);
+	if (!fgets(answer, sizeof(answer), stdin))
+		return false;
+	return answer[0] == 'y' || answer[0] == 'Y';
+}
+
+static int prune(const struct image_values *v)
+{
+	struct msb_home *home = NULL;
+	struct msb_error error;
+	uint64_t freed = 0;
+	uint32_t names = 0;
+	char text[96], size[32];
+	int r = msb_home_open(NULL, &home, &error);
+
+	if (r == 0)
+		r = msb_image_prune(home, v->all, &freed, &names, &error);
+	msb_home_free(home);
+	if (r < 0)
+		return fail(&error);
+	if (v->format)
+		return out_json(json_pack("{s:i, s:I}", "image_refs_removed",
+		                          (int)names, "bytes_reclaimed",
+		                          (json_int_t)freed));
+	(void)snprintf(text, sizeof(text), "%u image%s, %s freed", names,
+	               names == 1 ? "" : "s",
+	               num_format_size(freed, size, sizeof(size)));
+	if (!v->quiet)
+		out_done("Pruned", text);
+	return EXIT_OK;
+}
+
+int cmd_image_prune(struct cli *cli, void *values)
+{
+	const struct image_values *v = values;
+
+	(void)cli;
+	if (v->all && !v->yes && !confirm("Remove every image?")) {
+		out_errorf("say --yes to remove every image",
+		           "nothing was removed");
+		return EXIT_FAILED;
+	}
+	return prune(v);
+}

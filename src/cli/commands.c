@@ -1,0 +1,170 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/out.h"
+
+#include "base/banned.h"
+
+COMMAND_DECLARE(run)
+COMMAND_DECLARE(pull)
+COMMAND_DECLARE(load)
+COMMAND_DECLARE(image_list)
+COMMAND_DECLARE(image_inspect)
+COMMAND_DECLARE(image_remove)
+COMMAND_DECLARE(image_prune)
+COMMAND_DECLARE(doctor)
+
+#define CLI_OPT(letter, field, help)                                           \
+	{                                                                      \
+		letter, #field, NULL, OPT_FLAG, offsetof(struct cli, field),   \
+			help, NULL, NULL                                       \
+	}
+const struct opt command_global_opts[] = {
+	CLI_OPT('h', help, "Show this help"),
+	CLI_OPT('V', version, "Show the version"),
+	CLI_OPT(0, tree, "Show commands and options as a tree"),
+	CLI_OPT(0, error, "Show errors of the machine's process"),
+	CLI_OPT(0, warn, "... and warnings"),
+	CLI_OPT(0, info, "... and what it does"),
+	CLI_OPT(0, debug, "... and details"),
+	CLI_OPT(0, trace, "... and everything"),
+	{0},
+};
+#undef CLI_OPT
+
+#define ROW(fn, n, a, g, u, s, d, min, max, t)                                 \
+	{                                                                      \
+		.name = (n), .aliases = (a), .group = (g), .usage = (u),       \
+		.summary = (s), .details = (d), .opts = cmd_##fn##_opts,       \
+		.words_min = (min), .words_max = (max), .tail = (t),           \
+		.run = cmd_##fn                                                \
+	}
+
+static const char pull_details[] =
+	"IMAGE is a reference with docker's defaults (alpine, "
+	"localhost:5000/app:1, alpine@sha256:...) or a path beginning with . "
+	"or /: a docker-archive, an oci-archive or an OCI layout folder. What "
+	"is here already is not fetched again; an interrupted pull resumes.";
+
+static const char load_details[] =
+	"Reads a docker-archive or oci-archive (a tar file) or an OCI layout "
+	"folder. Without --input the archive comes from standard input.";
+
+static const char run_details[] =
+	"IMAGE is a reference (pulled when it is not here), an archive or OCI "
+	"layout by path, or a folder with a root file system (./rootfs). "
+	"COMMAND replaces the image's CMD; its ENTRYPOINT stays, unless "
+	"--entrypoint is given. The machine ends with the command and leaves "
+	"nothing behind. Inside there is no network yet but lo.\n"
+	"\n"
+	"With a terminal on both ends the command gets a terminal too, else "
+	"standard input, output and error are passed through apart. Ctrl-C "
+	"goes to the command; twice within two seconds kills a machine that "
+	"does not answer.\n"
+	"\n"
+	"Exit code: the command's own, 128+n when signal n ended it, 124 on "
+	"--timeout, 125 when msb failed, 126 when the command is not "
+	"executable, 127 when it was not found.\n"
+	"\n"
+	"Examples:\n"
+	"  msb run alpine -- echo hello\n"
+	"  msb run -m 1G -c 2 -e DEBUG=1 python:3.11 -- python3 -V\n"
+	"  tar c . | msb run debian -- tar tv";
+
+static const struct command image_commands[] = {
+	ROW(pull, "pull", NULL, "Commands", "<IMAGE>",
+            "Fetch an image from a registry", pull_details, 1, 1, false),
+	ROW(load, "load", NULL, "Commands", "", "Load images from an archive",
+            load_details, 0, 0, false),
+	ROW(image_list, "list", "ls", "Commands", "", "List images", NULL, 0, 0,
+            false),
+	ROW(image_inspect, "inspect", NULL, "Commands", "<IMAGE>",
+            "Show what an image is made of", NULL, 1, 1, false),
+	ROW(image_remove, "remove", "rm", "Commands", "<IMAGE>...",
+            "Remove images", NULL, 1, -1, false),
+	ROW(image_prune, "prune", NULL, "Commands", "",
+            "Free what no image needs, with --all every image",
+            "Interrupted downloads go, too.", 0, 0, false),
+	{0},
+};
+
+static const struct command root_commands[] = {
+	ROW(run, "run", NULL, "Sandboxes", "[IMAGE]",
+            "Run a command in a fresh machine", run_details, 0, 1, true),
+	ROW(pull, "pull", NULL, "Images", "<IMAGE>",
+            "Fetch an image from a registry", pull_details, 1, 1, false),
+	ROW(load, "load", NULL, "Images", "", "Load images from an archive",
+            load_details, 0, 0, false),
+	{.name = "image",
+                        .group = "Images",
+                        .usage = "",
+                        .summary = "Work with images",
+                        .sub = image_commands},
+	ROW(image_list, "images", NULL, NULL, "", "List images", NULL, 0, 0,
+            false),
+	ROW(image_remove, "rmi", NULL, NULL, "<IMAGE>...", "Remove images",
+            NULL, 1, -1, false),
+	ROW(doctor, "doctor", NULL, "Other", "",
+            "Check whether this machine can run sandboxes",
+            "Exits with 0 when a sandbox can run, else with 1.", 0, 0, false),
+	{.name = "help",
+                        .group = "Other",
+                        .usage = "[COMMAND...]",
+                        .summary = "Show the help of a command",
+                        .words_max = -1,
+                        .run = cmd_help},
+	{0},
+};
+
+const struct command command_root = {
+	.name = "msb",
+	.usage = "",
+	.summary = "Run commands in their own small virtual machines",
+	.sub = root_commands,
+};
+
+static bool is_alias(const char *aliases, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *p = aliases; p && *p; p += *p == ' ') {
+		size_t n = strcspn(p, " ");
+
+		if (n == len && strncmp(p, word, n) == 0)
+			return true;
+		p += n;
+	}
+	return false;
+}
+
+const struct command *command_find(const struct command *group,
+                                   const char *word)
+{
+	for (const struct command *c = group->sub; c && c->name; c++)
+		if (strcmp(c->name, word) == 0 || is_alias(c->aliases, word))
+			return c;
+	return NULL;
+}
+
+int cmd_help(struct cli *cli, void *values)
+{
+	const struct command *c = &command_root;
+	char path[128] = "msb";
+
+	(void)values;
+	for (int i = 0; i < cli->nwords; i++) {
+		size_t used = strlen(path);
+
+		c = command_find(c, cli->words[i]);
+		if (!c) {
+			out_errorf("run 'msb help' for the list",
+			           "unknown command '%s'", cli->words[i]);
+			return EXIT_USAGE;
+		}
+		(void)snprintf(path + used, sizeof(path) - used, " %s",
+		               c->name);
+	}
+	help_show(c, path);
+	return EXIT_OK;
+}
