@@ -15,7 +15,11 @@
 #include "image/rootfs.h"
 #include "store/store.h"
 
-enum image_pull_policy { IMAGE_PULL_MISSING, IMAGE_PULL_ALWAYS, IMAGE_PULL_NEVER };
+enum image_pull_policy {
+	IMAGE_PULL_MISSING,
+	IMAGE_PULL_ALWAYS,
+	IMAGE_PULL_NEVER
+};
 
 enum image_event_kind {
 	IMAGE_EV_RESOLVING,  /* asking the registry, or reading the archive */
@@ -43,12 +47,12 @@ typedef int (*image_event_fn)(void *arg, const struct image_event *ev);
 
 struct image_pull_opts {
 	enum image_pull_policy policy;
-	bool force;            /* fetch and convert again */
-	bool insecure;         /* plain HTTP, or TLS without verification */
-	const char *ca_certs;  /* extra PEM file, or NULL */
-	const char *platform;  /* "linux/amd64"; NULL: this machine's */
-	uint32_t downloads;    /* at once; 0: 4 */
-	image_event_fn event;  /* may be NULL */
+	bool force;           /* fetch and convert again */
+	bool insecure;        /* plain HTTP, or TLS without verification */
+	const char *ca_certs; /* extra PEM file, or NULL */
+	const char *platform; /* "linux/amd64"; NULL: this machine's */
+	uint32_t downloads;   /* at once; 0: 4 */
+	image_event_fn event; /* may be NULL */
 	void *event_arg;
 };
 
@@ -65,12 +69,12 @@ struct image {
 	struct digest chain_id;
 	struct digest *diff_ids;
 	uint32_t nlayers;
-	uint64_t size;          /* bytes of its layers' blobs and metadata */
-	int64_t created_unix;   /* from the config; 0 when absent */
+	uint64_t size;        /* bytes of its layers' blobs and metadata */
+	int64_t created_unix; /* from the config; 0 when absent */
 	int64_t pulled_unix;
-	char *platform;         /* "linux/amd64" */
+	char *platform; /* "linux/amd64" */
 	struct image_config config;
-	char *config_json;      /* raw, as received */
+	char *config_json; /* raw, as received */
 };
 
 void image_release(struct image *img); /* NULL and zeroed are fine */

@@ -218,8 +218,8 @@ static int rename_new(int from_fd, const char *from, int to_fd, const char *to)
 	return renameat(from_fd, from, to_fd, to) < 0 ? -errno : 0;
 }
 
-static int publish(struct store *s, int from_fd, const char *from,
-                   const char *path, bool replace)
+static int publish_once(struct store *s, int from_fd, const char *from,
+                        const char *path, bool replace)
 {
 	const char *base;
 	cleanup_close int parent = open_parent(s->fd, path, &base);
@@ -233,6 +233,17 @@ static int publish(struct store *s, int from_fd, const char *from,
 		r = rename_new(from_fd, from, parent, base);
 	if (r == 0 && fsync(parent) < 0)
 		r = -errno;
+	return r;
+}
+
+/* A folder that became empty may be removed just before we rename into it. */
+static int publish(struct store *s, int from_fd, const char *from,
+                   const char *path, bool replace)
+{
+	int r = -ENOENT;
+
+	for (int i = 0; i < STAGE_TRIES && r == -ENOENT; i++)
+		r = publish_once(s, from_fd, from, path, replace);
 	return r;
 }
 

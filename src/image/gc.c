@@ -1,0 +1,229 @@
+/*
+ * Mark and sweep. The roots are the records below refs/. What is not reached
+ * is renamed into a staging folder while the lock "store" keeps starts and
+ * commits away, and deleted after it is released: holding the lock costs a few
+ * renames. A running sandbox has its files open, so it does not notice.
+ *
+ * A record that cannot be read might reach anything, so it stops the sweep.
+ */
+#include "image/gc.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/num.h"
+#include "image/record.h"
+
+#include "base/banned.h"
+
+#define GC_MARKS_MAX (1u << 20)
+
+struct gc {
+	struct store *s;
+	struct err *err;
+	struct store_tmp trash;
+	struct digest *marks; /* sorted before the sweep */
+	uint32_t n, cap;
+	time_t keep_after; /* younger things stay; INT64_MAX: none do */
+	uint64_t freed;
+	unsigned moved;
+};
+
+static int mark(struct gc *gc, const struct digest *d)
+{
+	if (gc->n == gc->cap) {
+		uint32_t cap = gc->cap ? gc->cap * 2 : 64;
+		struct digest *more =
+			cap > GC_MARKS_MAX
+				? NULL
+				: reallocarray(gc->marks, cap, sizeof(*more));
+
+		if (!more)
+			return err_set(gc->err, -ENOMEM, "out of memory");
+		gc->marks = more;
+		gc->cap = cap;
+	}
+	gc->marks[gc->n++] = *d;
+	return 0;
+}
+
+/*
+ * The digests of a damaged image are not known; but its config and manifest
+ * are, and its layers will be fetched again to repair it.
+ */
+static int mark_record(void *arg, const char *path)
+{
+	struct gc *gc = arg;
+	struct record cleanup_record rec = {0};
+	struct image cleanup(image_release) img = {0};
+	int r = record_read(gc->s, path, &rec, gc->err);
+
+	if (r < 0) {
+		err_hint(gc->err, "remove that file, then try again");
+		return r;
+	}
+	r = mark(gc, &rec.manifest);
+	if (r == 0)
+		r = mark(gc, &rec.config);
+	if (r == 0)
+		r = mark(gc, &rec.chain);
+	if (r == 0)
+		r = record_image(gc->s, path, &img, gc->err);
+	if (r < 0)
+		return r == -EBADMSG ? 0 : r;
+	for (uint32_t i = 0; r == 0 && i < img.nlayers; i++)
+		r = mark(gc, &img.diff_ids[i]);
+	return r;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+	return memcmp(a, b, DIGEST_LEN);
+}
+
+static bool is_marked(const struct gc *gc, const struct digest *d)
+{
+	return gc->n &&
+	       bsearch(d, gc->marks, gc->n, sizeof(*gc->marks), by_bytes);
+}
+
+/* A name of ours starts with a digest; what does not is not ours to remove. */
+static bool name_digest(const char *name, struct digest *ret)
+{
+	char hex[DIGEST_HEX_LEN + 1];
+
+	(void)snprintf(hex, sizeof(hex), "%s", name);
+	return strlen(name) >= DIGEST_HEX_LEN && digest_parse_hex(hex, ret);
+}
+
+static int discard(struct gc *gc, int at, const char *name)
+{
+	char to[32];
+	uint64_t size = record_disk_usage(at, name);
+
+	(void)snprintf(to, sizeof(to), "%u", gc->moved);
+	if (renameat(at, name, gc->trash.dir_fd, to) < 0)
+		return errno == ENOENT ? 0
+		                       : err_set(gc->err, -errno,
+		                                 "cannot remove %s: %s", name,
+		                                 strerror(errno));
+	gc->moved++;
+	gc->freed += size;
+	return 0;
+}
+
+typedef int (*sweep_fn)(struct gc *gc, int at, const char *name,
+                        const struct stat *st);
+
+static int sweep(struct gc *gc, int at, const char *dir, sweep_fn fn)
+{
+	int fd = openat(at, dir,
+	                O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+	int r = 0;
+
+	if (!d) {
+		r = -errno;
+		close_fd(&fd);
+		return r == -ENOENT ? 0
+		                    : err_set(gc->err, r, "cannot read %s: %s",
+		                              dir, strerror(-r));
+	}
+	while (r == 0 && (e = readdir(d))) {
+		struct stat st;
+
+		if (e->d_name[0] != '.' &&
+		    fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+			r = fn(gc, dirfd(d), e->d_name, &st);
+	}
+	(void)closedir(d);
+	return r;
+}
+
+static int sweep_object(struct gc *gc, int at, const char *name,
+                        const struct stat *st)
+{
+	struct digest d;
+
+	if (!name_digest(name, &d) || is_marked(gc, &d) ||
+	    st->st_mtime > gc->keep_after)
+		return 0;
+	return discard(gc, at, name);
+}
+
+/* layers/<aa>/ and chains/<aa>/ */
+static int sweep_fan(struct gc *gc, int at, const char *name,
+                     const struct stat *st)
+{
+	int r = S_ISDIR(st->st_mode) ? sweep(gc, at, name, sweep_object) : 0;
+
+	if (r == 0)
+		(void)unlinkat(at, name, AT_REMOVEDIR); /* when empty */
+	return r;
+}
+
+/* An interrupted download: nobody holds its lock. */
+static int sweep_part(struct gc *gc, int at, const char *name,
+                      const struct stat *st)
+{
+	cleanup_close int lock = -1;
+	char lock_name[DIGEST_HEX_LEN + 16];
+	struct digest d;
+
+	(void)st;
+	if (!name_digest(name, &d))
+		return 0;
+	(void)snprintf(lock_name, sizeof(lock_name), "blob-%.64s", name);
+	lock = store_lock(gc->s, lock_name, STORE_LOCK_TRY, NULL);
+	return lock < 0 ? 0 : discard(gc, at, name);
+}
+
+static int sweep_all(struct gc *gc)
+{
+	static const struct {
+		const char *dir;
+		sweep_fn fn;
+	} parts[] = {
+		{"chains",    sweep_fan   },
+                {"layers",    sweep_fan   },
+		{"manifests", sweep_object},
+                {"configs",   sweep_object},
+		{"blobs",     sweep_part  },
+	};
+	int r = 0;
+
+	if (gc->n)
+		qsort(gc->marks, gc->n, sizeof(*gc->marks), by_bytes);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(parts); i++)
+		r = sweep(gc, gc->s->fd, parts[i].dir, parts[i].fn);
+	return r;
+}
+
+int gc_run(struct store *s, uint64_t *ret_freed_bytes, struct err *err)
+{
+	struct gc gc = {.s = s, .err = err, .keep_after = (time_t)INT64_MAX};
+	cleanup_close int pulls = store_lock(s, "pull", STORE_LOCK_TRY, NULL);
+	int lock = store_lock(s, "store", 0, err);
+	int r = lock < 0 ? lock : store_tmp_new(s, &gc.trash, err);
+
+	if (pulls < 0)
+		gc.keep_after = time(NULL) - GC_GRACE_S;
+	if (r == 0)
+		r = record_walk(s, mark_record, &gc);
+	if (r == 0)
+		r = sweep_all(&gc);
+	close_fd(&lock);
+	close_fd(&pulls);
+	store_tmp_drop(s, &gc.trash);
+	free(gc.marks);
+	if (r == 0)
+		*ret_freed_bytes = gc.freed;
+	return r;
+}
