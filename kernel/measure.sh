@@ -7,7 +7,7 @@
 #   -n N        runs (default 10)            -k FILE  kernel (default: what build.sh gives)
 #   -c CPU      CPU model (default max)      -m MiB   memory (default 512)       -s CPUS  vCPUs (default 1)
 #   -M OPTIONS  more of QEMU's -M options    -p       private memory instead of a shared memfd
-#   -C LINE     kernel command line instead of ./cmdline
+#   -C LINE     kernel command line instead of ./cmdline (tsc_khz= is added unless some tsc_...= word is there)
 #   -v          show the guest's messages of each run
 # Words after "--" go to QEMU itself.
 set -euo pipefail
@@ -35,23 +35,10 @@ tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
 "${CC:-gcc}" -Os -static -nostdlib -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables -fno-pie -no-pie \
     -Wl,--build-id=none -Wl,-z,noseparate-code -Wl,-s -o "$tmp/init" "$here/bench/init.c"
 
-# A cpio archive (newc) by hand: the console node can then be made without being root.
-entry() {   # name mode rmajor rminor file
-    local size=0 name=$1 namesize
-    if [ -n "${5:-}" ]; then size=$(stat -c %s "$5"); fi
-    namesize=$((${#name} + 1))
-    printf '070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X' \
-        $((++inode)) "$2" 0 0 1 0 "$size" 0 0 "$3" "$4" "$namesize" 0
-    printf '%s\0' "$name"
-    head -c $(((4 - (110 + namesize) % 4) % 4)) /dev/zero
-    if [ -n "${5:-}" ]; then cat "$5"; head -c $(((4 - size % 4) % 4)) /dev/zero; fi
-}
-inode=0
-{   entry dev 0040755 0 0
-    entry dev/console 0020600 5 1
-    entry init 0100755 0 0 "$tmp/init"
-    entry 'TRAILER!!!' 0 0 0
-} >"$tmp/initramfs.cpio"
+# shellcheck source=bench/lib.sh
+. "$here/bench/lib.sh"
+initramfs "$tmp/init" "$tmp/initramfs.cpio"
+line+=$(tsc_word "$line ${words[*]:-}")
 
 qemu=("${QEMU:-qemu-system-x86_64}" -M "microvm,pit=on,pic=on,rtc=off,isa-serial=on,acpi=off,auto-kernel-cmdline=on$machine"
     -accel tcg -cpu "$cpu" -m "$mem" -smp "$cpus" -nodefaults -no-user-config -no-reboot -nographic

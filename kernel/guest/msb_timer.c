@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Two words for the kernel command line, for a machine whose maker knows what the kernel would otherwise find
+ * Three words for the kernel command line, for a machine whose maker knows what the kernel would otherwise find
  * out by waiting. Nothing changes when a word is absent. build.sh adds this file to arch/x86/kernel; it is the
  * only addition to Debian's source.
  *
  * lapic_timer_hz=N  The frequency of the local APIC timer. Without it the kernel measures that frequency against
  *                   the PIT for 100 ms and then checks the result for another 100 ms. QEMU and KVM count at
  *                   exactly 1 GHz.
+ *
+ * tsc_khz=N         The frequency of the time stamp counter, which under emulation is the host's. Without it the
+ *                   kernel measures it against the PIT, which takes 20 ms, and on a busy host fails: the machine
+ *                   then runs without a usable clock source. (tsc_early_khz= does not help: the kernel still
+ *                   measures the "processor frequency" the same way.) kvmclock, where present, still wins.
  *
  * no_cmos_clock     There is no CMOS clock. Without it the kernel reads all ones from the absent ports, takes them
  *                   for "update in progress" and retries for a second. kvmclock, where present, still wins.
@@ -29,6 +34,26 @@ static int __init msb_lapic_timer_hz(char *arg)
 	return 0;
 }
 early_param("lapic_timer_hz", msb_lapic_timer_hz);
+
+static unsigned long msb_khz;
+
+static unsigned long msb_known_khz(void)
+{
+	return msb_khz;
+}
+
+static int __init msb_tsc_khz(char *arg)
+{
+	unsigned int khz;
+
+	if (!arg || kstrtouint(arg, 10, &khz) || khz < 100000)
+		return -EINVAL;
+	msb_khz = khz;
+	x86_platform.calibrate_cpu = msb_known_khz;
+	x86_platform.calibrate_tsc = msb_known_khz;
+	return 0;
+}
+early_param("tsc_khz", msb_tsc_khz);
 
 static void msb_get_no_wallclock(struct timespec64 *now)
 {
