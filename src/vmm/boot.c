@@ -1,0 +1,228 @@
+#include "vmm/boot.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/num.h"
+
+#include "base/banned.h"
+
+#define ENTROPY_LEN 64
+#define READ_CHUNK  4096
+
+static void close_session(struct boot *b, const char *why)
+{
+	loop_del(b->loop, &b->src);
+	close_fd(&b->sock);
+	b->state = BOOT_CLOSED;
+	b->events.closed(b->events.arg, why);
+}
+
+static int send_msg(struct boot *b, const struct proto_msg *m)
+{
+	struct buf cleanup_buf out = BUF_INIT;
+	ssize_t n;
+	int r = proto_encode(&out, m);
+
+	if (r < 0)
+		return r;
+	do {
+		n = send(b->sock, out.data, out.len,
+		         MSG_NOSIGNAL | MSG_DONTWAIT);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	return (size_t)n == out.len ? 0 : -EAGAIN;
+}
+
+static uint64_t unix_now_ns(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+static int send_boot(struct boot *b)
+{
+	uint8_t entropy[ENTROPY_LEN];
+	const struct vmm_config *cfg = b->cfg;
+	struct proto_msg m = {
+		.type = PROTO_BOOT,
+		.boot = {.version = PROTO_VERSION,
+	                 .hostname = cfg->hostname,
+	                 .root_serial = "root",
+	                 .upper_serial =
+	                         config_disk(cfg, "upper") ? "upper" : "",
+	                 .entropy = {entropy, sizeof(entropy)}}
+        };
+	int r;
+
+	if (getrandom(entropy, sizeof(entropy), 0) != sizeof(entropy))
+		return -EIO;
+	m.boot.unix_ns = unix_now_ns();
+	r = send_msg(b, &m);
+	explicit_bzero(entropy, sizeof(entropy));
+	return r;
+}
+
+/* Handlers return NULL, or which rule the agent broke. */
+
+static const char *on_hello(struct boot *b, const struct proto_msg *m)
+{
+	b->events.hello(b->events.arg, &m->hello);
+	if (m->hello.version != PROTO_VERSION)
+		return "it speaks another version of the protocol; kernel, "
+		       "initramfs and msb-vmm must come from one build";
+	if (send_boot(b) < 0)
+		return "it does not take the BOOT message";
+	b->state = BOOT_WORKING;
+	return NULL;
+}
+
+static const char *on_ready(struct boot *b, const struct proto_msg *m)
+{
+	b->state = BOOT_READY;
+	b->events.ready(b->events.arg, &m->ready);
+	return NULL;
+}
+
+static const char *on_failed(struct boot *b, const struct proto_msg *m)
+{
+	b->events.failed(b->events.arg, &m->failed);
+	return NULL;
+}
+
+static const char *on_ping(struct boot *b, const struct proto_msg *m)
+{
+	const struct proto_msg pong = {.type = PROTO_PONG,
+	                               .pong = {.cookie = m->ping.cookie}};
+
+	return send_msg(b, &pong) < 0 ? "it does not read its answers" : NULL;
+}
+
+/* What may come in which state. */
+static const struct {
+	enum proto_type type;
+	enum boot_state state;
+	const char *(*fn)(struct boot *b, const struct proto_msg *m);
+} handlers[] = {
+	{PROTO_HELLO,  BOOT_HELLO,   on_hello },
+	{PROTO_READY,  BOOT_WORKING, on_ready },
+	{PROTO_FAILED, BOOT_WORKING, on_failed},
+	{PROTO_PING,   BOOT_WORKING, on_ping  },
+	{PROTO_PING,   BOOT_READY,   on_ping  },
+};
+
+static const char *dispatch(struct boot *b, const struct proto_msg *m)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(handlers); i++)
+		if (handlers[i].type == m->type &&
+		    handlers[i].state == b->state)
+			return handlers[i].fn(b, m);
+	return "it sent a message out of order";
+}
+
+/* All whole frames of the buffer. */
+static const char *take_frames(struct boot *b)
+{
+	const char *why = NULL;
+	size_t done = 0;
+
+	while (!why) {
+		struct proto_msg cleanup_proto m = {0};
+		size_t left = b->in.len - done;
+		ssize_t n;
+
+		if (left >= PROTO_HEADER_LEN &&
+		    get_le32(b->in.data + done) > BOOT_FRAME_MAX)
+			return "it sent a frame that is too long";
+		n = left ? proto_decode(b->in.data + done, left, &m) : 0;
+		if (n < 0)
+			return "it sent what is no message";
+		if (n == 0)
+			break;
+		done += (size_t)n;
+		why = dispatch(b, &m);
+		if (b->state == BOOT_CLOSED)
+			return NULL;
+	}
+	buf_consume(&b->in, done);
+	return why;
+}
+
+static void readable(void *arg, uint32_t events)
+{
+	struct boot *b = arg;
+	const char *why;
+	ssize_t n;
+
+	(void)events;
+	if (buf_reserve(&b->in, READ_CHUNK) < 0) {
+		close_session(b, "out of memory");
+		return;
+	}
+	n = recv(b->sock, b->in.data + b->in.len, READ_CHUNK, MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		close_session(b, NULL);
+		return;
+	}
+	buf_commit(&b->in, (size_t)n);
+	why = take_frames(b);
+	if (why)
+		close_session(b, why);
+}
+
+void boot_init(struct boot *b, struct loop *l, const struct vmm_config *cfg,
+               const struct boot_events *events)
+{
+	*b = (struct boot){.loop = l,
+	                   .cfg = cfg,
+	                   .events = *events,
+	                   .sock = -1,
+	                   .in = BUF_INIT_MAX(BOOT_FRAME_MAX + READ_CHUNK +
+	                                      PROTO_HEADER_LEN)};
+}
+
+void boot_release(struct boot *b)
+{
+	if (!b->loop)
+		return;
+	loop_del(b->loop, &b->src);
+	close_fd(&b->sock);
+	buf_release(&b->in);
+}
+
+int boot_accept(void *arg)
+{
+	struct boot *b = arg;
+	int pair[2], r;
+
+	if (b->state != BOOT_NONE)
+		return -EBUSY;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	r = loop_add(b->loop, &b->src, pair[0], EPOLLIN, readable, b);
+	if (r < 0) {
+		(void)close(pair[0]);
+		(void)close(pair[1]);
+		return r;
+	}
+	b->sock = pair[0];
+	b->state = BOOT_HELLO;
+	return pair[1];
+}
+
+int boot_shutdown(struct boot *b, uint32_t timeout_ms)
+{
+	const struct proto_msg m = {.type = PROTO_SHUTDOWN,
+	                            .shutdown = {.timeout_ms = timeout_ms}};
+
+	return b->state == BOOT_READY ? send_msg(b, &m) : -ENOTCONN;
+}

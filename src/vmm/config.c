@@ -1,0 +1,403 @@
+#include "vmm/config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/fdio.h"
+#include "base/json.h"
+#include "base/num.h"
+
+#include "base/banned.h"
+
+const char *const vmm_engine_names[] = {"auto", "qemu", NULL};
+
+/*
+ * One key of a JSON object: where its value goes and what it may be. The
+ * meaning of min, max, names and allowed is the reader's.
+ */
+struct field {
+	const char *key;
+	int (*read)(const struct field *f, const json_t *v, void *out,
+	            const char *where, struct err *err);
+	size_t offset;
+	int64_t min, max;
+	const char *const *names;
+	bool (*allowed)(int c);
+	bool optional;
+};
+
+static int bad(const struct field *f, const char *where, struct err *err,
+               const char *what)
+{
+	return err_set(err, -EINVAL, "config: %s%s %s", where, f->key, what);
+}
+
+static const struct field *field_find(const struct field *f, const char *key)
+{
+	for (; f->key; f++)
+		if (strcmp(f->key, key) == 0)
+			return f;
+	return NULL;
+}
+
+/* Fill the struct at @base from @o; @fields ends with a key of NULL. */
+static int read_object(const struct field *fields, const json_t *o, void *base,
+                       const char *where, struct err *err)
+{
+	const char *key;
+	json_t *v;
+
+	if (!json_is_object(o))
+		return err_set(err, -EINVAL, "config: %s is not an object",
+		               *where ? where : "it");
+	json_object_foreach((json_t *)(uintptr_t)o, key, v)
+	{
+		if (!field_find(fields, key))
+			return err_set(err, -EINVAL,
+			               "config: unknown key \"%s%s\"", where,
+			               key);
+	}
+	for (const struct field *f = fields; f->key; f++) {
+		int r;
+
+		v = json_object_get(o, f->key);
+		if (!v && f->optional)
+			continue;
+		if (!v)
+			return bad(f, where, err, "is missing");
+		r = f->read(f, v, (char *)base + f->offset, where, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Into a char array of max + 1 bytes: at least min bytes, all allowed. */
+static int read_str(const struct field *f, const json_t *v, void *out,
+                    const char *where, struct err *err)
+{
+	const char *s = json_string_value(v);
+	size_t len = json_string_length(v);
+
+	if (!s)
+		return bad(f, where, err, "is not a string");
+	if (len < (size_t)f->min)
+		return bad(f, where, err, "is empty");
+	if (len > (size_t)f->max)
+		return err_set(err, -EINVAL,
+		               "config: %s%s is longer than %lld bytes", where,
+		               f->key, (long long)f->max);
+	for (size_t i = 0; i < len; i++)
+		if (!f->allowed((unsigned char)s[i]))
+			return bad(f, where, err,
+			           "has a character that is not allowed");
+	memcpy(out, s, len + 1);
+	return 0;
+}
+
+static int check_int(const struct field *f, const json_t *v, const char *where,
+                     struct err *err)
+{
+	if (!json_is_integer(v))
+		return bad(f, where, err, "is not a whole number");
+	if (json_integer_value(v) >= f->min && json_integer_value(v) <= f->max)
+		return 0;
+	return err_set(err, -EINVAL,
+	               "config: %s%s is %lld, not between %lld and %lld", where,
+	               f->key, (long long)json_integer_value(v),
+	               (long long)f->min, (long long)f->max);
+}
+
+static int read_u32(const struct field *f, const json_t *v, void *out,
+                    const char *where, struct err *err)
+{
+	int r = check_int(f, v, where, err);
+
+	if (r == 0)
+		*(uint32_t *)out = (uint32_t)json_integer_value(v);
+	return r;
+}
+
+static int read_u64(const struct field *f, const json_t *v, void *out,
+                    const char *where, struct err *err)
+{
+	int r = check_int(f, v, where, err);
+
+	if (r == 0)
+		*(uint64_t *)out = (uint64_t)json_integer_value(v);
+	return r;
+}
+
+static int read_bool(const struct field *f, const json_t *v, void *out,
+                     const char *where, struct err *err)
+{
+	if (!json_is_boolean(v))
+		return bad(f, where, err, "is neither true nor false");
+	*(bool *)out = json_is_true(v);
+	return 0;
+}
+
+static int read_name(const struct field *f, const json_t *v, void *out,
+                     const char *where, struct err *err)
+{
+	const char *s = json_string_value(v);
+
+	for (unsigned i = 0; s && f->names[i]; i++) {
+		if (strcmp(s, f->names[i]) == 0) {
+			*(unsigned *)out = i;
+			return 0;
+		}
+	}
+	return bad(f, where, err, "is none of the known ones");
+}
+
+/* An open descriptor of a regular file (a memfd is one, too). */
+static int read_fd(const struct field *f, const json_t *v, void *out,
+                   const char *where, struct err *err)
+{
+	struct stat st;
+	int fd, r;
+
+	r = check_int(f, v, where, err);
+	if (r < 0)
+		return r;
+	fd = (int)json_integer_value(v);
+	if (fstat(fd, &st) < 0)
+		return err_set(err, -EBADF,
+		               "config: %s%s: descriptor %d is not open", where,
+		               f->key, fd);
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return err_set(err, -EINVAL,
+		               "config: %s%s: descriptor %d is not a file",
+		               where, f->key, fd);
+	r = fd_set_cloexec(fd, 1);
+	if (r < 0)
+		return err_set(err, r, "config: %s%s", where, f->key);
+	*(int *)out = fd;
+	return 0;
+}
+
+static bool is_name_char(int c)
+{
+	return isascii(c) && (isalnum(c) || c == '-' || c == '.' || c == '_');
+}
+
+static bool is_printable(int c)
+{
+	return c >= 0x20 && c < 0x7f;
+}
+
+static bool is_path_char(int c)
+{
+	return c >= 0x20 && c != 0x7f;
+}
+
+/* clang-format off */
+#define STR(key_, T, m, least, ok)                                             \
+	{.key = key_, .read = read_str, .offset = offsetof(T, m),              \
+	 .min = least, .max = sizeof(((T *)0)->m) - 1, .allowed = ok}
+#define INT(key_, fn, T, m, least, most)                                       \
+	{.key = key_, .read = fn, .offset = offsetof(T, m), .min = least,      \
+	 .max = most}
+#define FD(key_, T, m)                                                         \
+	{.key = key_, .read = read_fd, .offset = offsetof(T, m),               \
+	 .min = VMM_FD_FIRST, .max = INT_MAX}
+#define FD_OPTIONAL(key_, T, m)                                                \
+	{.key = key_, .read = read_fd, .offset = offsetof(T, m),               \
+	 .min = VMM_FD_FIRST, .max = INT_MAX, .optional = true}
+#define NAME(key_, T, m, list)                                                 \
+	{.key = key_, .read = read_name, .offset = offsetof(T, m),             \
+	 .names = list}
+/* clang-format on */
+
+/* QEMU and the block layer take signed 64-bit offsets. */
+#define DISK_BYTES_MAX (INT64_MAX / 2)
+
+static const struct field extent_fields[] = {
+	FD("fd", struct blk_extent, fd),
+	INT("offset", read_u64, struct blk_extent, offset, 0, DISK_BYTES_MAX),
+	INT("len", read_u64, struct blk_extent, len, 1, DISK_BYTES_MAX),
+	{0},
+};
+
+static int read_extents(const struct field *f, const json_t *v, void *out,
+                        const char *where, struct err *err)
+{
+	struct vmm_disk *d =
+		(void *)((char *)out - offsetof(struct vmm_disk, extents));
+	size_t n = json_array_size(v);
+	uint64_t total = 0;
+	char path[96];
+
+	if (!json_is_array(v) || n == 0 || n > VMM_EXTENTS_MAX)
+		return err_set(err, -EINVAL,
+		               "config: %s%s is not a list of 1 to %d", where,
+		               f->key, VMM_EXTENTS_MAX);
+	d->extents = calloc(n, sizeof(*d->extents));
+	if (!d->extents)
+		return err_set(err, -ENOMEM, "out of memory");
+	d->nextents = (uint32_t)n;
+	for (size_t i = 0; i < n; i++) {
+		int r;
+
+		(void)snprintf(path, sizeof(path), "%s%s[%zu].", where, f->key,
+		               i);
+		r = read_object(extent_fields, json_array_get(v, i),
+		                &d->extents[i], path, err);
+		if (r < 0)
+			return r;
+		if (!num_add(total, d->extents[i].len, &total) ||
+		    total > DISK_BYTES_MAX)
+			return bad(f, where, err, "are too large together");
+	}
+	return 0;
+}
+
+static const struct field disk_fields[] = {
+	STR("serial", struct vmm_disk, serial, 1, is_name_char),
+	{.key = "read_only",
+                                                              .read = read_bool,
+                                                              .offset = offsetof(struct vmm_disk, read_only)},
+	{.key = "extents",
+                                                              .read = read_extents,
+                                                              .offset = offsetof(struct vmm_disk, extents)},
+	{0				 },
+};
+
+static int read_disks(const struct field *f, const json_t *v, void *out,
+                      const char *where, struct err *err)
+{
+	struct vmm_config *c =
+		(void *)((char *)out - offsetof(struct vmm_config, disks));
+	size_t n = json_array_size(v);
+	char path[64];
+
+	if (!json_is_array(v) || n == 0 || n > VMM_DISKS_MAX)
+		return err_set(err, -EINVAL,
+		               "config: %s%s is not a list of 1 to %d", where,
+		               f->key, VMM_DISKS_MAX);
+	for (size_t i = 0; i < n; i++) {
+		int r;
+
+		(void)snprintf(path, sizeof(path), "%s[%zu].", f->key, i);
+		c->ndisks = (unsigned)i + 1;
+		r = read_object(disk_fields, json_array_get(v, i), &c->disks[i],
+		                path, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static const struct field config_fields[] = {
+	STR("name", struct vmm_config, name, 1, is_name_char),
+	STR("hostname", struct vmm_config, hostname, 1, is_name_char),
+	STR("qemu", struct vmm_config, qemu, 0, is_path_char),
+	STR("cmdline", struct vmm_config, cmdline, 0, is_printable),
+	NAME("engine", struct vmm_config, engine, vmm_engine_names),
+	NAME("accel", struct vmm_config, accel, accel_names),
+	INT("cpus", read_u32, struct vmm_config, cpus, 1, VMM_CPUS_MAX),
+	INT("memory_mib", read_u32, struct vmm_config, memory_mib,
+            VMM_MEMORY_MIN_MIB, VMM_MEMORY_MAX_MIB),
+	INT("boot_timeout_ms", read_u32, struct vmm_config, boot_timeout_ms,
+            100, 3600000),
+	FD("kernel_fd", struct vmm_config, kernel_fd),
+	FD("initramfs_fd", struct vmm_config, initramfs_fd),
+	FD_OPTIONAL("console_fd", struct vmm_config, console_fd),
+	{.key = "disks",
+                                                       .read = read_disks,
+                                                       .offset = offsetof(struct vmm_config, disks)},
+	{0},
+};
+
+const struct vmm_disk *config_disk(const struct vmm_config *c,
+                                   const char *serial)
+{
+	for (unsigned i = 0; i < c->ndisks; i++)
+		if (strcmp(c->disks[i].serial, serial) == 0)
+			return &c->disks[i];
+	return NULL;
+}
+
+/* What no single value shows. */
+static int check_disks(const struct vmm_config *c, struct err *err)
+{
+	const struct vmm_disk *root = config_disk(c, "root");
+
+	if (!root)
+		return err_set(err, -EINVAL,
+		               "config: disks: none has the serial \"root\"");
+	if (!root->read_only) /* sandboxes share its layers */
+		return err_set(err, -EINVAL,
+		               "config: disks: root is not read-only");
+	if (c->ndisks == 2 && !config_disk(c, "upper"))
+		return err_set(err, -EINVAL,
+		               "config: disks: the second one is not "
+		               "\"upper\"");
+	return 0;
+}
+
+/* The version first: of another one the keys may differ. */
+static int check_version(json_t *j, struct err *err)
+{
+	int64_t version = json_int(j, "version", -1);
+
+	if (!json_is_object(j))
+		return err_set(err, -EINVAL, "config: it is not an object");
+	if (version != VMM_CONFIG_VERSION)
+		return err_set(err, -EPROTONOSUPPORT,
+		               "config: version is %lld, this msb-vmm takes "
+		               "%d",
+		               (long long)version, VMM_CONFIG_VERSION);
+	(void)json_object_del(j, "version");
+	return 0;
+}
+
+int config_parse(struct vmm_config *ret, const void *data, size_t len,
+                 struct err *err)
+{
+	json_t *cleanup_json j = NULL;
+	int r;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->kernel_fd = ret->initramfs_fd = ret->console_fd = -1;
+	j = json_parse(data, len, "the config", err);
+	if (!j)
+		return -EBADMSG;
+	r = check_version(j, err);
+	if (r == 0)
+		r = read_object(config_fields, j, ret, "", err);
+	if (r == 0)
+		r = check_disks(ret, err);
+	return r;
+}
+
+int config_read(struct vmm_config *ret, int fd, struct err *err)
+{
+	struct buf cleanup_buf b = BUF_INIT_MAX(VMM_CONFIG_MAX);
+	int r;
+
+	memset(ret, 0, sizeof(*ret));
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return err_set(err, -errno, "cannot read the config: %s",
+		               strerror(errno));
+	r = fd_read_all(fd, &b);
+	if (r < 0)
+		return err_set(err, r, "cannot read the config: %s",
+		               strerror(-r));
+	return config_parse(ret, b.data, b.len, err);
+}
+
+void config_release(struct vmm_config *c)
+{
+	if (!c)
+		return;
+	for (unsigned i = 0; i < c->ndisks; i++)
+		free(c->disks[i].extents);
+	memset(c, 0, sizeof(*c));
+}

@@ -1,0 +1,76 @@
+/*
+ * config.h - what the library asks of one machine: JSON in a memfd, read
+ * once, checked as a whole before anything has an effect.
+ *
+ * The library is trusted to mean well, not to be without faults, and what a
+ * user typed goes through it: so every value has a range, an unknown key is an
+ * error that names it, and a descriptor must be open. Every descriptor that
+ * the config names is close-on-exec afterwards.
+ */
+#ifndef VMM_CONFIG_H
+#define VMM_CONFIG_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "virtio/blk.h"
+#include "vmm/accel.h"
+
+#define VMM_CONFIG_VERSION 1
+#define VMM_CONFIG_MAX     (1u << 20) /* bytes of JSON */
+#define VMM_NAME_MAX       64
+#define VMM_CMDLINE_MAX    1536 /* x86 takes 2047; QEMU adds its devices */
+#define VMM_SERIAL_MAX     20   /* virtio-blk's own limit */
+#define VMM_DISKS_MAX      2    /* root, upper */
+#define VMM_EXTENTS_MAX    4096
+#define VMM_CPUS_MAX       64
+#define VMM_MEMORY_MIN_MIB 64
+#define VMM_MEMORY_MAX_MIB (1u << 20) /* 1 TiB: TCG's physical addresses */
+#define VMM_FD_FIRST       5          /* 0..4 are fixed, see VMM_FD_* */
+
+#define VMM_FD_CONTROL 3
+#define VMM_FD_CONFIG  4
+
+struct vmm_disk {
+	char serial[VMM_SERIAL_MAX + 1];
+	bool read_only;
+	struct blk_extent *extents; /* owned */
+	uint32_t nextents;
+};
+
+struct vmm_config {
+	char name[VMM_NAME_MAX + 1];
+	char hostname[VMM_NAME_MAX + 1];
+	char qemu[PATH_MAX];
+	char cmdline[VMM_CMDLINE_MAX + 1];
+	unsigned engine; /* index into vmm_engine_names */
+	enum accel accel;
+	uint32_t cpus, memory_mib, boot_timeout_ms;
+	int kernel_fd, initramfs_fd;
+	int console_fd; /* -1: none */
+	struct vmm_disk disks[VMM_DISKS_MAX];
+	unsigned ndisks;
+};
+
+/* "auto", "qemu", NULL: what "engine" may say. */
+extern const char *const vmm_engine_names[];
+
+/* Parse and check @len bytes; release @ret with config_release() always. */
+int config_parse(struct vmm_config *ret, const void *data, size_t len,
+                 struct err *err);
+
+/* The same from a descriptor, from offset 0. */
+int config_read(struct vmm_config *ret, int fd, struct err *err);
+
+void config_release(struct vmm_config *c);
+
+/* The disk with @serial, or NULL. */
+const struct vmm_disk *config_disk(const struct vmm_config *c,
+                                   const char *serial);
+
+#define cleanup_config cleanup(config_release)
+
+#endif

@@ -1,0 +1,152 @@
+#include "vmm/devices.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/num.h"
+#include "virtio/blk.h"
+#include "virtio/rng.h"
+#include "virtio/vsock.h"
+
+#include "base/banned.h"
+
+/* The guest's address; each machine has its own vsock, so all have the same. */
+#define GUEST_CID 3
+
+/* A model's calls are shallow; its requests are in its own struct. */
+#define THREAD_STACK (256u * 1024)
+
+struct device_class {
+	const char *name; /* a disk's serial, too */
+	uint32_t virtio_id;
+	bool threaded;
+	bool (*wanted)(const struct vmm_config *cfg, const char *name);
+	int (*make)(struct devices *d, struct device *dev, struct err *err);
+};
+
+static bool always(const struct vmm_config *cfg, const char *name)
+{
+	(void)cfg;
+	(void)name;
+	return true;
+}
+
+static bool has_disk(const struct vmm_config *cfg, const char *name)
+{
+	return config_disk(cfg, name) != NULL;
+}
+
+static int make_disk(struct devices *d, struct device *dev, struct err *err)
+{
+	const struct vmm_disk *disk = config_disk(d->cfg, dev->class->name);
+
+	return blk_new(&(struct blk_config){.extents = disk->extents,
+	                                    .nextents = disk->nextents,
+	                                    .read_only = disk->read_only,
+	                                    .serial = disk->serial},
+	               &dev->model, err);
+}
+
+static int make_vsock(struct devices *d, struct device *dev, struct err *err)
+{
+	int r = vsock_new(dev->loop, GUEST_CID, &dev->model, err);
+
+	if (r == 0)
+		d->vsock = dev->model;
+	return r;
+}
+
+static int make_rng(struct devices *d, struct device *dev, struct err *err)
+{
+	(void)d;
+	return rng_new(&dev->model, err);
+}
+
+/*
+ * Every device that a machine can have, in the order in which the engine gets
+ * them. New lines go last. A new device is virtio/NAME.[ch], one line here, a
+ * line in qemu_argv.c, a unit test and a fuzz target.
+ */
+static const struct device_class classes[] = {
+	{"root",  VIRTIO_ID_BLOCK, true,  has_disk, make_disk },
+	{"upper", VIRTIO_ID_BLOCK, true,  has_disk, make_disk },
+	{"vsock", VIRTIO_ID_VSOCK, false, always,   make_vsock},
+	{"rng",   VIRTIO_ID_RNG,   true,  always,   make_rng  },
+};
+
+void devices_plan(struct devices *d, const struct vmm_config *cfg,
+                  struct loop *main_loop)
+{
+	*d = (struct devices){.cfg = cfg, .main_loop = main_loop};
+	for (size_t i = 0; i < ARRAY_SIZE(classes); i++) {
+		const struct device_class *class = &classes[i];
+
+		if (!class->wanted(cfg, class->name))
+			continue;
+		d->list[d->n].class = class;
+		d->slots[d->n] =
+			(struct engine_slot){class->name, class->virtio_id};
+		d->n++;
+	}
+}
+
+static void *thread_main(void *arg)
+{
+	struct device *dev = arg;
+	int r;
+
+	(void)pthread_setname_np(pthread_self(), dev->class->name);
+	r = loop_run(dev->loop);
+	if (r < 0)
+		log_error("device %s: its loop failed: %s", dev->class->name,
+		          strerror(-r));
+	return NULL;
+}
+
+static int start_thread(struct device *dev, struct err *err)
+{
+	pthread_attr_t attr;
+	int e = pthread_attr_init(&attr);
+
+	if (e == 0) {
+		(void)pthread_attr_setstacksize(&attr, THREAD_STACK);
+		e = pthread_create(&dev->thread, &attr, thread_main, dev);
+		(void)pthread_attr_destroy(&attr);
+	}
+	if (e)
+		return err_set(err, -e, "cannot start a thread: %s",
+		               strerror(e));
+	return 0;
+}
+
+static int start_one(struct devices *d, size_t i, const struct engine_ops *ops,
+                     struct engine *e, struct err *err)
+{
+	struct device *dev = &d->list[i];
+	int r;
+
+	dev->loop = dev->class->threaded ? loop_new() : d->main_loop;
+	if (!dev->loop)
+		return err_set(err, -errno, "cannot make a loop: %s",
+		               strerror(errno));
+	r = dev->class->make(d, dev, err);
+	if (r == 0)
+		r = ops->attach(e, i, dev->model, dev->loop, err);
+	if (r == 0 && dev->class->threaded)
+		r = start_thread(dev, err);
+	return r;
+}
+
+int devices_start(struct devices *d, const struct engine_ops *ops,
+                  struct engine *e, struct err *err)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		int r = start_one(d, i, ops, e, err);
+
+		if (r < 0)
+			return err_wrap(err, "device %s",
+			                d->list[i].class->name);
+	}
+	return 0;
+}

@@ -1,0 +1,44 @@
+/*
+ * devices.h - the one list of what a machine has.
+ *
+ * devices_plan() says which devices there will be, so that the engine can
+ * start; devices_start() makes the models, attaches them to the engine and
+ * starts their threads. Disks and the entropy source have a thread and a loop
+ * each (their work blocks); vsock lives in the main loop, where its peers are.
+ */
+#ifndef VMM_DEVICES_H
+#define VMM_DEVICES_H
+
+#include <pthread.h>
+
+#include "base/err.h"
+#include "base/loop.h"
+#include "virtio/device.h"
+#include "vmm/config.h"
+#include "vmm/engine.h"
+
+struct device_class;
+
+struct device {
+	const struct device_class *class;
+	struct virtio_dev *model;
+	struct loop *loop; /* its own, or the main one */
+	pthread_t thread;  /* never joined: the process ends by _exit() */
+};
+
+struct devices {
+	const struct vmm_config *cfg;
+	struct loop *main_loop;
+	struct device list[ENGINE_DEVICES_MAX];
+	struct engine_slot slots[ENGINE_DEVICES_MAX];
+	size_t n;
+	struct virtio_dev *vsock; /* one of the list */
+};
+
+void devices_plan(struct devices *d, const struct vmm_config *cfg,
+                  struct loop *main_loop);
+
+int devices_start(struct devices *d, const struct engine_ops *ops,
+                  struct engine *e, struct err *err);
+
+#endif

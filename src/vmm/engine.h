@@ -1,0 +1,80 @@
+/*
+ * engine.h - what runs a machine's processors and memory.
+ *
+ * An engine is a table of functions. It gets device models, never makes them,
+ * and brings the transport through which its guest reaches them: the qemu
+ * engine serves them over vhost-user.
+ *
+ *	probe() -> start() -> attach() each device -> ... ended()
+ *
+ * start() gets the machine going as early as possible and needs only to know
+ * which devices there will be; the models are made while it comes up. All
+ * calls and callbacks are in the main loop's thread, except that attach() may
+ * leave work to the device's own loop.
+ */
+#ifndef VMM_ENGINE_H
+#define VMM_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/loop.h"
+#include "virtio/device.h"
+#include "vmm/config.h"
+
+#define ENGINE_DEVICES_MAX 16
+
+struct engine;
+
+/* One device as the guest will see it, before its model exists. */
+struct engine_slot {
+	const char *name;
+	uint32_t virtio_id;
+};
+
+/* How a machine ended; text lives until the callback returns. */
+struct engine_end {
+	bool clean;       /* the guest powered off or reset */
+	int error;        /* negative errno when not clean */
+	const char *text; /* what went wrong in words, "" when clean */
+	const char *hint; /* the next step for the user, or "" */
+};
+
+struct engine_events {
+	void (*started)(void *arg); /* once, or ended() without it */
+	void (*ended)(void *arg, const struct engine_end *end); /* once */
+	void *arg;
+};
+
+struct engine_opts {
+	struct loop *loop;
+	const struct vmm_config *cfg;
+	const struct engine_slot *slots; /* must outlive the engine */
+	size_t nslots;
+	int serial_fd; /* the guest's serial port; the caller's to close */
+	struct engine_events events;
+};
+
+struct engine_ops {
+	const char *name;
+	/* Can it run this config here? Without effects. */
+	int (*probe)(const struct vmm_config *cfg, struct err *err);
+	int (*start)(const struct engine_opts *opts, struct engine **ret,
+	             struct err *err);
+	/* Serve slot @i by @dev in @l's thread, which does not run yet. */
+	int (*attach)(struct engine *e, size_t i, struct virtio_dev *dev,
+	              struct loop *l, struct err *err);
+	/* "tcg", "kvm", and when the machine was started (CLOCK_MONOTONIC). */
+	const char *(*accel)(const struct engine *e);
+	uint64_t (*spawn_ns)(const struct engine *e);
+	/* End it now. ended() follows from the loop. */
+	void (*kill)(struct engine *e);
+	/* Kill it and wait until it is gone; no callback comes any more. */
+	void (*free)(struct engine *e);
+};
+
+extern const struct engine_ops engine_qemu;
+
+#endif

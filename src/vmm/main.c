@@ -1,0 +1,67 @@
+/*
+ * msb-vmm NAME - one machine.
+ *
+ * Started by the library with fixed descriptors: 3 is the control socket, 4
+ * the config, more are named by the config. It ends when its machine ends or
+ * the library does, and takes the engine with it.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/num.h"
+#include "vmm/isolate.h"
+#include "vmm/vm.h"
+
+#include "base/banned.h"
+
+static int isolate(struct vm *vm, struct err *err)
+{
+	(void)vm;
+	return isolate_early(err);
+}
+
+/* The whole start, in order. The stage is what VMM_FAILED names. */
+static const struct {
+	const char *stage;
+	int (*run)(struct vm *vm, struct err *err);
+} steps[] = {
+	{"engine", isolate         },
+	{"config", vm_read_config  },
+	{"engine", vm_open_loop    },
+	{"engine", vm_open_control },
+	{"engine", vm_pick_engine  },
+	{"engine", vm_start_engine }, /* it comes up while we go on */
+	{"engine", vm_start_devices},
+	{"engine", vm_await_agent  },
+};
+
+static void setup_log(void)
+{
+	static const char *const levels[] = {"none", "error", "warn",
+	                                     "info", "debug", "trace"};
+	const char *want = getenv("MSB_LOG");
+	enum log_level level = LOG_WARN;
+
+	for (unsigned i = 0; want && i < ARRAY_SIZE(levels); i++)
+		if (strcmp(want, levels[i]) == 0)
+			level = (enum log_level)i;
+	log_setup("msb-vmm", 2, level);
+}
+
+int main(void)
+{
+	static struct vm vm = {.control_fd = VMM_FD_CONTROL, .signal_fd = -1};
+	struct err err = {0};
+
+	setup_log();
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		if (steps[i].run(&vm, &err) < 0) {
+			vm_fail(&vm, steps[i].stage, &err);
+			break;
+		}
+	}
+	/* Threads may be at work; there is nothing that exit() should do. */
+	_exit(vm_run(&vm));
+}

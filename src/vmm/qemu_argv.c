@@ -1,0 +1,137 @@
+#include "vmm/qemu_argv.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/num.h"
+
+#include "base/banned.h"
+
+/*
+ * The vhost-user front ends. One queue of 128 for each disk: the model has one
+ * queue, and QEMU asks the back end for no more than this.
+ */
+static const struct {
+	uint32_t virtio_id;
+	const char *driver;
+} drivers[] = {
+	{VIRTIO_ID_BLOCK, "vhost-user-blk-device,num-queues=1,queue-size=128"},
+	{VIRTIO_ID_VSOCK, "vhost-user-vsock-device"                          },
+	{VIRTIO_ID_RNG,   "vhost-user-rng-device"                            },
+};
+
+static const char *driver_of(uint32_t virtio_id)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++)
+		if (drivers[i].virtio_id == virtio_id)
+			return drivers[i].driver;
+	return NULL;
+}
+
+/* A command line in the making; the first failure stays. */
+struct line {
+	struct strv words;
+	int r;
+};
+
+static void word(struct line *l, const char *s)
+{
+	if (l->r == 0)
+		l->r = strv_add(&l->words, s);
+}
+
+/* An option and its value. */
+static void __attribute__((format(printf, 3, 4)))
+option(struct line *l, const char *name, const char *fmt, ...)
+{
+	cleanup_free char *value = NULL;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&value, fmt, ap);
+	va_end(ap);
+	if (n < 0) {
+		value = NULL;
+		l->r = -ENOMEM;
+		return;
+	}
+	word(l, name);
+	word(l, value);
+}
+
+/* Nothing but what is on this line; and what holds QEMU itself. */
+static void add_limits(struct line *l)
+{
+	word(l, "-nodefaults");
+	word(l, "-no-user-config");
+	option(l, "-display", "none");
+	option(l, "-monitor", "none");
+	/* A reset is the end: so are power-off without ACPI, and panics. */
+	word(l, "-no-reboot");
+	option(l, "-sandbox",
+	       "on,obsolete=deny,elevateprivileges=deny,spawn=deny,"
+	       "resourcecontrol=deny");
+}
+
+static void add_board(struct line *l, const struct qemu_args *a)
+{
+	const struct vmm_config *c = a->cfg;
+	bool kvm = a->accel == ACCEL_KVM;
+
+	/* PIT and PIC: under TCG the kernel calibrates its clock by them. */
+	option(l, "-machine",
+	       "microvm,pit=on,pic=on,rtc=off,isa-serial=on,acpi=off,"
+	       "memory-backend=mem");
+	/* Shared, because the device models live in another process: ours. */
+	option(l, "-object", "memory-backend-memfd,id=mem,size=%uM,share=on",
+	       c->memory_mib);
+	option(l, "-m", "%uM", c->memory_mib);
+	option(l, "-smp", "%u", c->cpus);
+	option(l, "-accel", "%s", kvm ? "kvm" : "tcg,thread=multi");
+	option(l, "-cpu", "%s", kvm ? "host" : "max");
+	/* vhost-user devices have the modern register layout only. */
+	option(l, "-global", "virtio-mmio.force-legacy=false");
+}
+
+static void add_kernel(struct line *l, const struct vmm_config *c)
+{
+	option(l, "-kernel", "/proc/self/fd/%d", c->kernel_fd);
+	option(l, "-initrd", "/proc/self/fd/%d", c->initramfs_fd);
+	option(l, "-append", "%s", c->cmdline);
+}
+
+static void add_device(struct line *l, const struct engine_slot *s, int fd)
+{
+	const char *driver = driver_of(s->virtio_id);
+
+	if (!driver) {
+		l->r = -ENODEV;
+		return;
+	}
+	option(l, "-chardev", "socket,id=%s,fd=%d", s->name, fd);
+	option(l, "-device", "%s,chardev=%s", driver, s->name);
+}
+
+int qemu_argv(const struct qemu_args *a, struct strv *ret)
+{
+	struct line l = {0};
+
+	word(&l, a->cfg->qemu);
+	option(&l, "-name", "guest=%s", a->cfg->name);
+	add_limits(&l);
+	add_board(&l, a);
+	add_kernel(&l, a->cfg);
+	option(&l, "-chardev", "socket,id=serial,fd=%d", a->serial_fd);
+	option(&l, "-serial", "chardev:serial");
+	for (size_t i = 0; i < a->nslots; i++)
+		add_device(&l, &a->slots[i], a->slot_fds[i]);
+	if (l.r < 0) {
+		strv_release(&l.words);
+		return l.r;
+	}
+	*ret = l.words;
+	return 0;
+}
