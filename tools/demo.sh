@@ -4,7 +4,7 @@ set -eu
 build=$1
 top=$(cd "$(dirname "$0")/.." && pwd)
 image=$build/demo-image
-[ -f "$image/index.json" ] || "$top/tools/demo-image.sh" "$image"
+[ -f "$image/index.json" ] || "$top/tools/demo-image.py" "$image"
 "$build/msb" doctor || true
 echo
 echo "\$ msb load -i $image"
