@@ -9,17 +9,14 @@
 
 #include "base/banned.h"
 
-/*
- * The vhost-user front ends. One queue of 128 for each disk: the model has one
- * queue, and QEMU asks the back end for no more than this.
- */
+/* The vhost-user front ends. A disk's model has one queue. */
 static const struct {
 	uint32_t virtio_id;
 	const char *driver;
 } drivers[] = {
-	{VIRTIO_ID_BLOCK, "vhost-user-blk-device,num-queues=1,queue-size=128"},
-	{VIRTIO_ID_VSOCK, "vhost-user-vsock-device"                          },
-	{VIRTIO_ID_RNG,   "vhost-user-rng-device"                            },
+	{VIRTIO_ID_BLOCK, "vhost-user-blk,num-queues=1"},
+	{VIRTIO_ID_VSOCK, "vhost-user-vsock-device"    },
+	{VIRTIO_ID_RNG,   "vhost-user-rng"             },
 };
 
 static const char *driver_of(uint32_t virtio_id)

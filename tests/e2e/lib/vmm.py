@@ -1,0 +1,244 @@
+"""Starts build/msb-vmm as the library does (fixed descriptors, JSON in a memfd) and drives it."""
+import contextlib
+import json
+import os
+import pathlib
+import select
+import signal
+import socket
+import stat
+import subprocess
+import time
+
+from . import proto
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+BUILD = pathlib.Path(os.environ.get("MSB_TEST_BUILD", ROOT / "build"))
+VMM = BUILD / "msb-vmm"
+KERNEL = BUILD / "vmlinux"
+INITRAMFS = BUILD / "initramfs.cpio"
+QEMU = os.environ.get("MSB_QEMU", "/usr/bin/qemu-system-x86_64")
+
+
+def cmdline():
+    return (ROOT / "kernel/cmdline").read_text().strip()
+
+
+def cpio(entries):
+    """A newc archive of (name, mode, data, rdev major, minor)."""
+    out = b""
+    for i, (name, mode, data, major, minor) in enumerate([*entries, ("TRAILER!!!", 0, b"", 0, 0)]):
+        fields = [i + 1, mode, 0, 0, 1, 0, len(data), 0, 0, major, minor, len(name) + 1, 0]
+        head = b"070701" + b"".join(b"%08X" % f for f in fields) + name.encode() + b"\0"
+        out += head + b"\0" * (-len(head) % 4) + data + b"\0" * (-len(data) % 4)
+    return out
+
+
+def initramfs(init, extra=()):
+    """An initramfs whose /init is this program or script."""
+    return cpio([("dev", stat.S_IFDIR | 0o755, b"", 0, 0), ("dev/console", stat.S_IFCHR | 0o600, b"", 5, 1),
+                 *extra, ("init", stat.S_IFREG | 0o755, init, 0, 0)])
+
+
+def shell_initramfs(script):
+    """An initramfs that runs a shell script with busybox as PID 1."""
+    box = pathlib.Path("/bin/busybox").read_bytes()
+    return initramfs(b"#!/bin/sh\n" + script.encode(), [
+        ("bin", stat.S_IFDIR | 0o755, b"", 0, 0), ("bin/busybox", stat.S_IFREG | 0o755, box, 0, 0),
+        ("bin/sh", stat.S_IFLNK | 0o777, b"busybox", 0, 0)])
+
+
+def busybox_tree(folder):
+    """A root folder of busybox and little else."""
+    for d in ("bin", "etc", "dev", "proc", "sys", "tmp", "root", "run"):
+        (folder / d).mkdir(parents=True)
+    box = folder / "bin/busybox"
+    box.write_bytes(pathlib.Path("/bin/busybox").read_bytes())
+    box.chmod(0o755)
+    for name in subprocess.run(["/bin/busybox", "--list"], capture_output=True, text=True, check=True).stdout.split():
+        link = folder / "bin" / name
+        if not link.exists():
+            link.symlink_to("busybox")
+    (folder / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
+    (folder / "etc/group").write_text("root:x:0:\n")
+
+
+def memfd(data, name="test"):
+    fd = os.memfd_create(name)
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view):]
+    return fd
+
+
+def children(pid):
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return [int(p) for p in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+def is_gone(pid):
+    """No such process, or one that only waits to be waited for."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def wait_until(check, seconds, what):
+    end = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < end, what
+        time.sleep(0.01)
+
+
+class Vmm:
+    """One msb-vmm. `disks` are (serial, read_only, file) or a list of extents as in the config."""
+
+    def __init__(self, initrd, disks, kernel=KERNEL, **settings):
+        self.fds = {}
+        self.log = memfd(b"", "log")
+        self.console = memfd(b"", "console")
+        self.next_fd = 5
+        config = {"version": 1, "name": "msb-test", "engine": "auto", "accel": "auto", "qemu": QEMU, "cpus": 1,
+                  "memory_mib": 256, "cmdline": cmdline(), "hostname": "msb-test", "boot_timeout_ms": 60000,
+                  "kernel_fd": self.give(kernel), "initramfs_fd": self.give(initrd),
+                  "console_fd": self.give(self.console), "disks": [self.disk(*d) for d in disks]}
+        config.update(settings)
+        self.config = {k: v for k, v in config.items() if v is not None}
+        self.start()
+
+    def give(self, source):
+        """A descriptor of a file, of bytes or as it is, and the number that msb-vmm gets it by."""
+        if isinstance(source, bytes):
+            source = memfd(source)
+        elif not isinstance(source, int):
+            source = os.open(source, os.O_RDWR if os.access(source, os.W_OK) else os.O_RDONLY)
+        number, self.next_fd = self.next_fd, self.next_fd + 1
+        self.fds[number] = source
+        return number
+
+    def disk(self, serial, read_only, source):
+        fd = self.give(source)
+        size = os.fstat(self.fds[fd]).st_size
+        return {"serial": serial, "read_only": read_only, "extents": [{"fd": fd, "offset": 0, "len": size}]}
+
+    def start(self):
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        text = self.config if isinstance(self.config, bytes) else json.dumps(self.config).encode()
+        null = os.open("/dev/null", os.O_RDWR)
+        fds = {0: null, 1: self.log, 2: self.log, 3: theirs.fileno(), 4: memfd(text, "config"), **self.fds}
+        copies = {n: os.dup(fd) for n, fd in fds.items()}
+        high = {n: os.dup2(fd, 500 + n) for n, fd in copies.items()}
+        self.start_ns = time.monotonic_ns()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                os.setsid()
+                for n, fd in high.items():
+                    os.dup2(fd, n, inheritable=True)
+                os.closerange(max(high) + 1, 4096)
+                env = {"PATH": "/usr/bin:/bin", "MSB_LOG": os.environ.get("MSB_LOG", "debug")}
+                os.execve(VMM, ["msb-vmm", "msb-test"], env)
+            finally:
+                os._exit(99)
+        for fd in {*high.values(), *copies.values(), null, fds[4]}:
+            os.close(fd)
+        theirs.close()
+        self.control, self.status = ours, None
+
+    def recv(self, seconds=60):
+        """The next message of the control socket, None when it closed."""
+        if not select.select([self.control], [], [], seconds)[0]:
+            raise TimeoutError("msb-vmm says nothing: " + self.log_text())
+        packet = self.control.recv(1 << 20)
+        if not packet:
+            return None
+        message, length = proto.decode(packet)
+        assert length == len(packet)
+        return message
+
+    def expect(self, kind, seconds=60):
+        message = self.recv(seconds)
+        assert message and message["type"] == kind, f"{message} instead of {kind}\n{self.log_text()}"
+        return message
+
+    def ready(self):
+        self.expect("VMM_STARTED")
+        return self.expect("VMM_READY")
+
+    def failed(self, seconds=60):
+        """The VMM_FAILED that comes, with or without a VMM_STARTED before it; msb-vmm has ended then."""
+        message = self.recv(seconds)
+        if message and message["type"] == "VMM_STARTED":
+            message = self.recv(seconds)
+        assert message and message["type"] == "VMM_FAILED", f"{message}\n{self.log_text()}"
+        assert self.wait() == 1
+        return message
+
+    def send(self, name, fds=(), **values):
+        socket.send_fds(self.control, [proto.encode(name, **values)], list(fds))
+
+    def connect(self, port=proto.PORT_AGENT):
+        ours, theirs = socket.socketpair()
+        self.send("VMM_CONNECT", [theirs.fileno()], port=port)
+        theirs.close()
+        ours.settimeout(30)
+        return proto.Stream(ours)
+
+    def exec(self, argv, stdin=None, **values):
+        """Runs a command to its end; (exit code, stdout, stderr)."""
+        s = self.connect()
+        request = {"env": ["PATH=/bin"], "cwd": "", "user": "", "rlimits": [], "tty": 0, "rows": 0, "cols": 0}
+        s.send("EXEC", argv=argv, want_stdin=int(stdin is not None), **{**request, **values})
+        started = s.recv()
+        assert started and started["type"] == "STARTED", started
+        if stdin is not None:
+            assert len(stdin) <= proto.STDIN_WINDOW
+            for i in range(0, len(stdin), 32768):
+                s.send("STDIN", data=stdin[i:i + 32768])
+            s.send("STDIN", data=b"")
+        out = {"STDOUT": b"", "STDERR": b""}
+        while True:
+            m = s.recv()
+            assert m, "the session ended without EXITED\n" + self.log_text()
+            if m["type"] == "EXITED":
+                s.sock.close()
+                return m["code"] if not m["signo"] else 128 + m["signo"], out["STDOUT"], out["STDERR"]
+            if m["type"] in out:
+                out[m["type"]] += m["data"]
+
+    def qemu(self):
+        pids = children(self.pid)
+        assert len(pids) == 1, pids
+        return pids[0]
+
+    def wait(self, seconds=20):
+        """msb-vmm's exit code, or minus the signal."""
+        end = time.monotonic() + seconds
+        while self.status is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.status = os.waitstatus_to_exitcode(status)
+            else:
+                assert time.monotonic() < end, "msb-vmm does not end\n" + self.log_text()
+                time.sleep(0.005)
+        return self.status
+
+    def log_text(self):
+        return os.pread(self.log, 1 << 20, 0).decode(errors="replace")
+
+    def console_text(self):
+        return os.pread(self.console, 2 << 20, 0).decode(errors="replace")
+
+    def close(self):
+        """Ends it whatever its state is."""
+        self.control.close()
+        if self.status is None:
+            qemu = children(self.pid)
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            wait_until(lambda: all(map(is_gone, qemu)), 5, "QEMU outlives msb-vmm")
+        for fd in {self.log, self.console, *self.fds.values()}:
+            with contextlib.suppress(OSError):
+                os.close(fd)
