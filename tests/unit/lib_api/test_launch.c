@@ -1,0 +1,202 @@
+/* What msb-vmm is started with: its configuration and its descriptors. */
+#include "lib/test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fdio.h"
+#include "base/json.h"
+#include "base/num.h"
+#include "lib/launch.h"
+
+static struct rootfs_extent extents[] = {
+	{0, 0,    8192},
+	{1, 4096, 4096},
+};
+
+static char *text(const char *s)
+{
+	return (char *)(uintptr_t)s;
+}
+
+static void the_configuration_is_as_agreed(void **state)
+{
+	struct runtime rt = {.qemu = text("/usr/bin/q"),
+	                     .cmdline = text("console=ttyS0")};
+	struct rootfs root = {.nfds = 2, .extents = extents, .nextents = 2};
+	struct launch l = {.runtime = &rt,
+	                   .root = &root,
+	                   .upper_bytes = 8 * GIB,
+	                   .name = "msb-1",
+	                   .hostname = "host",
+	                   .cpus = 2,
+	                   .memory_mib = 512,
+	                   .boot_timeout_ms = 60000,
+	                   .accel = MSB_ACCEL_TCG};
+	char *json = launch_config(&l);
+	json_t *j, *disks, *e;
+
+	(void)state;
+	assert_non_null(json);
+	j = json_parse(json, strlen(json), "config", NULL);
+	assert_non_null(j);
+	assert_int_equal(json_int(j, "version", 0), 1);
+	assert_string_equal(json_str(j, "name", ""), "msb-1");
+	assert_string_equal(json_str(j, "hostname", ""), "host");
+	assert_string_equal(json_str(j, "engine", ""), "auto");
+	assert_string_equal(json_str(j, "accel", ""), "tcg");
+	assert_string_equal(json_str(j, "qemu", ""), "/usr/bin/q");
+	assert_string_equal(json_str(j, "cmdline", ""), "console=ttyS0");
+	assert_int_equal(json_int(j, "cpus", 0), 2);
+	assert_int_equal(json_int(j, "memory_mib", 0), 512);
+	assert_int_equal(json_int(j, "kernel_fd", 0), 5);
+	assert_int_equal(json_int(j, "initramfs_fd", 0), 6);
+	assert_int_equal(json_int(j, "boot_timeout_ms", 0), 60000);
+	disks = json_object_get(j, "disks");
+	assert_int_equal(json_array_size(disks), 2);
+	e = json_array_get(json_object_get(json_array_get(disks, 0), "extents"),
+	                   1);
+	assert_int_equal(json_int(e, "fd", 0), 8);
+	assert_int_equal(json_int(e, "offset", 0), 4096);
+	assert_int_equal(json_int(e, "len", 0), 4096);
+	assert_true(json_bool(json_array_get(disks, 0), "read_only", false));
+	assert_false(json_bool(json_array_get(disks, 1), "read_only", true));
+	assert_string_equal(json_str(json_array_get(disks, 1), "serial", ""),
+	                    "upper");
+	e = json_array_get(json_object_get(json_array_get(disks, 1), "extents"),
+	                   0);
+	assert_int_equal(json_int(e, "fd", 0), 9);
+	assert_int_equal(json_int(e, "len", 0), (int64_t)(8 * GIB));
+	json_decref(j);
+	free(json);
+}
+
+/*
+ * A shell script in msb-vmm's place tells through the control socket's number
+ * what it was given.
+ */
+static const char script[] =
+	"#!/bin/sh\n"
+	"exec >&3\n"
+	"ls -1 /proc/$$/fd | tr '\\n' ' '\n"
+	"cat <&4 | head -c 12; echo\n"
+	"cat <&5; cat <&6; cat <&7; cat <&8\n"
+	"echo $MSB_LOG ${HOME:-no-home} $1\n"
+	"ps -o sid= -p $$ | tr -d ' ' | grep -qx $$ && echo own-session\n";
+
+static int temp_file(const char *content)
+{
+	char path[] = "/tmp/msb-test-XXXXXX";
+	int fd = mkostemp(path, O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(fd_write_full(fd, content, strlen(content)), 0);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	return fd;
+}
+
+static void read_all(int control, char *out, size_t len)
+{
+	size_t used = 0;
+
+	for (;;) {
+		ssize_t n = recv(control, out + used, len - used - 1, 0);
+
+		if (n <= 0)
+			break;
+		used += (size_t)n;
+	}
+	out[used] = '\0';
+}
+
+static void the_child_gets_its_descriptors_and_no_others(void **state)
+{
+	char path[] = "/tmp/msb-test-vmm-XXXXXX", out[4096];
+	int script_fd = mkstemp(path), control = -1, st, leak;
+	int root_fd = temp_file("root\n");
+	struct runtime rt = RUNTIME_INIT;
+	struct rootfs root = {
+		.fds = &root_fd, .nfds = 1, .extents = extents, .nextents = 1};
+	struct launch l = {.runtime = &rt,
+	                   .root = &root,
+	                   .upper_bytes = 4096,
+	                   .name = "msb-1",
+	                   .hostname = "h",
+	                   .cpus = 1,
+	                   .log_fd = -1,
+	                   .log_level = "info"};
+	struct err err = {0};
+	pid_t pid = 0;
+
+	(void)state;
+	assert_true(script_fd >= 0);
+	assert_int_equal(fd_write_full(script_fd, script, strlen(script)), 0);
+	assert_int_equal(fchmod(script_fd, 0755), 0);
+	close(script_fd);
+	leak = dup2(root_fd, 40); /* a host program's, not close-on-exec */
+	rt.vmm = path;
+	rt.qemu = text("/q");
+	rt.cmdline = text("c");
+	rt.kernel_fd = temp_file("kernel\n");
+	rt.initramfs_fd = temp_file("initramfs\n");
+	l.upper_fd = temp_file("upper\n");
+	assert_int_equal(launch_start(&l, &pid, &control, &err), 0);
+	assert_int_equal(waitpid(pid, &st, 0), pid);
+	read_all(control, out, sizeof(out));
+	assert_non_null(strstr(out, "{\"version\":"));
+	assert_non_null(strstr(out, "kernel\ninitramfs\nroot\nupper\n"));
+	assert_non_null(strstr(out, "info no-home msb-1\n"));
+	assert_non_null(strstr(out, "own-session"));
+	/* 10: the shell's copy of the script */
+	assert_memory_equal(out, "0 1 10 2 3 4 5 6 7 8 ", 21);
+	close(control);
+	close(leak);
+	close(root_fd);
+	close(l.upper_fd);
+	close(rt.kernel_fd);
+	close(rt.initramfs_fd);
+	(void)unlink(path);
+}
+
+static void a_missing_vmm_is_an_error(void **state)
+{
+	int root_fd = temp_file("r"), control = -1;
+	struct runtime rt = {.vmm = text("/nonexistent/msb-vmm"),
+	                     .qemu = text("/q"),
+	                     .cmdline = text("c"),
+	                     .kernel_fd = root_fd,
+	                     .initramfs_fd = root_fd};
+	struct rootfs root = {
+		.fds = &root_fd, .nfds = 1, .extents = extents, .nextents = 1};
+	struct launch l = {.runtime = &rt,
+	                   .root = &root,
+	                   .upper_fd = root_fd,
+	                   .name = "n",
+	                   .hostname = "h",
+	                   .log_fd = -1};
+	struct err err = {0};
+	pid_t pid = 0;
+
+	(void)state;
+	assert_int_equal(launch_start(&l, &pid, &control, &err), -ENOENT);
+	assert_non_null(strstr(err.msg, "/nonexistent/msb-vmm"));
+	assert_int_equal(control, -1);
+	close(root_fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_configuration_is_as_agreed),
+		cmocka_unit_test(the_child_gets_its_descriptors_and_no_others),
+		cmocka_unit_test(a_missing_vmm_is_an_error),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

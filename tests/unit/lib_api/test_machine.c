@@ -1,0 +1,269 @@
+/* The control socket with an msb-vmm played by the test or a small child. */
+#include "lib/test.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fdio.h"
+#include "lib/error.h"
+#include "lib/machine.h"
+
+struct fake {
+	struct machine m;
+	int vmm; /* its end */
+};
+
+static void setup(struct fake *f)
+{
+	int pair[2];
+
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	assert_int_equal(fd_set_nonblock(pair[0]), 0);
+	*f = (struct fake){.m = MACHINE_INIT, .vmm = pair[1]};
+	f->m.control = pair[0];
+}
+
+static void teardown(struct fake *f)
+{
+	close_fd(&f->vmm);
+	machine_release(&f->m);
+}
+
+static void say(struct fake *f, struct proto_msg msg)
+{
+	struct buf b = BUF_INIT;
+
+	assert_int_equal(proto_encode(&b, &msg), 0);
+	assert_true(fd_send(f->vmm, b.data, b.len, NULL, 0) > 0);
+	buf_release(&b);
+}
+
+static struct proto_msg ready_msg(void)
+{
+	return (struct proto_msg){
+		.type = PROTO_VMM_READY,
+		.vmm_ready = {.spawn_ns = 1, .init_ns = 2, .ready_ns = 3}
+        };
+}
+
+static void ready_carries_the_times(void **state)
+{
+	struct fake f;
+
+	(void)state;
+	setup(&f);
+	say(&f,
+	    (struct proto_msg){
+		    .type = PROTO_VMM_STARTED,
+		    .vmm_started = {
+				    .engine = "qemu", .accel = "tcg", .spawn_ns = 1}
+        });
+	say(&f, ready_msg());
+	machine_process(&f.m);
+	assert_int_equal(f.m.state, MSB_STATE_READY);
+	assert_string_equal(f.m.engine, "qemu");
+	assert_string_equal(f.m.accel, "tcg");
+	assert_int_equal(f.m.ready_ns, 3);
+	teardown(&f);
+}
+
+static void failure_keeps_message_hint_and_console(void **state)
+{
+	struct err err = {0};
+	struct fake f;
+
+	(void)state;
+	setup(&f);
+	say(&f,
+	    (struct proto_msg){
+		    .type = PROTO_VMM_FAILED,
+		    .vmm_failed = {.error = ETIMEDOUT,
+	                           .stage = "boot",
+	                           .message = "no answer",
+	                           .hint = "try more memory",
+	                           .console = {(const uint8_t *)"panic!", 6}}
+        });
+	machine_process(&f.m);
+	assert_int_equal(f.m.state, MSB_STATE_FAILED);
+	assert_int_equal(machine_end_error(&f.m, &err), -LIB_EBOOT);
+	assert_string_equal(err.msg, "no answer");
+	assert_string_equal(err.hint, "try more memory");
+	assert_string_equal(f.m.console, "panic!");
+	teardown(&f);
+}
+
+static void an_unasked_end_is_an_error(void **state)
+{
+	struct err err = {0};
+	struct fake f;
+
+	(void)state;
+	setup(&f);
+	say(&f, ready_msg());
+	say(&f, (struct proto_msg){
+			.type = PROTO_VMM_EXITED,
+			.vmm_exited = {.reason = "panic", .message = "Oops"}
+        });
+	machine_process(&f.m);
+	assert_int_equal(f.m.state, MSB_STATE_STOPPED);
+	assert_int_equal(machine_end_error(&f.m, &err), -LIB_EGONE);
+	assert_non_null(strstr(err.msg, "panic"));
+	assert_non_null(strstr(err.msg, "Oops"));
+	teardown(&f);
+}
+
+static void broken(struct fake *f)
+{
+	machine_process(&f->m);
+	assert_int_equal(f->m.state, MSB_STATE_FAILED);
+	assert_true(f->m.hung_up);
+	teardown(f);
+}
+
+static void a_broken_packet_ends_it(void **state)
+{
+	struct fake f;
+
+	(void)state;
+	setup(&f);
+	assert_true(fd_send(f.vmm, "garbage!", 8, NULL, 0) > 0);
+	broken(&f);
+	setup(&f); /* a message that only the guest sends */
+	say(&f, (struct proto_msg){.type = PROTO_READY});
+	broken(&f);
+	setup(&f); /* shorter than its length says */
+	assert_true(fd_send(f.vmm, "\x10\0\0\0\x40\0\0\0", 8, NULL, 0) > 0);
+	broken(&f);
+}
+
+static void descriptors_that_it_sends_are_closed(void **state)
+{
+	struct proto_msg msg = ready_msg();
+	struct buf b = BUF_INIT;
+	int pipe_fds[2];
+	struct fake f;
+	char c;
+
+	(void)state;
+	setup(&f);
+	assert_int_equal(pipe(pipe_fds), 0);
+	assert_int_equal(proto_encode(&b, &msg), 0);
+	assert_true(fd_send(f.vmm, b.data, b.len, &pipe_fds[1], 1) > 0);
+	close(pipe_fds[1]);
+	machine_process(&f.m);
+	assert_int_equal(f.m.state, MSB_STATE_READY);
+	assert_int_equal(read(pipe_fds[0], &c, 1), 0); /* no writer is left */
+	close(pipe_fds[0]);
+	buf_release(&b);
+	teardown(&f);
+}
+
+/* A child that holds the vmm's end until it is killed or told to go. */
+static void with_child(struct fake *f, int exit_code)
+{
+	setup(f);
+	f->m.pid = fork();
+	assert_true(f->m.pid >= 0);
+	if (f->m.pid == 0) {
+		close(f->m.control);
+		if (exit_code >= 0)
+			_exit(exit_code);
+		for (;;)
+			(void)pause();
+	}
+	close_fd(&f->vmm);
+}
+
+static void a_vmm_that_vanishes_is_explained(void **state)
+{
+	struct err err = {0};
+	struct fake f;
+
+	(void)state;
+	with_child(&f, 3);
+	assert_int_equal(machine_wait_end(&f.m, 5000), 0);
+	assert_int_equal(machine_end_error(&f.m, &err), -LIB_EBOOT);
+	assert_non_null(strstr(err.msg, "exit code 3"));
+	assert_int_equal(f.m.pid, 0);
+	teardown(&f);
+}
+
+static void kill_reaps_the_process(void **state)
+{
+	struct fake f;
+	pid_t pid;
+
+	(void)state;
+	with_child(&f, -1);
+	pid = f.m.pid;
+	assert_int_equal(machine_wait_end(&f.m, 20), -ETIMEDOUT);
+	machine_kill(&f.m);
+	assert_int_equal(f.m.pid, 0);
+	assert_int_equal(kill(pid, 0), -1);
+	assert_int_equal(errno, ESRCH);
+	assert_true(machine_has_ended(&f.m));
+	teardown(&f);
+}
+
+static void a_killed_vmm_hangs_up(void **state)
+{
+	struct err err = {0};
+	struct fake f;
+
+	(void)state;
+	with_child(&f, -1);
+	assert_int_equal(kill(f.m.pid, SIGKILL), 0);
+	assert_int_equal(machine_wait_end(&f.m, 5000), 0);
+	assert_int_equal(machine_end_error(&f.m, &err), -LIB_EBOOT);
+	assert_non_null(strstr(err.msg, "signal 9"));
+	teardown(&f);
+}
+
+static void connect_passes_the_socket(void **state)
+{
+	struct proto_msg msg = {0};
+	int pair[2], fds[FD_PASS_MAX];
+	size_t nfds = 0;
+	uint8_t data[64];
+	struct fake f;
+	ssize_t n;
+	char c;
+
+	(void)state;
+	setup(&f);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	assert_int_equal(machine_connect(&f.m, pair[1], PROTO_PORT_AGENT), 0);
+	close(pair[1]);
+	n = fd_recv(f.vmm, data, sizeof(data), fds, &nfds);
+	assert_int_equal(nfds, 1);
+	assert_int_equal(proto_decode(data, (size_t)n, &msg), n);
+	assert_int_equal(msg.type, PROTO_VMM_CONNECT);
+	assert_int_equal(msg.vmm_connect.port, PROTO_PORT_AGENT);
+	assert_int_equal(write(fds[0], "x", 1), 1);
+	assert_int_equal(read(pair[0], &c, 1), 1);
+	close(fds[0]);
+	close(pair[0]);
+	teardown(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ready_carries_the_times),
+		cmocka_unit_test(failure_keeps_message_hint_and_console),
+		cmocka_unit_test(an_unasked_end_is_an_error),
+		cmocka_unit_test(a_broken_packet_ends_it),
+		cmocka_unit_test(descriptors_that_it_sends_are_closed),
+		cmocka_unit_test(a_vmm_that_vanishes_is_explained),
+		cmocka_unit_test(kill_reaps_the_process),
+		cmocka_unit_test(a_killed_vmm_hangs_up),
+		cmocka_unit_test(connect_passes_the_socket),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
