@@ -224,6 +224,14 @@ void vsock_run_rx(struct vsock *v)
 	}
 }
 
+void vsock_run_soon(struct vsock *v)
+{
+	struct virtio_dev *d = &v->dev;
+
+	if (d->active && !d->broken && !v->rx_empty && work_waits(v))
+		d->transport->again(d, VSOCK_RX);
+}
+
 /* ---- from the guest ---------------------------------------------------- */
 
 static void refuse(struct vsock *v, const struct vsock_packet *p)

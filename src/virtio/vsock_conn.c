@@ -142,6 +142,13 @@ static bool may_read(const struct conn *c)
 
 static void on_host(void *arg, uint32_t events);
 
+/* The guest should say when it read; ask once if it is long silent. */
+static void expect_credit(struct conn *c)
+{
+	if (!c->asked_credit && !c->timer.armed)
+		set_timer(c, VSOCK_CREDIT_NS);
+}
+
 /*
  * An error or a hang-up is reported whether asked for or not: so a descriptor
  * that we can do nothing with is not watched at all, except one whose reading
@@ -153,7 +160,9 @@ void conn_watch(struct conn *c)
 
 	if (c->fd < 0 || c->state != CONN_OPEN)
 		return;
-	if (may_read(c) && !c->in_data && peer_credit(c))
+	if (may_read(c) && !peer_credit(c))
+		expect_credit(c);
+	else if (may_read(c) && !c->in_data)
 		want |= EPOLLIN;
 	if (c->ring_len)
 		want |= EPOLLOUT;
@@ -212,8 +221,6 @@ size_t conn_fill(struct conn *c, struct iov *room, bool *ret_more)
 	*ret_more = false;
 	if (!len || !may_read(c)) {
 		leave_data(c);
-		if (may_read(c) && !c->timer.armed && !c->asked_credit)
-			set_timer(c, VSOCK_CREDIT_NS);
 		conn_watch(c);
 		return 0;
 	}
@@ -376,7 +383,7 @@ static void on_host(void *arg, uint32_t events)
 	}
 	if (v->rx_empty || !c->in_data)
 		conn_watch(c);
-	vsock_run_rx(v);
+	vsock_run_soon(v);
 }
 
 /* ---- packets of the guest ---------------------------------------------- */

@@ -153,6 +153,9 @@ struct vsock {
  */
 void vsock_run_rx(struct vsock *v);
 
+/* The same when all events of the loop's round are known: turns are fair. */
+void vsock_run_soon(struct vsock *v);
+
 /* ---- vsock_conn.c ------------------------------------------------------ */
 
 struct conn *conn_find(struct vsock *v, uint32_t guest_port,
