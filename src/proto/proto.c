@@ -21,7 +21,7 @@ struct field {
 #define FIELD(msg, kind, name) {K_##kind, offsetof(struct proto_##msg, name)},
 #define FIELDS(num, name, NAME)                                                \
 	static const struct field name##_fields[] = {                          \
-	        PROTO_##NAME##_FIELDS(FIELD, name)};
+		PROTO_##NAME##_FIELDS(FIELD, name)};
 PROTO_MESSAGES(FIELDS)
 #undef FIELDS
 #undef FIELD
@@ -34,7 +34,7 @@ static const struct message {
 } messages[] = {
 #define ROW(num, name, NAME)                                                   \
 	{num, #NAME, name##_fields, ARRAY_SIZE(name##_fields)},
-        PROTO_MESSAGES(ROW)
+	PROTO_MESSAGES(ROW)
 #undef ROW
 };
 
@@ -146,8 +146,8 @@ int proto_encode(struct buf *b, const struct proto_msg *msg)
 static const char *take_str(struct cursor *c)
 {
 	uint32_t len = cur_le32(c);
-	const char *s = len < PROTO_FRAME_MAX ? cur_bytes(c, (size_t)len + 1)
-	                                      : NULL;
+	const char *s =
+		len < PROTO_FRAME_MAX ? cur_bytes(c, (size_t)len + 1) : NULL;
 
 	if (!s || s[len] != '\0' || memchr(s, '\0', len)) {
 		c->bad = true;
@@ -234,8 +234,8 @@ static int decode_body(const struct message *m, const uint8_t *p, size_t len,
 	int r = 0;
 
 	for (size_t i = 0; i < m->nfields && r == 0; i++)
-		r = take_field(&c, m->fields[i].kind,
-		               dst + m->fields[i].offset, &msg.mem);
+		r = take_field(&c, m->fields[i].kind, dst + m->fields[i].offset,
+		               &msg.mem);
 	if (r == 0 && !cur_done(&c))
 		r = -EPROTO;
 	if (r < 0) {

@@ -40,15 +40,15 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 
-#define PROTO_VERSION       1
-#define PROTO_PORT_BOOT     1024      /* host port, the guest connects */
-#define PROTO_PORT_AGENT    1025      /* guest port, the host connects */
-#define PROTO_HEADER_LEN    8
-#define PROTO_FRAME_MAX     (1u << 20) /* payload; argv and env fit */
-#define PROTO_DATA_MAX      (32u << 10) /* bytes of one STDIN/STDOUT/STDERR */
-#define PROTO_STDIN_WINDOW  (128u << 10)
-#define PROTO_STRS_MAX      8192
-#define PROTO_CONSOLE_MAX   (8u << 10) /* console tail in VMM_* messages */
+#define PROTO_VERSION      1
+#define PROTO_PORT_BOOT    1024 /* host port, the guest connects */
+#define PROTO_PORT_AGENT   1025 /* guest port, the host connects */
+#define PROTO_HEADER_LEN   8
+#define PROTO_FRAME_MAX    (1u << 20)  /* payload; argv and env fit */
+#define PROTO_DATA_MAX     (32u << 10) /* bytes of one STDIN/STDOUT/STDERR */
+#define PROTO_STDIN_WINDOW (128u << 10)
+#define PROTO_STRS_MAX     8192
+#define PROTO_CONSOLE_MAX  (8u << 10) /* console tail in VMM_* messages */
 
 /* FAILED.stage and VMM_FAILED.stage say where; they are shown to people. */
 
@@ -190,7 +190,7 @@ enum proto_type { PROTO_MESSAGES(PROTO_ENUM) };
 #define PROTO_FIELD(msg, type, name) proto_##type name;
 #define PROTO_STRUCT(num, name, NAME)                                          \
 	struct proto_##name {                                                  \
-		PROTO_##NAME##_FIELDS(PROTO_FIELD, name)                             \
+		PROTO_##NAME##_FIELDS(PROTO_FIELD, name)                       \
 	};
 PROTO_MESSAGES(PROTO_STRUCT)
 #undef PROTO_STRUCT

@@ -1,0 +1,194 @@
+#include "guest/boot.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/num.h"
+#include "guest/mount.h"
+#include "guest/system.h"
+
+#include "base/banned.h"
+
+#define FAILED_LINGER_MS 1000
+
+static int begin_link(struct boot *b, struct err *err)
+{
+	return link_connect(b->link, err);
+}
+
+static int find_disks(struct boot *b, struct err *err)
+{
+	return disks_scan("/sys/block", &b->disks, err);
+}
+
+static int early(struct boot *b, struct err *err)
+{
+	(void)b;
+	return mount_early(err);
+}
+
+static int greet(struct boot *b, struct err *err)
+{
+	struct proto_msg hello = {
+		.type = PROTO_HELLO,
+		.hello = {.version = PROTO_VERSION,
+	                  .boot_ns = b->start_ns,
+	                  .since_init_ns = clock_now_ns() - b->start_ns}
+        };
+	int r = link_send(b->link, &hello);
+
+	if (r < 0)
+		return err_set(err, r, "cannot greet the host: %s",
+		               strerror(-r));
+	r = link_receive(b->link, PROTO_BOOT, &b->config, err);
+	if (r < 0)
+		return r;
+	if (b->config.boot.version != PROTO_VERSION)
+		return err_set(err, -EPROTONOSUPPORT,
+		               "the host speaks version %u of the protocol, "
+		               "this agent version %u",
+		               b->config.boot.version, PROTO_VERSION);
+	return 0;
+}
+
+static int clock_and_entropy(struct boot *b, struct err *err)
+{
+	const struct proto_boot *c = &b->config.boot;
+	int r = system_set_clock(c->unix_ns, err);
+
+	if (r == 0)
+		r = system_add_entropy(c->entropy.p, c->entropy.n, err);
+	return r;
+}
+
+static int find_disk(struct boot *b, const char *what, const char *serial,
+                     const char **ret, struct err *err)
+{
+	*ret = disks_find(&b->disks, serial);
+	if (*ret)
+		return 0;
+	return err_set(err, -ENODEV,
+	               "cannot find the %s: no disk with serial '%s' "
+	               "(of %zu disks)",
+	               what, serial, b->disks.n);
+}
+
+static int root_image(struct boot *b, struct err *err)
+{
+	const char *disk;
+	int r = find_disk(b, "root image", b->config.boot.root_serial, &disk,
+	                  err);
+
+	return r < 0 ? r : mount_image(disk, err);
+}
+
+static int upper(struct boot *b, struct err *err)
+{
+	const char *serial = b->config.boot.upper_serial, *disk = NULL;
+	int r = 0;
+
+	if (*serial)
+		r = find_disk(b, "upper", serial, &disk, err);
+	return r < 0 ? r : mount_upper(disk, &b->upper_fd, err);
+}
+
+static int root(struct boot *b, struct err *err)
+{
+	(void)b;
+	return mount_root(err);
+}
+
+static int kernel(struct boot *b, struct err *err)
+{
+	int r = mount_kernel(err);
+
+	(void)b;
+	return r < 0 ? r : mount_cgroup_enable(err);
+}
+
+static int network(struct boot *b, struct err *err)
+{
+	int r = system_set_hostname(b->config.boot.hostname, err);
+
+	if (r == 0)
+		r = system_loopback_up(err);
+	return r < 0 ? r : system_sysctls(err);
+}
+
+static int agent(struct boot *b, struct err *err)
+{
+	int r = system_limits(err);
+
+	return r < 0 ? r : server_listen(b->server, err);
+}
+
+/*
+ * The one list. The connection comes first because the host answers while we
+ * work; the stages in between need no word from it.
+ */
+static const struct stage {
+	const char *name;
+	int (*fn)(struct boot *b, struct err *err);
+} stages[] = {
+	{"vsock",      begin_link       },
+	{"devices",    early            },
+	{"disks",      find_disks       },
+	{"host",       greet            },
+	{"clock",      clock_and_entropy},
+	{"root disk",  root_image       },
+	{"upper disk", upper            },
+	{"overlay",    root             },
+	{"mounts",     kernel           },
+	{"network",    network          },
+	{"agent",      agent            },
+};
+
+/* @err is the reason. It goes to the host, and to the console in any case. */
+static void report(struct boot *b, const char *stage, const struct err *err)
+{
+	struct proto_msg msg = {
+		.type = PROTO_FAILED,
+		.failed = {.stage = stage,
+	                   .error = -err->code,
+	                   .message = err->msg}
+        };
+
+	log_error("boot failed at stage %s: %s", stage, err->msg);
+	if (link_send(b->link, &msg) == 0)
+		link_linger(b->link, FAILED_LINGER_MS);
+}
+
+static int ready(struct boot *b)
+{
+	struct proto_msg msg = {
+		.type = PROTO_READY,
+		.ready = {.since_init_ns = clock_now_ns() - b->start_ns,
+	                  .agent_version = MSB_VERSION}
+        };
+
+	return link_send(b->link, &msg);
+}
+
+int boot_run(struct boot *b)
+{
+	struct err err = {0};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(stages); i++) {
+		r = stages[i].fn(b, &err);
+		if (r < 0) {
+			report(b, stages[i].name, &err);
+			return r;
+		}
+	}
+	r = ready(b);
+	if (r < 0) {
+		log_error("cannot tell the host: %s", strerror(-r));
+		return r;
+	}
+	/* Before the first command, while the host is busy with READY. */
+	system_files(b->config.boot.hostname);
+	return 0;
+}

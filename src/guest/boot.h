@@ -1,0 +1,29 @@
+/*
+ * boot.h - from the start of PID 1 to "ready".
+ *
+ * The order of start-up is one list (boot.c: stages). A stage that fails names
+ * itself to the host in FAILED, with errno and a sentence for a person.
+ */
+#ifndef GUEST_BOOT_H
+#define GUEST_BOOT_H
+
+#include "guest/disk.h"
+#include "guest/link.h"
+#include "guest/server.h"
+
+struct boot {
+	uint64_t start_ns; /* CLOCK_MONOTONIC when main() began */
+	struct link *link;
+	struct server *server;
+	struct disks disks;
+	struct proto_msg config; /* BOOT, in the link's memory */
+	int upper_fd;            /* for power.h */
+};
+
+/*
+ * All stages, then READY. A negative errno means that the host was told (or,
+ * when it cannot be reached, the console) and the machine must end.
+ */
+int boot_run(struct boot *b);
+
+#endif
