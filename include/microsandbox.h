@@ -247,6 +247,7 @@ enum msb_state {
 #define MSB_CPUS_MAX        64
 #define MSB_MEMORY_MIN      (64ull << 20)
 #define MSB_MEMORY_DEFAULT  (512ull << 20)
+#define MSB_MEMORY_MAX      (1ull << 40)
 #define MSB_UPPER_DEFAULT   (8ull << 30)
 #define MSB_BOOT_TIMEOUT_MS 60000u
 
@@ -341,6 +342,10 @@ enum msb_exec_flags {
 	 */
 	MSB_EXEC_IMAGE_COMMAND = 4,
 };
+
+/* PATH where neither the image nor the caller sets one. */
+#define MSB_DEFAULT_PATH                                                       \
+	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 struct msb_exec_opts {
 	size_t size;

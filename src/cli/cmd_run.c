@@ -157,7 +157,7 @@ static const char *program(const struct msb_image_info *i,
 static const char *lookup_path(const struct msb_image_info *i,
                                const struct run_values *v)
 {
-	const char *path = "the default";
+	const char *path = MSB_DEFAULT_PATH;
 
 	for (const char *const *e = i->env; *e; e++)
 		if (strncmp(*e, "PATH=", 5) == 0)

@@ -82,7 +82,7 @@ static int compose_env(const struct image_config *image,
 	if (r == 0)
 		r = set_all(env, o->env, err);
 	if (r == 0)
-		r = set_default(env, "PATH", COMMAND_PATH);
+		r = set_default(env, "PATH", MSB_DEFAULT_PATH);
 	if (r == 0 && (o->flags & MSB_EXEC_TTY))
 		r = set_default(env, "TERM", "xterm");
 	return r;

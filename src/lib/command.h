@@ -13,9 +13,6 @@
 #include "image/image.h"
 #include "microsandbox.h"
 
-#define COMMAND_PATH                                                           \
-	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
 struct command {
 	struct strv argv, env, rlimits;
 	char *cwd, *user; /* never NULL */

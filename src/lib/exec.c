@@ -244,25 +244,27 @@ static int on_exited(struct msb_exec *x, const struct proto_msg *m,
 	return 1;
 }
 
+#define IN_WAITING (1u << EXEC_WAITING)
+#define IN_RUNNING (1u << EXEC_RUNNING)
 static const struct {
 	enum proto_type type;
-	enum exec_state state; /* in which it may arrive */
+	unsigned states; /* in which it may arrive: bits */
 	int (*fn)(struct msb_exec *x, const struct proto_msg *m,
 	          struct msb_exec_event *ev);
 } handlers[] = {
-	{PROTO_STARTED,     EXEC_WAITING, on_started},
-	{PROTO_EXEC_FAILED, EXEC_WAITING, on_failed },
-	{PROTO_STDOUT,      EXEC_RUNNING, on_stdout },
-	{PROTO_STDERR,      EXEC_RUNNING, on_stderr },
-	{PROTO_STDIN_ACK,   EXEC_RUNNING, on_ack    },
-	{PROTO_EXITED,      EXEC_RUNNING, on_exited },
+	{PROTO_STARTED,     IN_WAITING,              on_started},
+	{PROTO_EXEC_FAILED, IN_WAITING,              on_failed },
+	{PROTO_STDOUT,      IN_RUNNING,              on_stdout },
+	{PROTO_STDERR,      IN_RUNNING,              on_stderr },
+	{PROTO_STDIN_ACK,   IN_WAITING | IN_RUNNING, on_ack    },
+	{PROTO_EXITED,      IN_RUNNING,              on_exited },
 };
 
 static int dispatch(struct msb_exec *x, struct msb_exec_event *ev)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(handlers); i++)
 		if (handlers[i].type == x->msg.type &&
-		    handlers[i].state == x->state)
+		    (handlers[i].states & (1u << x->state)))
 			return handlers[i].fn(x, &x->msg, ev);
 	return -EPROTO;
 }

@@ -3,7 +3,7 @@
  * stream socket, from the host's side.
  *
  *	state    may be sent          may arrive
- *	WAITING  anything             STARTED, EXEC_FAILED
+ *	WAITING  anything             STARTED, EXEC_FAILED, STDIN_ACK
  *	RUNNING  anything             STDOUT, STDERR, STDIN_ACK, EXITED
  *	OVER     nothing              nothing
  *

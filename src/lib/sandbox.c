@@ -24,6 +24,7 @@
 #define UPPER_MIN    (16 * MIB)
 #define UPPER_MAX    (16ULL << 40)
 #define HOSTNAME_LEN 63
+#define VMM_NAME_LEN 64 /* what msb-vmm takes; only ps shows it */
 #define LOST_WAIT_MS 3000
 
 #define cleanup_rootfs cleanup(rootfs_release)
@@ -61,8 +62,9 @@ static int check_opts(const struct msb_sandbox_opts *o, struct err *err)
 	if (o->memory_bytes && o->memory_bytes < MSB_MEMORY_MIN)
 		return err_set(err, -EINVAL, "memory: at least %llu MiB",
 		               MSB_MEMORY_MIN / MIB);
-	if (o->memory_bytes / MIB > INT32_MAX)
-		return err_set(err, -EINVAL, "memory: too much");
+	if (o->memory_bytes > MSB_MEMORY_MAX)
+		return err_set(err, -EINVAL, "memory: at most %llu GiB",
+		               MSB_MEMORY_MAX / GIB);
 	if (o->upper_bytes &&
 	    (o->upper_bytes < UPPER_MIN || o->upper_bytes > UPPER_MAX))
 		return err_set(err, -EINVAL,
@@ -113,7 +115,6 @@ static int launch(struct msb_sandbox *sb, struct store *store,
 		.root = &root,
 		.upper_bytes =
 			o->upper_bytes ? o->upper_bytes : MSB_UPPER_DEFAULT,
-		.name = sb->name,
 		.hostname = o->hostname,
 		.cpus = o->cpus ? o->cpus : 1,
 		.memory_mib =
@@ -126,9 +127,11 @@ static int launch(struct msb_sandbox *sb, struct store *store,
 		.log_fd = o->log_fd > 0 ? o->log_fd : -1,
 		.log_level = o->log_level,
 	};
-	char hostname[HOSTNAME_LEN + 1];
+	char hostname[HOSTNAME_LEN + 1], name[VMM_NAME_LEN + 1];
 	int r = runtime_find(&rt, err);
 
+	(void)snprintf(name, sizeof(name), "%.*s", VMM_NAME_LEN, sb->name);
+	l.name = name;
 	if (!l.hostname) {
 		(void)snprintf(hostname, sizeof(hostname), "%.*s", HOSTNAME_LEN,
 		               sb->name);

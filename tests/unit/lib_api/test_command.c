@@ -133,7 +133,7 @@ static void environment_is_the_images_then_the_callers(void **state)
 	assert_string_equal(env_of(&got, "A"), "image");
 	assert_string_equal(env_of(&got, "B"), "mine");
 	assert_string_equal(env_of(&got, "C"), "a=b");
-	assert_string_equal(env_of(&got, "PATH"), COMMAND_PATH);
+	assert_string_equal(env_of(&got, "PATH"), MSB_DEFAULT_PATH);
 	assert_null(env_of(&got, "TERM"));
 	assert_int_equal(got.env.n, 4);
 	command_release(&got);
