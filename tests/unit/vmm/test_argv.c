@@ -1,0 +1,148 @@
+#include "lib/test.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "vmm/qemu_argv.h"
+
+static const struct engine_slot slots[] = {
+	{"root",  VIRTIO_ID_BLOCK},
+	{"vsock", VIRTIO_ID_VSOCK},
+	{"rng",   VIRTIO_ID_RNG  },
+};
+static const int slot_fds[] = {21, 22, 23};
+
+static struct vmm_config config(void)
+{
+	return (struct vmm_config){.name = "msb-1",
+	                           .qemu = "/opt/qemu",
+	                           .cmdline = "console=ttyS0 -device,x \"y\"",
+	                           .cpus = 2,
+	                           .memory_mib = 512,
+	                           .kernel_fd = 5,
+	                           .initramfs_fd = 6};
+}
+
+static void expect(const struct strv *got, const char *const *want)
+{
+	for (size_t i = 0; want[i]; i++) {
+		assert_true(i < got->n);
+		assert_string_equal(got->v[i], want[i]);
+	}
+}
+
+/* Every word: a new one must be put here on purpose. */
+static void the_command_line_is_exactly_this(void **state)
+{
+	static const char *const want[] = {
+		"/opt/qemu",
+		"-name",
+		"guest=msb-1",
+		"-nodefaults",
+		"-no-user-config",
+		"-display",
+		"none",
+		"-monitor",
+		"none",
+		"-no-reboot",
+		"-sandbox",
+		"on,obsolete=deny,elevateprivileges=deny,spawn=deny,"
+		"resourcecontrol=deny",
+		"-machine",
+		"microvm,pit=on,pic=on,rtc=off,isa-serial=on,acpi=off,"
+		"memory-backend=mem",
+		"-object",
+		"memory-backend-memfd,id=mem,size=512M,share=on",
+		"-m",
+		"512M",
+		"-smp",
+		"2",
+		"-accel",
+		"tcg,thread=multi",
+		"-cpu",
+		"max",
+		"-global",
+		"virtio-mmio.force-legacy=false",
+		"-kernel",
+		"/proc/self/fd/5",
+		"-initrd",
+		"/proc/self/fd/6",
+		"-append",
+		"console=ttyS0 -device,x \"y\"",
+		"-chardev",
+		"socket,id=serial,fd=20",
+		"-serial",
+		"chardev:serial",
+		"-chardev",
+		"socket,id=root,fd=21",
+		"-device",
+		"vhost-user-blk,num-queues=1,chardev=root",
+		"-chardev",
+		"socket,id=vsock,fd=22",
+		"-device",
+		"vhost-user-vsock-device,chardev=vsock",
+		"-chardev",
+		"socket,id=rng,fd=23",
+		"-device",
+		"vhost-user-rng,chardev=rng",
+		NULL};
+	struct vmm_config cfg = config();
+	struct strv cleanup_strv v = {0};
+
+	(void)state;
+	assert_int_equal(qemu_argv(&(struct qemu_args){&cfg, ACCEL_TCG, slots,
+	                                               slot_fds, 3, 20},
+	                           &v),
+	                 0);
+	expect(&v, want);
+	assert_int_equal(v.n, sizeof(want) / sizeof(want[0]) - 1);
+}
+
+static bool has_pair(const struct strv *v, const char *a, const char *b)
+{
+	for (size_t i = 0; i + 1 < v->n; i++)
+		if (strcmp(v->v[i], a) == 0 && strcmp(v->v[i + 1], b) == 0)
+			return true;
+	return false;
+}
+
+static void kvm_takes_the_host_processor(void **state)
+{
+	struct vmm_config cfg = config();
+	struct strv cleanup_strv v = {0};
+
+	(void)state;
+	assert_int_equal(qemu_argv(&(struct qemu_args){&cfg, ACCEL_KVM, slots,
+	                                               slot_fds, 3, 20},
+	                           &v),
+	                 0);
+	assert_true(has_pair(&v, "-accel", "kvm"));
+	assert_true(has_pair(&v, "-cpu", "host"));
+}
+
+static void a_device_without_a_front_end_is_refused(void **state)
+{
+	static const struct engine_slot odd[] = {
+		{"console", VIRTIO_ID_CONSOLE}
+        };
+	struct vmm_config cfg = config();
+	struct strv cleanup_strv v = {0};
+
+	(void)state;
+	assert_int_equal(qemu_argv(&(struct qemu_args){&cfg, ACCEL_TCG, odd,
+	                                               slot_fds, 1, 20},
+	                           &v),
+	                 -ENODEV);
+	assert_null(v.v);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_command_line_is_exactly_this),
+		cmocka_unit_test(kvm_takes_the_host_processor),
+		cmocka_unit_test(a_device_without_a_front_end_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
