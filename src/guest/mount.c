@@ -33,7 +33,7 @@
  */
 #define OVERLAY_OPTIONS                                                        \
 	"lowerdir=" LOWER ",upperdir=" UPPER "/u,workdir=" UPPER "/w,"         \
-	"xino=on,redirect_dir=on,metacopy=on,index=off"
+	"uuid=null,xino=on,redirect_dir=on,metacopy=on,index=off"
 
 struct fs {
 	const char *type, *path;
@@ -147,7 +147,8 @@ static int mount_ext4(const char *disk, int *ret_fd, struct err *err)
 		return err_set(err, r, "cannot read the upper disk (%s): %s",
 		               disk, strerror(-r));
 	/* noinit_itable: no background thread writes zeros to the disk */
-	if (mount(node, UPPER, "ext4", MS_NOATIME, "noinit_itable") < 0)
+	if (mount(node, UPPER, "ext4", MS_NOATIME,
+	          "noinit_itable,no_prefetch_block_bitmaps") < 0)
 		return err_set(err, -errno,
 		               "cannot mount the upper (disk %s): %s", disk,
 		               strerror(errno));
