@@ -36,6 +36,7 @@
 #include "vmm/engine.h"
 #include "vmm/qemu_argv.h"
 #include "vmm/tail.h"
+#include "vmm/tsc.h"
 
 #include "base/banned.h"
 
@@ -307,16 +308,19 @@ static int spawn(struct engine *e, const struct engine_opts *o, struct err *err)
 	struct strv cleanup_strv argv = {0};
 	int slot_fds[ENGINE_DEVICES_MAX];
 	int keep[ENGINE_DEVICES_MAX + 3];
+	uint32_t tsc_khz = 0;
 	size_t n = 0;
 	int r;
 
+	if (e->accel == ACCEL_TCG)
+		tsc_khz = tsc_khz_since(tsc_now());
 	for (size_t i = 0; i < e->nslots; i++)
 		keep[n++] = slot_fds[i] = e->slots[i].theirs;
 	keep[n++] = o->serial_fd;
 	keep[n++] = o->cfg->kernel_fd;
 	keep[n++] = o->cfg->initramfs_fd;
 	r = qemu_argv(&(struct qemu_args){o->cfg, e->accel, o->slots, slot_fds,
-	                                  e->nslots, o->serial_fd},
+	                                  e->nslots, o->serial_fd, tsc_khz},
 	              &argv);
 	if (r < 0)
 		return err_set(err, r, "cannot make QEMU's command line: %s",

@@ -93,11 +93,21 @@ static void add_board(struct line *l, const struct qemu_args *a)
 	option(l, "-global", "virtio-mmio.force-legacy=false");
 }
 
-static void add_kernel(struct line *l, const struct vmm_config *c)
+static void add_kernel(struct line *l, const struct qemu_args *a)
 {
+	const struct vmm_config *c = a->cfg;
+
 	option(l, "-kernel", "/proc/self/fd/%d", c->kernel_fd);
 	option(l, "-initrd", "/proc/self/fd/%d", c->initramfs_fd);
-	option(l, "-append", "%s", c->cmdline);
+	/*
+	 * Under TCG the guest's TSC is the host's. Told so, the kernel need
+	 * not find out by the PIT, which fails on a busy host and then leaves
+	 * the guest with a clock of 4 ms (kernel/README.md). kvmclock knows.
+	 */
+	if (a->accel == ACCEL_TCG && a->tsc_khz)
+		option(l, "-append", "%s tsc_khz=%u", c->cmdline, a->tsc_khz);
+	else
+		option(l, "-append", "%s", c->cmdline);
 }
 
 static void add_device(struct line *l, const struct engine_slot *s, int fd)
@@ -120,7 +130,7 @@ int qemu_argv(const struct qemu_args *a, struct strv *ret)
 	option(&l, "-name", "guest=%s", a->cfg->name);
 	add_limits(&l);
 	add_board(&l, a);
-	add_kernel(&l, a->cfg);
+	add_kernel(&l, a);
 	option(&l, "-chardev", "socket,id=serial,fd=%d", a->serial_fd);
 	option(&l, "-serial", "chardev:serial");
 	for (size_t i = 0; i < a->nslots; i++)

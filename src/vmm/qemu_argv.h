@@ -22,6 +22,7 @@ struct qemu_args {
 	const int *slot_fds; /* QEMU's end of each slot's vhost-user socket */
 	size_t nslots;
 	int serial_fd;
+	uint32_t tsc_khz; /* of this host, for TCG; 0: unknown */
 };
 
 /* 0, -ENOMEM, -ENODEV (a slot that QEMU has no vhost-user form of). */

@@ -14,13 +14,14 @@ static const int slot_fds[] = {21, 22, 23};
 
 static struct vmm_config config(void)
 {
-	return (struct vmm_config){.name = "msb-1",
-	                           .qemu = "/opt/qemu",
-	                           .cmdline = "console=ttyS0 -device,x \"y\"",
-	                           .cpus = 2,
-	                           .memory_mib = 512,
-	                           .kernel_fd = 5,
-	                           .initramfs_fd = 6};
+	return (struct vmm_config){
+		.name = "msb-1",
+		.qemu = "/opt/qemu",
+		.cmdline = "console=ttyS0 -device,x \"y\" tsc_khz=2445430",
+		.cpus = 2,
+		.memory_mib = 512,
+		.kernel_fd = 5,
+		.initramfs_fd = 6};
 }
 
 static void expect(const struct strv *got, const char *const *want)
@@ -68,7 +69,7 @@ static void the_command_line_is_exactly_this(void **state)
 		"-initrd",
 		"/proc/self/fd/6",
 		"-append",
-		"console=ttyS0 -device,x \"y\"",
+		"console=ttyS0 -device,x \"y\" tsc_khz=2445430",
 		"-chardev",
 		"socket,id=serial,fd=20",
 		"-serial",
@@ -90,10 +91,11 @@ static void the_command_line_is_exactly_this(void **state)
 	struct strv cleanup_strv v = {0};
 
 	(void)state;
-	assert_int_equal(qemu_argv(&(struct qemu_args){&cfg, ACCEL_TCG, slots,
-	                                               slot_fds, 3, 20},
-	                           &v),
-	                 0);
+	assert_int_equal(
+		qemu_argv(&(struct qemu_args){&cfg, ACCEL_TCG, slots, slot_fds,
+	                                      3, 20, 2445430},
+	                  &v),
+		0);
 	expect(&v, want);
 	assert_int_equal(v.n, sizeof(want) / sizeof(want[0]) - 1);
 }
@@ -112,12 +114,14 @@ static void kvm_takes_the_host_processor(void **state)
 	struct strv cleanup_strv v = {0};
 
 	(void)state;
-	assert_int_equal(qemu_argv(&(struct qemu_args){&cfg, ACCEL_KVM, slots,
-	                                               slot_fds, 3, 20},
-	                           &v),
-	                 0);
+	assert_int_equal(
+		qemu_argv(&(struct qemu_args){&cfg, ACCEL_KVM, slots, slot_fds,
+	                                      3, 20, 2445430},
+	                  &v),
+		0);
 	assert_true(has_pair(&v, "-accel", "kvm"));
 	assert_true(has_pair(&v, "-cpu", "host"));
+	assert_true(has_pair(&v, "-append", cfg.cmdline));
 }
 
 static void a_device_without_a_front_end_is_refused(void **state)
@@ -130,7 +134,7 @@ static void a_device_without_a_front_end_is_refused(void **state)
 
 	(void)state;
 	assert_int_equal(qemu_argv(&(struct qemu_args){&cfg, ACCEL_TCG, odd,
-	                                               slot_fds, 1, 20},
+	                                               slot_fds, 1, 20, 0},
 	                           &v),
 	                 -ENODEV);
 	assert_null(v.v);
