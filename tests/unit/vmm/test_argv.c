@@ -17,7 +17,7 @@ static struct vmm_config config(void)
 	return (struct vmm_config){
 		.name = "msb-1",
 		.qemu = "/opt/qemu",
-		.cmdline = "console=ttyS0 -device,x \"y\" tsc_khz=2445430",
+		.cmdline = "console=ttyS0 -device,x \"y\"",
 		.cpus = 2,
 		.memory_mib = 512,
 		.kernel_fd = 5,
