@@ -50,7 +50,7 @@ static enum packing packing_of(int fd, const char **ret_name)
 /* Where staged bytes go, with all its bounds in one place. */
 struct spool {
 	struct store *s;
-	struct progress *p;
+	struct meter *p;
 	int fd;
 	uint64_t len, checked;
 };
@@ -60,7 +60,7 @@ static int spool_add(struct spool *sp, const void *data, size_t len,
 {
 	int r;
 
-	if (progress_poll(sp->p) < 0)
+	if (meter_poll(sp->p) < 0)
 		return err_set(err, -ECANCELED, "cancelled");
 	if (len > SPOOL_MAX - sp->len)
 		return err_set(err, -EFBIG,
@@ -79,7 +79,7 @@ static int spool_add(struct spool *sp, const void *data, size_t len,
 }
 
 /* A new file of the staging folder, which is made when there is none. */
-static int spool_open(struct archive *a, struct progress *p, const char *name,
+static int spool_open(struct archive *a, struct meter *p, const char *name,
                       struct spool *ret, struct err *err)
 {
 	int r = a->tmp.name[0] ? 0 : store_tmp_new(a->s, &a->tmp, err);
@@ -96,7 +96,7 @@ static int spool_open(struct archive *a, struct progress *p, const char *name,
 }
 
 /* Standard input or a pipe: everything that follows needs to seek. */
-static int spool_stream(struct archive *a, struct progress *p, struct err *err)
+static int spool_stream(struct archive *a, struct meter *p, struct err *err)
 {
 	char *cleanup_free chunk = malloc(SPOOL_CHUNK);
 	struct spool sp;
@@ -135,7 +135,7 @@ static ssize_t fd_reader_read(void *arg, void *data, size_t len,
 	return n;
 }
 
-static int unpack(struct archive *a, struct progress *p, struct err *err)
+static int unpack(struct archive *a, struct meter *p, struct err *err)
 {
 	struct fd_reader reader = {.fd = a->fd};
 	struct layer_source src = {fd_reader_read, &reader};
@@ -155,7 +155,7 @@ static int unpack(struct archive *a, struct progress *p, struct err *err)
 	return n < 0 ? (int)n : r;
 }
 
-static int make_plain(struct archive *a, struct progress *p, struct err *err)
+static int make_plain(struct archive *a, struct meter *p, struct err *err)
 {
 	const char *name = NULL;
 	int r;
@@ -182,7 +182,7 @@ static int make_plain(struct archive *a, struct progress *p, struct err *err)
 	return 0;
 }
 
-static int open_tar(struct archive *a, struct progress *p, struct err *err)
+static int open_tar(struct archive *a, struct meter *p, struct err *err)
 {
 	struct stat st;
 	int r = 0;
@@ -199,7 +199,7 @@ static int open_tar(struct archive *a, struct progress *p, struct err *err)
 	return tar_index_build(a->fd, (uint64_t)st.st_size, &a->ix, err);
 }
 
-int archive_open(struct store *s, const char *path, struct progress *p,
+int archive_open(struct store *s, const char *path, struct meter *p,
                  struct archive *ret, struct err *err)
 {
 	struct archive a = {.s = s, .fd = -1};
@@ -362,7 +362,7 @@ int archive_document(const struct archive *a, const struct descriptor *d,
 }
 
 int archive_source_open(const struct archive *a, const char *name,
-                        const struct digest *want, struct progress *p,
+                        const struct digest *want, struct meter *p,
                         uint32_t layer, struct archive_source *ret,
                         struct err *err)
 {
@@ -401,8 +401,8 @@ ssize_t archive_source_read(void *arg, void *data, size_t len, struct err *err)
 	uint64_t left = src->m.size - src->done;
 	ssize_t n;
 
-	if (progress_bytes(src->p, src->layer, src->done) < 0 ||
-	    progress_poll(src->p) < 0)
+	if (meter_bytes(src->p, src->layer, src->done) < 0 ||
+	    meter_poll(src->p) < 0)
 		return err_set(err, -ECANCELED, "cancelled");
 	if (left == 0)
 		return source_end(src, err);

@@ -13,7 +13,7 @@
 #include "base/buf.h"
 #include "image/layer.h"
 #include "image/manifest.h"
-#include "image/progress.h"
+#include "image/meter.h"
 #include "image/tar_index.h"
 #include "store/store.h"
 
@@ -25,7 +25,7 @@ struct archive {
 	struct store_tmp tmp; /* what had to be spooled or decompressed */
 };
 
-int archive_open(struct store *s, const char *path, struct progress *p,
+int archive_open(struct store *s, const char *path, struct meter *p,
                  struct archive *ret, struct err *err);
 void archive_close(struct archive *a);
 
@@ -58,12 +58,12 @@ struct archive_source {
 	bool checked;
 	struct digest_ctx hash;
 	const struct digest *want;
-	struct progress *p;
+	struct meter *p;
 	uint32_t layer;
 };
 
 int archive_source_open(const struct archive *a, const char *name,
-                        const struct digest *want, struct progress *p,
+                        const struct digest *want, struct meter *p,
                         uint32_t layer, struct archive_source *ret,
                         struct err *err);
 ssize_t archive_source_read(void *src, void *data, size_t len, struct err *err);

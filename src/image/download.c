@@ -98,7 +98,7 @@ static int on_bytes(void *arg, uint64_t offset, const void *data, size_t len,
 	stop = d->stop;
 	(void)pthread_cond_signal(&d->grown);
 	(void)pthread_mutex_unlock(&d->lock);
-	if (stop || progress_bytes(d->reg->progress, d->layer, d->have) < 0)
+	if (stop || meter_bytes(d->reg->meter, d->layer, d->have) < 0)
 		return err_set(err, -ECANCELED, "cancelled");
 	return 0;
 }
@@ -163,7 +163,7 @@ static int wait_for_bytes(struct download *d, uint64_t *ret, struct err *err)
 		ts.tv_sec += ts.tv_nsec / 1000000000L;
 		ts.tv_nsec %= 1000000000L;
 		(void)pthread_cond_timedwait(&d->grown, &d->lock, &ts);
-		if (atomic_load(&d->reg->progress->stopped))
+		if (atomic_load(&d->reg->meter->stopped))
 			r = err_set(err, -ECANCELED, "cancelled");
 	}
 	*ret = d->have - d->done;
@@ -280,8 +280,8 @@ static void watch_part(void *arg)
 {
 	const struct waited *w = arg;
 
-	(void)progress_bytes(w->reg->progress, w->layer,
-	                     install_part_size(w->s, &w->blob->digest));
+	(void)meter_bytes(w->reg->meter, w->layer,
+	                  install_part_size(w->s, &w->blob->digest));
 }
 
 /*
@@ -293,8 +293,8 @@ int download_layer(struct store *s, struct registry *reg,
                    uint32_t layer, struct err *err)
 {
 	struct waited w = {s, reg, blob, layer};
-	cleanup_close int lock = install_lock(
-		s, "blob", &blob->digest, reg->progress, watch_part, &w, err);
+	cleanup_close int lock = install_lock(s, "blob", &blob->digest,
+	                                      reg->meter, watch_part, &w, err);
 	int r;
 
 	if (lock < 0)

@@ -534,8 +534,8 @@ static int drive(struct exchange *x, CURLcode *ret)
 			*ret = msg->data.result;
 			return 0;
 		}
-		(void)curl_multi_poll(m, NULL, 0, PROGRESS_POLL_MS / 2, NULL);
-		if (progress_poll(x->h->o.progress) < 0)
+		(void)curl_multi_poll(m, NULL, 0, METER_POLL_MS / 2, NULL);
+		if (meter_poll(x->h->o.meter) < 0)
 			return err_set(x->err, -ECANCELED, "cancelled");
 		r = check_stall(x, &mark_ns, &bytes);
 	}

@@ -15,7 +15,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "image/progress.h"
+#include "image/meter.h"
 
 #define HTTP_REDIRECTS_MAX 8
 
@@ -28,7 +28,7 @@ struct http_limits {
 struct http_opts {
 	const char *ca_certs; /* extra PEM file, or NULL */
 	bool no_verify;
-	struct progress *progress;
+	struct meter *meter;
 	struct http_limits limits;
 };
 

@@ -33,7 +33,7 @@ int install_guard(struct store *s, struct err *err)
 }
 
 int install_lock(struct store *s, const char *kind, const struct digest *d,
-                 struct progress *p, void (*watch)(void *arg), void *arg,
+                 struct meter *p, void (*watch)(void *arg), void *arg,
                  struct err *err)
 {
 	char name[DIGEST_HEX_LEN + 32], hex[DIGEST_HEX_LEN + 1];
@@ -46,7 +46,7 @@ int install_lock(struct store *s, const char *kind, const struct digest *d,
 			return fd;
 		if (watch)
 			watch(arg);
-		if (progress_sleep(p, PROGRESS_POLL_MS / 2) < 0)
+		if (meter_sleep(p, METER_POLL_MS / 2) < 0)
 			return err_set(err, -ECANCELED, "cancelled");
 	}
 }
@@ -68,8 +68,8 @@ static void watch_layer(void *arg)
 	const struct waited *w = arg;
 	const struct descriptor *blob = &w->in->blobs[w->layer];
 
-	(void)progress_bytes(w->in->progress, w->layer,
-	                     install_part_size(w->in->s, &blob->digest));
+	(void)meter_bytes(w->in->meter, w->layer,
+	                  install_part_size(w->in->s, &blob->digest));
 }
 
 /*
@@ -114,9 +114,8 @@ static int drop_dir(struct store *s, const char *path, struct err *err)
 static int one_layer(const struct install *in, uint32_t i, struct err *err)
 {
 	struct waited w = {.in = in, .layer = i};
-	cleanup_close int lock =
-		install_lock(in->s, "layer", &in->diff_ids[i], in->progress,
-	                     watch_layer, &w, err);
+	cleanup_close int lock = install_lock(in->s, "layer", &in->diff_ids[i],
+	                                      in->meter, watch_layer, &w, err);
 	char path[160];
 	int r;
 
@@ -126,7 +125,7 @@ static int one_layer(const struct install *in, uint32_t i, struct err *err)
 	if (r < 0)
 		return r;
 	if (r > 0 && !in->force)
-		return progress_layer_done(in->progress, i, true);
+		return meter_layer_done(in->meter, i, true);
 	if (r > 0)
 		r = drop_dir(
 			in->s,
@@ -134,7 +133,7 @@ static int one_layer(const struct install *in, uint32_t i, struct err *err)
 			err);
 	if (r == 0)
 		r = in->fetch(in->arg, i, err);
-	return r < 0 ? r : progress_layer_done(in->progress, i, false);
+	return r < 0 ? r : meter_layer_done(in->meter, i, false);
 }
 
 /* The same layer twice in one image is brought once. */
@@ -161,9 +160,8 @@ static void *worker(void *arg)
 		(void)pthread_mutex_unlock(&job->lock);
 		if (i >= in->nlayers)
 			return NULL;
-		r = seen_before(in, i)
-		            ? progress_layer_done(in->progress, i, true)
-		            : one_layer(in, i, &err);
+		r = seen_before(in, i) ? meter_layer_done(in->meter, i, true)
+		                       : one_layer(in, i, &err);
 		if (r >= 0)
 			continue;
 		if (!err.code)
@@ -172,7 +170,7 @@ static void *worker(void *arg)
 		if (!job->err.code)
 			job->err = err;
 		(void)pthread_mutex_unlock(&job->lock);
-		progress_stop(in->progress);
+		meter_stop(in->meter);
 		return NULL;
 	}
 }
@@ -257,7 +255,7 @@ int install_commit(const struct install *in, const struct install_image *img,
 	struct record rec = {0};
 	int r = lock < 0 ? lock : 0;
 
-	if (r == 0 && progress_state(in->progress, IMAGE_EV_MERGING) < 0)
+	if (r == 0 && meter_state(in->meter, IMAGE_EV_MERGING) < 0)
 		r = err_set(err, -ECANCELED, "cancelled");
 	if (r == 0 && in->force)
 		r = drop_chain(in->s, in, err);
@@ -267,7 +265,7 @@ int install_commit(const struct install *in, const struct install_image *img,
 	if (r == 0)
 		r = write_all(in, img, &rec, err);
 	if (r == 0)
-		(void)progress_state(in->progress, IMAGE_EV_DONE);
+		(void)meter_state(in->meter, IMAGE_EV_DONE);
 	return r;
 }
 

@@ -15,7 +15,7 @@
 #define IMAGE_INSTALL_H
 
 #include "image/manifest.h"
-#include "image/progress.h"
+#include "image/meter.h"
 #include "image/ref.h"
 #include "store/store.h"
 
@@ -24,7 +24,7 @@
 
 struct install {
 	struct store *s;
-	struct progress *progress;
+	struct meter *meter;
 	const struct digest *diff_ids;
 	const struct descriptor *blobs; /* as the manifest lists them */
 	uint32_t nlayers;
@@ -60,7 +60,7 @@ int install_guard(struct store *s, struct err *err);
  * called at each turn (to show what the holder does), and may be NULL.
  */
 int install_lock(struct store *s, const char *kind, const struct digest *d,
-                 struct progress *p, void (*watch)(void *arg), void *arg,
+                 struct meter *p, void (*watch)(void *arg), void *arg,
                  struct err *err);
 
 /* Bytes of the interrupted or running download of @blob, 0 when none. */

@@ -28,7 +28,7 @@ struct loader {
 	const char *path, *tag;
 	const struct image_pull_opts *opts;
 	struct platform want;
-	struct progress progress;
+	struct meter meter;
 	struct archive ar;
 	struct strv *refs; /* of what is in the store now */
 };
@@ -84,7 +84,7 @@ static int fetch_layer(void *arg, uint32_t i, struct err *err)
 	struct layer_info info;
 	int r = archive_source_open(&b->ld->ar, b->layers.v[i],
 	                            b->blobs_named ? &blob->digest : NULL,
-	                            &b->ld->progress, i, &from, err);
+	                            &b->ld->meter, i, &from, err);
 
 	if (r < 0)
 		return r;
@@ -208,7 +208,7 @@ static int bundle_install(struct bundle *b, struct err *err)
 	const struct manifest *m = &b->doc.image;
 	struct install in = {
 		.s = ld->s,
-		.progress = &ld->progress,
+		.meter = &ld->meter,
 		.diff_ids = b->img.diff_ids,
 		.blobs = m->layers,
 		.nlayers = m->nlayers,
@@ -218,16 +218,16 @@ static int bundle_install(struct bundle *b, struct err *err)
 		.arg = b,
 	};
 	uint64_t total = 0;
-	int r = progress_layers(&ld->progress, m->nlayers, err);
+	int r = meter_layers(&ld->meter, m->nlayers, err);
 
 	if (r < 0)
 		return r;
 	for (uint32_t i = 0; i < m->nlayers; i++) {
-		progress_layer_is(&ld->progress, i, &m->layers[i].digest,
-		                  m->layers[i].size);
+		meter_layer_is(&ld->meter, i, &m->layers[i].digest,
+		               m->layers[i].size);
 		total += m->layers[i].size;
 	}
-	if (progress_state(&ld->progress, IMAGE_EV_RESOLVED) < 0)
+	if (meter_state(&ld->meter, IMAGE_EV_RESOLVED) < 0)
 		return err_set(err, -ECANCELED, "cancelled");
 	r = store_reserve(ld->s, total, err);
 	if (r == 0)
@@ -249,13 +249,13 @@ static int bundle_finish(struct bundle *b, struct err *err)
 }
 
 /* From an entry of the top index down to a manifest. */
-static int oci_descend(struct bundle *b, const struct index_entry *entry,
+static int oci_descend(struct bundle *b, const struct manifest_entry *entry,
                        struct err *err)
 {
 	struct descriptor d = entry->desc;
 
 	for (int depth = 0; depth < MANIFEST_MAX_DEPTH; depth++) {
-		const struct index_entry *next;
+		const struct manifest_entry *next;
 		int r;
 
 		buf_release(&b->manifest);
@@ -266,7 +266,7 @@ static int oci_descend(struct bundle *b, const struct index_entry *entry,
 			                   NULL, &b->doc, err);
 		if (r < 0 || b->doc.kind == MANIFEST_IMAGE)
 			return r;
-		r = index_choose(&b->doc.index, &b->ld->want, &next, err);
+		r = manifest_choose(&b->doc.index, &b->ld->want, &next, err);
 		if (r < 0)
 			return r;
 		d = next->desc;
@@ -274,7 +274,7 @@ static int oci_descend(struct bundle *b, const struct index_entry *entry,
 	return err_set(err, -EBADMSG, "indexes are nested too deeply");
 }
 
-static int oci_image(struct loader *ld, const struct index_entry *entry,
+static int oci_image(struct loader *ld, const struct manifest_entry *entry,
                      struct err *err)
 {
 	struct bundle b = {.ld = ld, .blobs_named = true};
@@ -297,18 +297,19 @@ static int oci_image(struct loader *ld, const struct index_entry *entry,
 	return r;
 }
 
-static bool same_name(const struct index_entry *a, const struct index_entry *b)
+static bool same_name(const struct manifest_entry *a,
+                      const struct manifest_entry *b)
 {
 	return a->name && b->name ? strcmp(a->name, b->name) == 0
 	                          : a->name == b->name;
 }
 
 /* Entries that share a name are one image for several platforms. */
-static int oci_group(struct loader *ld, const struct index *ix, uint32_t first,
-                     struct err *err)
+static int oci_group(struct loader *ld, const struct manifest_list *ix,
+                     uint32_t first, struct err *err)
 {
-	struct index group = {0};
-	const struct index_entry *entry;
+	struct manifest_list group = {0};
+	const struct manifest_entry *entry;
 	int r;
 
 	group.entries = calloc(ix->n, sizeof(*group.entries));
@@ -317,14 +318,14 @@ static int oci_group(struct loader *ld, const struct index *ix, uint32_t first,
 	for (uint32_t i = first; i < ix->n; i++)
 		if (same_name(&ix->entries[first], &ix->entries[i]))
 			group.entries[group.n++] = ix->entries[i];
-	r = index_choose(&group, &ld->want, &entry, err);
+	r = manifest_choose(&group, &ld->want, &entry, err);
 	if (r == 0)
 		r = oci_image(ld, entry, err);
 	free(group.entries);
 	return r;
 }
 
-static bool name_is_new(const struct index *ix, uint32_t i)
+static bool name_is_new(const struct manifest_list *ix, uint32_t i)
 {
 	for (uint32_t k = 0; k < i; k++)
 		if (same_name(&ix->entries[k], &ix->entries[i]))
@@ -583,15 +584,15 @@ int load_archive(struct store *s, const char *path, const char *tag,
 
 	if (r < 0)
 		return r;
-	progress_init(&ld.progress, opts, path);
-	if (progress_state(&ld.progress, IMAGE_EV_RESOLVING) < 0)
+	meter_init(&ld.meter, opts, path);
+	if (meter_state(&ld.meter, IMAGE_EV_RESOLVING) < 0)
 		r = err_set(err, -ECANCELED, "cancelled");
 	if (r == 0)
-		r = archive_open(s, path, &ld.progress, &ld.ar, err);
+		r = archive_open(s, path, &ld.meter, &ld.ar, err);
 	if (r == 0) {
 		r = load_opened(&ld, err);
 		archive_close(&ld.ar);
 	}
-	progress_release(&ld.progress);
+	meter_release(&ld.meter);
 	return r;
 }

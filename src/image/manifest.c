@@ -216,7 +216,7 @@ static const char *entry_name(const json_t *entry)
 }
 
 /* 1: taken, 0: not for us (an attestation, an artifact). */
-static int parse_entry(const json_t *j, struct index_entry *ret,
+static int parse_entry(const json_t *j, struct manifest_entry *ret,
                        struct err *err)
 {
 	const json_t *platform = json_object_get(j, "platform");
@@ -247,7 +247,8 @@ static int parse_entry(const json_t *j, struct index_entry *ret,
 	return 1;
 }
 
-static int parse_index(const json_t *doc, struct index *ret, struct err *err)
+static int parse_index(const json_t *doc, struct manifest_list *ret,
+                       struct err *err)
 {
 	const json_t *list = json_object_get(doc, "manifests");
 	size_t n = json_array_size(list);
@@ -261,7 +262,7 @@ static int parse_index(const json_t *doc, struct index *ret, struct err *err)
 	if (!ret->entries)
 		return err_set(err, -ENOMEM, "out of memory");
 	for (size_t i = 0; r >= 0 && i < n; i++) {
-		struct index_entry e = {0};
+		struct manifest_entry e = {0};
 
 		r = parse_entry(json_array_get(list, i), &e, err);
 		if (r == 1)
@@ -350,7 +351,7 @@ void manifest_release(struct manifest_doc *d)
 }
 
 /* How well an entry serves @want: 0 not at all, higher is better. */
-static int match(const struct index_entry *e, const struct platform *want)
+static int match(const struct manifest_entry *e, const struct platform *want)
 {
 	if (e->platform.os[0] == '\0')
 		return e->is_index ? 1 : 2;
@@ -362,11 +363,11 @@ static int match(const struct index_entry *e, const struct platform *want)
 	return want->variant[0] ? 0 : 3;
 }
 
-int index_choose(const struct index *ix, const struct platform *want,
-                 const struct index_entry **ret, struct err *err)
+int manifest_choose(const struct manifest_list *ix, const struct platform *want,
+                    const struct manifest_entry **ret, struct err *err)
 {
 	struct buf cleanup_buf have = BUF_INIT_MAX(ERR_MSG_MAX);
-	const struct index_entry *best = NULL;
+	const struct manifest_entry *best = NULL;
 	char text[80];
 	int score = 0;
 

@@ -50,15 +50,15 @@ struct manifest {
 	uint32_t nlayers;
 };
 
-struct index_entry {
+struct manifest_entry {
 	struct descriptor desc;
 	struct platform platform; /* os "" when the index does not say */
 	bool is_index;
 	char *name; /* annotation that names the image, or NULL */
 };
 
-struct index {
-	struct index_entry *entries;
+struct manifest_list {
+	struct manifest_entry *entries;
 	uint32_t n;
 };
 
@@ -67,7 +67,7 @@ enum manifest_kind { MANIFEST_IMAGE, MANIFEST_INDEX };
 struct manifest_doc {
 	enum manifest_kind kind;
 	struct manifest image;
-	struct index index;
+	struct manifest_list index;
 };
 
 /*
@@ -82,8 +82,8 @@ void manifest_release(struct manifest_doc *d); /* zeroed is fine */
  * The entry for @want: one of that platform, else one that names none, else a
  * nested index. The error lists the platforms that there are.
  */
-int index_choose(const struct index *ix, const struct platform *want,
-                 const struct index_entry **ret, struct err *err);
+int manifest_choose(const struct manifest_list *ix, const struct platform *want,
+                    const struct manifest_entry **ret, struct err *err);
 
 /*
  * Fill diff_ids, nlayers, platform, created_unix, config, config_json of @ret

@@ -26,7 +26,7 @@ struct pull {
 	const struct image_pull_opts *opts;
 	struct ref ref;
 	struct platform want;
-	struct progress progress;
+	struct meter meter;
 	struct registry reg;
 	struct buf name, path; /* of the reference; of its record */
 
@@ -104,7 +104,7 @@ static int resolve(struct pull *p, struct err *err)
 
 	p->manifest_digest = p->tag_digest;
 	for (int depth = 0; r == 0; depth++) {
-		const struct index_entry *entry;
+		const struct manifest_entry *entry;
 		struct descriptor next;
 
 		manifest_release(&p->doc);
@@ -115,7 +115,7 @@ static int resolve(struct pull *p, struct err *err)
 		if (depth == MANIFEST_MAX_DEPTH)
 			return err_set(err, -EBADMSG,
 			               "indexes are nested too deeply");
-		r = index_choose(&p->doc.index, &p->want, &entry, err);
+		r = manifest_choose(&p->doc.index, &p->want, &entry, err);
 		if (r < 0)
 			break;
 		next = entry->desc;
@@ -129,16 +129,15 @@ static int resolve(struct pull *p, struct err *err)
 static int tell_layers(struct pull *p, struct err *err)
 {
 	const struct manifest *m = &p->doc.image;
-	int r = progress_layers(&p->progress, m->nlayers, err);
+	int r = meter_layers(&p->meter, m->nlayers, err);
 
 	if (r < 0)
 		return r;
 	for (uint32_t i = 0; i < m->nlayers; i++)
-		progress_layer_is(&p->progress, i, &m->layers[i].digest,
-		                  m->layers[i].size);
-	return progress_state(&p->progress, IMAGE_EV_RESOLVED) < 0
-	               ? cancelled(err)
-	               : 0;
+		meter_layer_is(&p->meter, i, &m->layers[i].digest,
+		               m->layers[i].size);
+	return meter_state(&p->meter, IMAGE_EV_RESOLVED) < 0 ? cancelled(err)
+	                                                     : 0;
 }
 
 /* Another process pulls the same image: show how far it is. */
@@ -148,8 +147,8 @@ static void watch_parts(void *arg)
 	const struct manifest *m = &p->doc.image;
 
 	for (uint32_t i = 0; i < m->nlayers; i++)
-		(void)progress_bytes(
-			&p->progress, i,
+		(void)meter_bytes(
+			&p->meter, i,
 			install_part_size(p->s, &m->layers[i].digest));
 }
 
@@ -197,7 +196,7 @@ static int install(struct pull *p, struct err *err)
 {
 	struct install in = {
 		.s = p->s,
-		.progress = &p->progress,
+		.meter = &p->meter,
 		.diff_ids = p->img.diff_ids,
 		.blobs = p->doc.image.layers,
 		.nlayers = p->doc.image.nlayers,
@@ -229,8 +228,8 @@ static int install(struct pull *p, struct err *err)
 static int install_locked(struct pull *p, struct image *ret, struct err *err)
 {
 	struct digest config = p->doc.image.config.digest;
-	cleanup_close int lock = install_lock(
-		p->s, "config", &config, &p->progress, watch_parts, p, err);
+	cleanup_close int lock = install_lock(p->s, "config", &config,
+	                                      &p->meter, watch_parts, p, err);
 	struct image local = {0};
 	int r;
 
@@ -280,7 +279,7 @@ static int from_registry(struct pull *p, bool have, struct image *local,
 	cleanup_close int guard = install_guard(p->s, err);
 	int r = guard < 0 ? guard : 0;
 
-	if (r == 0 && progress_state(&p->progress, IMAGE_EV_RESOLVING) < 0)
+	if (r == 0 && meter_state(&p->meter, IMAGE_EV_RESOLVING) < 0)
 		r = cancelled(err);
 	if (r < 0)
 		return r;
@@ -315,7 +314,7 @@ static int run(struct pull *p, struct image *ret, struct err *err)
 	}
 	if (p->opts->policy == IMAGE_PULL_NEVER)
 		return never(p, err);
-	r = registry_init(&p->reg, &p->ref, p->opts, &p->progress, err);
+	r = registry_init(&p->reg, &p->ref, p->opts, &p->meter, err);
 	if (r < 0)
 		return r;
 	r = from_registry(p, have, &local, ret, err);
@@ -332,7 +331,7 @@ static void pull_release(struct pull *p)
 	buf_release(&p->config);
 	manifest_release(&p->doc);
 	image_release(&p->img);
-	progress_release(&p->progress);
+	meter_release(&p->meter);
 }
 
 int pull_image(struct store *s, const char *ref,
@@ -354,7 +353,7 @@ int pull_image(struct store *s, const char *ref,
 	if (r == 0 &&
 	    (ref_text(&p.ref, &p.name) < 0 || ref_path(&p.ref, &p.path) < 0))
 		r = err_set(err, -ENOMEM, "out of memory");
-	progress_init(&p.progress, opts, buf_str(&p.name));
+	meter_init(&p.meter, opts, buf_str(&p.name));
 	if (r == 0)
 		r = run(&p, ret, err);
 	pull_release(&p);

@@ -51,14 +51,14 @@ static struct http_limits limits_from_env(void)
 }
 
 int registry_init(struct registry *r, const struct ref *ref,
-                  const struct image_pull_opts *opts, struct progress *p,
+                  const struct image_pull_opts *opts, struct meter *p,
                   struct err *err)
 {
 	(void)err;
 	*r = (struct registry){
 		.ref = ref,
 		.opts = opts,
-		.progress = p,
+		.meter = p,
 		.limits = limits_from_env(),
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.auth_lock = PTHREAD_MUTEX_INITIALIZER,
@@ -82,7 +82,7 @@ static int borrow(struct registry *r, struct http **ret, struct err *err)
 	const struct http_opts o = {
 		.ca_certs = r->opts->ca_certs,
 		.no_verify = r->opts->insecure,
-		.progress = r->progress,
+		.meter = r->meter,
 		.limits = r->limits,
 	};
 	struct http *h = NULL;
@@ -353,7 +353,7 @@ static int back_off(struct call *c, uint64_t ask_s)
 	ms += ms * chance / 131072;
 	if (ask_s)
 		ms = ask_s * 1000;
-	if (progress_sleep(c->r->progress, ms) < 0)
+	if (meter_sleep(c->r->meter, ms) < 0)
 		return err_set(c->err, -ECANCELED, "cancelled");
 	return 1;
 }

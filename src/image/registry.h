@@ -24,7 +24,7 @@ enum registry_scheme { SCHEME_UNKNOWN, SCHEME_HTTPS, SCHEME_HTTP };
 struct registry {
 	const struct ref *ref;
 	const struct image_pull_opts *opts;
-	struct progress *progress;
+	struct meter *meter;
 	struct http_limits limits;
 	const char *endpoint; /* host that is asked */
 
@@ -42,7 +42,7 @@ struct registry {
 };
 
 int registry_init(struct registry *r, const struct ref *ref,
-                  const struct image_pull_opts *opts, struct progress *p,
+                  const struct image_pull_opts *opts, struct meter *p,
                   struct err *err);
 void registry_release(struct registry *r);
 

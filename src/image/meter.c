@@ -1,4 +1,4 @@
-#include "image/progress.h"
+#include "image/meter.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -10,10 +10,10 @@
 
 #define LAYER_GAP_NS (50 * NS_PER_MS)
 
-void progress_init(struct progress *p, const struct image_pull_opts *opts,
-                   const char *ref)
+void meter_init(struct meter *p, const struct image_pull_opts *opts,
+                const char *ref)
 {
-	*p = (struct progress){
+	*p = (struct meter){
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.fn = opts->event,
 		.arg = opts->event_arg,
@@ -21,13 +21,13 @@ void progress_init(struct progress *p, const struct image_pull_opts *opts,
 	};
 }
 
-void progress_release(struct progress *p)
+void meter_release(struct meter *p)
 {
 	free(p->layers);
 	p->layers = NULL;
 }
 
-int progress_layers(struct progress *p, uint32_t n, struct err *err)
+int meter_layers(struct meter *p, uint32_t n, struct err *err)
 {
 	free(p->layers);
 	p->nlayers = n;
@@ -35,20 +35,20 @@ int progress_layers(struct progress *p, uint32_t n, struct err *err)
 	return p->layers ? 0 : err_set(err, -ENOMEM, "out of memory");
 }
 
-void progress_layer_is(struct progress *p, uint32_t layer,
-                       const struct digest *d, uint64_t total)
+void meter_layer_is(struct meter *p, uint32_t layer, const struct digest *d,
+                    uint64_t total)
 {
 	(void)digest_text(d, p->layers[layer].digest);
 	p->layers[layer].total = total;
 }
 
-static int result(const struct progress *p)
+static int result(const struct meter *p)
 {
 	return atomic_load(&p->stopped) ? -ECANCELED : 0;
 }
 
 /* With the lock held. */
-static int emit(struct progress *p, const struct image_event *ev)
+static int emit(struct meter *p, const struct image_event *ev)
 {
 	if (result(p) < 0)
 		return -ECANCELED;
@@ -58,7 +58,7 @@ static int emit(struct progress *p, const struct image_event *ev)
 	return result(p);
 }
 
-static struct image_event layer_event(const struct progress *p, uint32_t i,
+static struct image_event layer_event(const struct meter *p, uint32_t i,
                                       enum image_event_kind kind)
 {
 	return (struct image_event){
@@ -72,7 +72,7 @@ static struct image_event layer_event(const struct progress *p, uint32_t i,
 	};
 }
 
-int progress_state(struct progress *p, enum image_event_kind kind)
+int meter_state(struct meter *p, enum image_event_kind kind)
 {
 	struct image_event ev = {.kind = kind, .ref = p->ref};
 	int r;
@@ -87,9 +87,9 @@ int progress_state(struct progress *p, enum image_event_kind kind)
 	return r;
 }
 
-int progress_bytes(struct progress *p, uint32_t layer, uint64_t done)
+int meter_bytes(struct meter *p, uint32_t layer, uint64_t done)
 {
-	struct progress_layer *l = &p->layers[layer];
+	struct meter_layer *l = &p->layers[layer];
 	uint64_t now = clock_now_ns();
 	int r = result(p);
 
@@ -105,7 +105,7 @@ int progress_bytes(struct progress *p, uint32_t layer, uint64_t done)
 	return r;
 }
 
-int progress_layer_done(struct progress *p, uint32_t layer, bool cached)
+int meter_layer_done(struct meter *p, uint32_t layer, bool cached)
 {
 	struct image_event ev;
 	int r;
@@ -121,7 +121,7 @@ int progress_layer_done(struct progress *p, uint32_t layer, bool cached)
 }
 
 /* A layer that is under way, so that no finished one seems to start again. */
-static struct image_event current(const struct progress *p)
+static struct image_event current(const struct meter *p)
 {
 	for (uint32_t i = 0; i < p->nlayers && !p->merging; i++)
 		if (!p->layers[i].finished)
@@ -133,13 +133,13 @@ static struct image_event current(const struct progress *p)
 	};
 }
 
-int progress_poll(struct progress *p)
+int meter_poll(struct meter *p)
 {
 	int r = result(p);
 
 	(void)pthread_mutex_lock(&p->lock);
 	if (r == 0 &&
-	    clock_now_ns() - p->last_ns >= PROGRESS_POLL_MS * NS_PER_MS) {
+	    clock_now_ns() - p->last_ns >= METER_POLL_MS * NS_PER_MS) {
 		struct image_event ev = current(p);
 
 		r = emit(p, &ev);
@@ -148,25 +148,25 @@ int progress_poll(struct progress *p)
 	return r;
 }
 
-void progress_stop(struct progress *p)
+void meter_stop(struct meter *p)
 {
 	atomic_store(&p->stopped, true);
 }
 
-int progress_sleep(struct progress *p, uint64_t ms)
+int meter_sleep(struct meter *p, uint64_t ms)
 {
 	uint64_t end = clock_now_ns() + ms * NS_PER_MS;
-	int r = progress_poll(p);
+	int r = meter_poll(p);
 
 	while (r == 0) {
 		uint64_t now = clock_now_ns();
 
 		if (now >= end)
 			return 0;
-		(void)poll(NULL, 0,
-		           (int)MIN((end - now) / NS_PER_MS + 1,
-		                    PROGRESS_POLL_MS));
-		r = progress_poll(p);
+		(void)poll(
+			NULL, 0,
+			(int)MIN((end - now) / NS_PER_MS + 1, METER_POLL_MS));
+		r = meter_poll(p);
 	}
 	return r;
 }
