@@ -1,0 +1,402 @@
+"""msb run with real machines."""
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from lib.cli import Cli, descendants, is_gone, machine_of, wait_until
+
+IMAGE = "test/busybox:1"
+
+
+@pytest.fixture(scope="module")
+def cli(build_dir, busybox_image, tmp_path_factory):
+    """One home for this file: the image is loaded once."""
+    c = Cli(build_dir, tmp_path_factory.mktemp("run") / "home")
+    c.ok("load", "-q", "-i", busybox_image, "-t", IMAGE)
+    return c
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(cli):
+    yield
+    wait_until(lambda: not [p for p in descendants(os.getpid()) if not is_gone(p)], 10, "a process is left")
+    assert not list((cli.home / "store" / "tmp").iterdir())
+
+
+def test_hello(cli):
+    r = cli("run", IMAGE, "--", "echo", "Hello from a microVM")
+    assert (r.returncode, r.out, r.err) == (0, "Hello from a microVM\n", "")
+
+
+def test_a_command_needs_no_dashes(cli):
+    assert cli.ok("run", "-q", IMAGE, "echo", "-n", "--", "a  b") == "-- a  b"
+
+
+@pytest.mark.parametrize("script, code", [("exit 0", 0), ("exit 3", 3), ("exit 255", 255), ("kill -9 $$", 137),
+                                          ("kill -TERM $$", 143)])
+def test_exit_code_is_the_commands(cli, script, code):
+    r = cli("run", IMAGE, "--", "sh", "-c", script)
+    assert (r.returncode, r.out, r.err) == (code, "", "")
+
+
+def test_not_found_is_127(cli):
+    r = cli("run", "-e", "PATH=/one:/two", IMAGE, "--", "no-such-command")
+    assert r.returncode == 127
+    assert "cannot run 'no-such-command': not found in the image (PATH=/one:/two)" in r.err
+    r = cli("run", IMAGE, "--", "/no/such/file")
+    assert r.returncode == 127 and "/no/such/file" in r.err
+
+
+def test_not_executable_is_126(cli):
+    for path in ("/etc/passwd", "/etc"):
+        r = cli("run", IMAGE, "--", path)
+        assert r.returncode == 126 and f"cannot run '{path}'" in r.err
+
+
+def test_timeout_is_124(cli):
+    start = time.monotonic()
+    r = cli("run", "--timeout", "500ms", IMAGE, "--", "sh", "-c", "echo before; sleep 100")
+    assert r.returncode == 124 and r.out == "before\n" and "ran longer than 0.5 s" in r.err
+    assert time.monotonic() - start < 30
+
+
+def test_msb_itself_failing_is_125(cli):
+    cases = [
+        (["run", "--pull", "never", "no/such:tag", "--", "true"], {}, "no/such:tag"),
+        (["run", "./no-such-folder", "--", "true"], {}, "no-such-folder"),
+        (["run", "-u", "nobody-here", IMAGE, "--", "true"], {}, "nobody-here"),
+        (["run", "-w", "relative", IMAGE, "--", "true"], {}, "relative"),
+        (["run", "--rlimit", "files=1", IMAGE, "--", "true"], {}, "files=1"),
+        (["run", "-n", "a b", IMAGE, "--", "true"], {}, "a b"),
+        (["run", "-m", "1M", IMAGE, "--", "true"], {}, "64 MiB"),
+        (["run", "-c", "1000", IMAGE, "--", "true"], {}, "1000"),
+        (["run", IMAGE, "--", "true"], {"MSB_QEMU": "/nonexistent"}, "MSB_QEMU=/nonexistent"),
+        (["run", IMAGE, "--", "true"], {"PATH": "/nonexistent"}, "qemu-system-x86_64 is not installed"),
+        (["run", IMAGE, "--", "true"], {"MSB_RUNTIME": "/nonexistent"}, "MSB_RUNTIME"),
+        (["run", IMAGE, "--", "true"], {"MSB_HOME": "/proc/nowhere"}, "/proc/nowhere"),
+    ]
+    for args, env, words in cases:
+        r = cli(*args, env=env)
+        assert r.returncode == 125, (args, r)
+        assert r.out == "" and r.err.startswith("error: ") and words in r.err, (args, r.err)
+
+
+def test_output_and_errors_are_apart_and_in_order(cli):
+    r = cli("run", IMAGE, "--", "sh", "-c", "echo one; echo two >&2; echo three")
+    assert r.out == "one\nthree\n" and r.err == "two\n"
+
+
+def test_output_comes_as_it_is_written(cli):
+    p = cli.popen("run", IMAGE, "--", "sh", "-c", "echo first; read x; echo $x")
+    assert p.stdout.readline() == b"first\n"
+    out, _ = p.communicate(b"second\n", timeout=60)
+    assert out == b"second\n" and p.returncode == 0
+
+
+def test_input_goes_through_unchanged(cli):
+    data = os.urandom(10 << 20)
+    digest = hashlib.sha256(data).hexdigest()
+    r = cli("run", IMAGE, "--", "sha256sum", input=data)
+    assert r.returncode == 0 and r.out.split()[0] == digest
+    r = cli("run", IMAGE, "--", "cat", input=data)
+    assert r.returncode == 0 and hashlib.sha256(r.stdout).hexdigest() == digest
+
+
+def test_input_from_a_file_and_none(cli, tmp_path):
+    (tmp_path / "in").write_text("from a file\n")
+    with open(tmp_path / "in", "rb") as f:
+        assert cli.ok("run", IMAGE, "--", "cat", stdin=f) == "from a file\n"
+    assert cli.ok("run", IMAGE, "--", "cat", stdin=subprocess.DEVNULL) == ""
+    assert cli.ok("run", "--no-stdin", IMAGE, "--", "cat", input="unread") == ""
+
+
+def test_input_nobody_reads_does_not_block(cli):
+    r = cli("run", IMAGE, "--", "true", input=bytes(4 << 20))
+    assert r.returncode == 0
+
+
+def test_a_slow_reader_stops_the_guest(cli):
+    p = cli.popen("run", IMAGE, "--", "sh", "-c", "yes | head -c 20000000")
+    time.sleep(4)
+    held = int([line for line in open(f"/proc/{p.pid}/status") if line.startswith("VmRSS")][0].split()[1])
+    assert held < 40000  # KiB: not the whole output
+    out, _ = p.communicate(timeout=90)
+    assert len(out) == 20000000 and p.returncode == 0
+
+
+def test_a_closed_output_ends_the_command_as_a_pipe_does(cli):
+    p = cli.popen("run", IMAGE, "--", "yes", stdin=subprocess.DEVNULL)
+    assert p.stdout.read(2) == b"y\n"
+    p.stdout.close()
+    assert p.wait(30) == 128 + signal.SIGPIPE
+    assert p.stderr.read() == b""
+
+
+def test_a_full_disk_is_said(cli):
+    with open("/dev/full", "wb") as full:
+        r = cli("run", IMAGE, "--", "echo", "x", stdout=full)
+    assert r.returncode == 125 and "No space left" in r.err
+
+
+def test_environment(cli):
+    out = cli.ok("run", "-e", "A=1", "--env=B=b=c", "-e", "FROM_HERE", IMAGE, "--", "env", env={"FROM_HERE": "x y"})
+    lines = out.splitlines()
+    assert "A=1" in lines and "B=b=c" in lines and "FROM_HERE=x y" in lines
+    assert [line for line in lines if line.startswith("PATH=")] and "HOME=/root" in lines
+    assert not [line for line in lines if line.startswith(("MSB_", "TERM="))]
+
+
+def test_folder_user_hostname_limits(cli):
+    out = cli.ok("run", "-w", "/tmp", "-u", "5:6", "-H", "box", "--rlimit", "nofile=100:200", IMAGE, "--", "sh", "-c",
+                 "pwd; id -u; id -g; hostname; ulimit -n; ulimit -Hn")
+    assert out.split() == ["/tmp", "5", "6", "box", "100", "200"]
+
+
+def test_name_is_the_hostname_by_default(cli):
+    assert cli.ok("run", "-n", "my-box", IMAGE, "--", "hostname") == "my-box\n"
+    assert cli.ok("run", IMAGE, "--", "hostname").startswith("msb-")
+
+
+def test_cpus_and_memory(cli):
+    out = cli.ok("run", "-c", "2", "-m", "256M", IMAGE, "--", "sh", "-c",
+                 "nproc; grep MemTotal /proc/meminfo | tr -dc 0-9").split()
+    assert out[0] == "2" and 200 * 1024 < int(out[1]) < 256 * 1024
+
+
+def test_entrypoint_replaces_the_images(cli):
+    assert cli.ok("run", "--entrypoint", "/bin/echo", IMAGE, "--", "a", "b") == "a b\n"
+
+
+def test_only_lo_inside(cli):
+    up = cli.ok("run", IMAGE, "--", "ip", "-o", "link", "show", "up").splitlines()
+    assert len(up) == 1 and up[0].startswith("1: lo:")
+
+
+def test_machines_share_nothing(cli):
+    assert cli.ok("run", IMAGE, "--", "sh", "-c", "echo x > /marker && ls /marker") == "/marker\n"
+    assert cli("run", IMAGE, "--", "ls", "/marker").returncode == 1
+
+
+def test_two_at_once(cli):
+    first = cli.popen("run", IMAGE, "--", "sh", "-c", "echo 1; cat")
+    second = cli.popen("run", IMAGE, "--", "sh", "-c", "echo 2; cat")
+    assert first.stdout.readline() == b"1\n" and second.stdout.readline() == b"2\n"
+    assert first.communicate(b"a", timeout=60)[0] == b"a"
+    assert second.communicate(b"b", timeout=60)[0] == b"b"
+
+
+def test_a_root_folder(cli, tmp_path):
+    root = tmp_path / "rootfs"
+    (root / "bin").mkdir(parents=True)
+    for d in ("proc", "sys", "dev", "tmp"):
+        (root / d).mkdir()
+    shutil.copy("/bin/busybox", root / "bin/busybox")
+    (root / "bin/sh").symlink_to("busybox")
+    (root / "note").write_text("packed\n")
+    assert cli.ok("run", root, "--", "/bin/sh", "-c", "cat /note; echo changed > /note") == "packed\n"
+    assert (root / "note").read_text() == "packed\n"
+    (root / "note").write_text("again\n")
+    assert cli.ok("run", "./rootfs", "--", "/bin/busybox", "cat", "/note", cwd=tmp_path) == "again\n"
+
+
+def test_an_archive_by_path(cli, busybox_image):
+    assert cli.ok("run", busybox_image, "--", "echo", "by path") == "by path\n"
+
+
+def test_times_are_in_order(cli, tmp_path):
+    cli.ok("run", "--times", tmp_path / "t.json", IMAGE, "--", "echo")
+    t = json.loads((tmp_path / "t.json").read_text())
+    names = ["begin", "image", "create", "launched", "spawn", "init", "ready", "started", "first_output", "exited",
+             "end"]
+    assert list(t) == [n + "_ns" for n in names]
+    values = [t[n + "_ns"] for n in names if n != "launched"]  # beside spawn
+    assert values == sorted(values)
+
+
+# -- terminals ----------------------------------------------------------------
+
+SHELL = ("run", IMAGE, "--", "sh")
+
+
+def test_terminal_size_and_resize(cli):
+    with cli.terminal(*SHELL, rows=40, cols=111) as t:
+        t.expect("# ")
+        assert t.is_raw()
+        t.type("stty size; tty; echo $TERM\n")
+        t.expect("40 111")
+        t.expect("/dev/pts/")
+        t.expect("xterm-256color")
+        t.resize(50, 132)
+        time.sleep(0.3)
+        t.type("stty size\n")
+        t.expect("50 132")
+        t.type("exit 5\n")
+        assert t.wait() == 5 and t.is_restored()
+
+
+def test_ctrl_c_on_a_terminal_goes_to_the_foreground_command(cli):
+    with cli.terminal(*SHELL) as t:
+        t.expect("# ")
+        t.type("sleep 100\n")
+        time.sleep(1)
+        t.type("\x03")
+        time.sleep(0.3)
+        t.type("echo rc=$?\n")
+        t.expect("rc=130")
+        t.type("\x04")
+        assert t.wait() == 0 and t.is_restored()
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT])
+def test_a_signal_from_outside_restores_the_terminal(cli, sig):
+    with cli.terminal(*SHELL) as t:
+        t.expect("# ")
+        assert not t.is_restored()
+        t.process.send_signal(sig)
+        assert t.wait(5) == 128 + sig and t.is_restored()
+
+
+def test_a_crash_of_msb_restores_the_terminal(cli):
+    with cli.terminal(*SHELL) as t:
+        t.expect("# ")
+        t.process.send_signal(signal.SIGSEGV)
+        assert t.wait(5) == -signal.SIGSEGV and t.is_restored()
+
+
+def test_a_crash_of_the_machine_restores_the_terminal(cli):
+    with cli.terminal(*SHELL) as t:
+        t.expect("# ")
+        vmm, *rest = machine_of(t.process)
+        os.kill(vmm, signal.SIGKILL)
+        assert t.wait(10) == 125 and t.is_restored()
+        assert b"error:" in t.seen
+        wait_until(lambda: all(map(is_gone, rest)), 5, "QEMU lives on")
+
+
+def test_ctrl_c_twice_ends_a_machine_that_still_boots(cli):
+    with cli.terminal(*SHELL) as t:
+        wait_until(t.is_raw, 20, "never raw")
+        t.type("\x03")
+        time.sleep(0.1)
+        t.type("\x03")
+        assert t.wait(5) == 130 and t.is_restored()
+
+
+def test_no_tty_and_forced_tty(cli):
+    with cli.terminal("run", "--no-tty", IMAGE, "--", "sh", "-c", "tty; echo done") as t:
+        t.expect("not a tty")
+        t.expect("done")
+        assert t.wait() == 0
+    r = cli("run", "-t", IMAGE, "--", "sh", "-c", "tty; stty size")
+    assert r.returncode == 0 and r.out == "/dev/pts/0\r\n24 80\r\n"
+
+
+def test_a_shell_is_started_where_the_image_names_nothing(cli, tmp_path):
+    root = tmp_path / "rootfs"
+    (root / "bin").mkdir(parents=True)
+    for d in ("proc", "sys", "dev", "tmp"):
+        (root / d).mkdir()
+    shutil.copy("/bin/busybox", root / "bin/sh")
+    with cli.terminal("run", root) as t:
+        t.expect("# ")
+        t.type("exit\n")
+        assert t.wait() == 0
+    r = cli("run", root)
+    assert r.returncode == 125 and "names no command" in r.err and "msb run IMAGE -- COMMAND" in r.err
+
+
+# -- signals and sudden death -------------------------------------------------
+
+TRAP = 'trap "echo got; exit 9" INT TERM HUP QUIT; echo ready; while :; do sleep 0.1; done'
+
+
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_signals_are_forwarded(cli, sig):
+    p = cli.popen("run", IMAGE, "--", "sh", "-c", TRAP)
+    assert p.stdout.readline() == b"ready\n"
+    p.send_signal(sig)
+    assert p.wait(20) == 9 and p.stdout.read() == b"got\n"
+
+
+def test_a_second_ctrl_c_kills_what_does_not_answer(cli):
+    p = cli.popen("run", IMAGE, "--", "sh", "-c", 'trap "" INT; echo ready; while :; do sleep 1; done')
+    assert p.stdout.readline() == b"ready\n"
+    p.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    assert p.poll() is None
+    p.send_signal(signal.SIGINT)
+    assert p.wait(5) == 130
+
+
+def test_ctrl_c_while_booting_says_what_to_do(cli):
+    p = cli.popen("run", IMAGE, "--", "true")
+    machine_of(p)
+    p.send_signal(signal.SIGINT)
+    time.sleep(0.1)
+    p.send_signal(signal.SIGINT)
+    assert p.wait(5) == 130
+    assert b"once more" in p.stderr.read()
+
+
+@pytest.mark.parametrize("victim", ["msb", "msb-vmm", "qemu"])
+def test_killing_any_process_leaves_none(cli, victim):
+    p = cli.popen("run", IMAGE, "--", "sh", "-c", "echo ready; sleep 1000")
+    assert p.stdout.readline() == b"ready\n"
+    below = machine_of(p)
+    names = {open(f"/proc/{pid}/comm").read().strip(): pid for pid in below}
+    qemu = [pid for name, pid in names.items() if name.startswith("qemu")][0]
+    target = {"msb": p.pid, "msb-vmm": names["msb-vmm"], "qemu": qemu}[victim]
+    os.kill(target, signal.SIGKILL)
+    code = p.wait(20)
+    assert code == (-9 if victim == "msb" else 125)
+    wait_until(lambda: all(map(is_gone, below)), 10, "a process lives on")
+    if victim != "msb":
+        assert p.stderr.read().startswith(b"error: ")
+
+
+# -- machines that do not start -----------------------------------------------
+
+@pytest.fixture
+def runtime(build_dir, tmp_path):
+    """A copy of the installation that a test may spoil."""
+    copy = tmp_path / "runtime"
+    copy.mkdir()
+    for name in ("msb-vmm", "vmlinux", "initramfs.cpio", "cmdline"):
+        (copy / name).symlink_to((build_dir / name).resolve())
+    return copy
+
+
+def broken(cli, runtime, *options):
+    r = cli("run", *options, IMAGE, "--", "true", env={"MSB_RUNTIME": str(runtime)})
+    assert r.returncode == 125 and r.out == "" and "error: " in r.err
+    return r.err
+
+
+def test_a_missing_part_is_named_with_what_to_do(cli, runtime):
+    for name in ("vmlinux", "initramfs.cpio", "cmdline"):
+        target = os.readlink(runtime / name)
+        (runtime / name).unlink()
+        err = broken(cli, runtime)
+        assert name in err and "run make" in err
+        (runtime / name).symlink_to(target)
+
+
+def test_a_broken_kernel(cli, runtime):
+    (runtime / "vmlinux").unlink()
+    (runtime / "vmlinux").write_bytes(b"not a kernel" * 1000)
+    start = time.monotonic()
+    broken(cli, runtime)
+    assert time.monotonic() - start < 60
+
+
+def test_a_guest_that_panics_shows_its_console(cli, runtime):
+    (runtime / "initramfs.cpio").unlink()
+    (runtime / "initramfs.cpio").write_bytes(b"\0" * 512)
+    err = broken(cli, runtime)
+    assert "console" in err and "panic" in err and "\033" not in err
