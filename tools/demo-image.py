@@ -7,14 +7,15 @@ No registry, root or network. The result is a pure function of the busybox
 binary: one gzip layer with busybox, its applets as links, and the few files
 that a root file system needs.
 """
-import gzip
-import hashlib
 import io
-import json
 import os
 import subprocess
 import sys
 import tarfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                "..", "tests", "images"))
+import oci  # noqa: E402
 
 BUSYBOX = next((p for p in ("/usr/bin/busybox", "/bin/busybox")
                 if os.path.exists(p)), None)
@@ -58,23 +59,6 @@ def layer():
     return out.getvalue()
 
 
-class Layout:
-    def __init__(self, folder):
-        self.blobs = os.path.join(folder, "blobs", "sha256")
-        os.makedirs(self.blobs, exist_ok=True)
-
-    def add(self, data, media_type):
-        digest = hashlib.sha256(data).hexdigest()
-        with open(os.path.join(self.blobs, digest), "wb") as f:
-            f.write(data)
-        return {"mediaType": media_type, "digest": "sha256:" + digest,
-                "size": len(data)}
-
-
-def as_json(value):
-    return json.dumps(value, sort_keys=True).encode()
-
-
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
@@ -82,34 +66,12 @@ def main():
         sys.exit("demo-image: no busybox; apt-get install busybox-static")
     folder = sys.argv[1]
     name = sys.argv[2] if len(sys.argv) > 2 else "microsandbox/demo:latest"
-    oci = "application/vnd.oci.image."
-    layout = Layout(folder)
-    tar = layer()
-    blob = layout.add(gzip.compress(tar, 6, mtime=0),
-                      oci + "layer.v1.tar+gzip")
-    config = layout.add(as_json({
-        "architecture": "amd64", "os": "linux",
-        "created": "1970-01-01T00:00:00Z",
-        "config": {"Cmd": ["/bin/sh"], "Env": [
-            "PATH=/usr/sbin:/usr/bin:/sbin:/bin"]},
-        "rootfs": {"type": "layers", "diff_ids": [
-            "sha256:" + hashlib.sha256(tar).hexdigest()]},
-    }), oci + "config.v1+json")
-    manifest = layout.add(as_json({
-        "schemaVersion": 2, "mediaType": oci + "manifest.v1+json",
-        "config": config, "layers": [blob],
-    }), oci + "manifest.v1+json")
-    manifest["annotations"] = {
-        "org.opencontainers.image.ref.name": name,
-        "io.containerd.image.name": "docker.io/" + name}
-    manifest["platform"] = {"architecture": "amd64", "os": "linux"}
-    for path, data in (("oci-layout", {"imageLayoutVersion": "1.0.0"}),
-                       ("index.json", {
-                           "schemaVersion": 2,
-                           "mediaType": oci + "index.v1+json",
-                           "manifests": [manifest]})):
-        with open(os.path.join(folder, path), "wb") as f:
-            f.write(as_json(data))
+    layout = oci.Layout(folder)
+    layout.image(name, [layer()], {"Cmd": ["/bin/sh"], "Env": [
+        "PATH=/usr/sbin:/usr/bin:/sbin:/bin"]})
+    layout.manifests[-1]["annotations"]["io.containerd.image.name"] = \
+        "docker.io/" + name
+    layout.finish()
 
 
 if __name__ == "__main__":

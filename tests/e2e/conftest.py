@@ -1,0 +1,142 @@
+"""What all end-to-end tests share: the build, images, a registry, leak checks."""
+import contextlib
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+sys.path.insert(0, str(TOP / "tests" / "images"))
+
+from lib.cli import Cli  # noqa: E402
+
+
+def need(program):
+    """Skip, with the reason printed, where a program is missing."""
+    if not shutil.which(program):
+        pytest.skip(f"{program} is not installed")
+
+
+@pytest.fixture(scope="session")
+def build_dir():
+    path = pathlib.Path(os.environ.get("MSB_TEST_BUILD", TOP / "build"))
+    for part in ("msb", "msb-vmm", "vmlinux", "initramfs.cpio"):
+        assert (path / part).exists(), f"{path / part} is missing: run make"
+    return path
+
+
+@pytest.fixture
+def home(tmp_path):
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def msb(build_dir, home):
+    """msb with an empty home of its own."""
+    return Cli(build_dir, home)
+
+
+@pytest.fixture(scope="session")
+def test_images():
+    """The folder of OCI layouts that tests/images/build.py made."""
+    r = subprocess.run([TOP / "tests/images/build.py"], stdout=subprocess.PIPE,
+                       text=True, check=True)
+    return pathlib.Path(r.stdout.strip())
+
+
+@pytest.fixture(scope="session")
+def busybox_image():
+    """An OCI layout with Debian's busybox-static."""
+    r = subprocess.run([TOP / "tests/images/build.py", "--busybox-only"],
+                       stdout=subprocess.PIPE, text=True, check=True)
+    return pathlib.Path(r.stdout.strip()) / "busybox"
+
+
+@pytest.fixture(scope="session")
+def python_image(test_images):
+    if not (test_images / "python").is_dir():
+        pytest.skip("mmdebstrap is not installed")
+    return test_images / "python"
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def listening(port):
+    with contextlib.suppress(OSError):
+        socket.create_connection(("127.0.0.1", port), 1).close()
+        return True
+    return False
+
+
+class Registry:
+    """Debian's docker-registry on a loopback port."""
+
+    def __init__(self, folder):
+        self.port = free_port()
+        self.host = f"localhost:{self.port}"
+        self.storage = folder / "storage"
+        config = folder / "config.yml"
+        config.write_text(f"""version: 0.1
+log: {{level: warn, accesslog: {{disabled: true}}}}
+storage:
+  filesystem: {{rootdirectory: {self.storage}}}
+  delete: {{enabled: true}}
+http: {{addr: "127.0.0.1:{self.port}"}}
+""")
+        with open(folder / "log", "wb") as log:
+            self.process = subprocess.Popen(
+                ["docker-registry", "serve", config], stdout=log, stderr=log)
+        end = time.monotonic() + 20
+        while not listening(self.port):
+            assert self.process.poll() is None and time.monotonic() < end, \
+                (folder / "log").read_text()
+            time.sleep(0.05)
+
+    def push(self, layout, tag, name, *options):
+        """Copy an image of an OCI layout; gives the reference to pull."""
+        subprocess.run(["skopeo", "copy", "-q", "--insecure-policy",
+                        "--dest-tls-verify=false", *options,
+                        f"oci:{layout}:{tag}", f"docker://{self.host}/{name}"],
+                       check=True)
+        return f"{self.host}/{name}"
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory):
+    need("docker-registry")
+    need("skopeo")
+    r = Registry(tmp_path_factory.mktemp("registry"))
+    yield r
+    r.close()
+
+
+@pytest.fixture(scope="session")
+def python_ref(registry, python_image):
+    return registry.push(python_image, "3.11", "python:3.11")
+
+
+@pytest.fixture(scope="session")
+def shared_home(build_dir, tmp_path_factory, python_ref):
+    """A home with the python image in it, pulled once."""
+    home = tmp_path_factory.mktemp("shared") / "home"
+    Cli(build_dir, home).ok("pull", "-q", python_ref)
+    return home
+
+
+@pytest.fixture
+def python_msb(build_dir, shared_home):
+    return Cli(build_dir, shared_home)
