@@ -275,22 +275,27 @@ static void reset_if_idle(struct vhost_user *vu)
 	vu->dev->active = false;
 }
 
-static void ring_forget(struct ring *r)
+static void reset_all(struct vhost_user *vu)
 {
-	ring_stop(r);
-	close_fd(&r->kick);
-	close_fd(&r->call);
-	close_fd(&r->error);
-	r->sized = r->placed = r->enabled = false;
-	r->next = 0;
+	for (uint16_t i = 0; i < vu->dev->ops->nqueues; i++) {
+		struct ring *r = &vu->rings[i];
+
+		ring_stop(r);
+		close_fd(&r->kick);
+		r->sized = r->placed = r->enabled = false;
+		r->next = 0;
+	}
+	reset_if_idle(vu);
+	loop_timer_del(vu->l, &vu->again);
 }
 
 static void forget_all(struct vhost_user *vu)
 {
-	for (uint16_t i = 0; i < vu->dev->ops->nqueues; i++)
-		ring_forget(&vu->rings[i]);
-	reset_if_idle(vu);
-	loop_timer_del(vu->l, &vu->again);
+	reset_all(vu);
+	for (uint16_t i = 0; i < vu->dev->ops->nqueues; i++) {
+		close_fd(&vu->rings[i].call);
+		close_fd(&vu->rings[i].error);
+	}
 }
 
 /* ---- the end of the connection ----------------------------------------- */
@@ -404,7 +409,7 @@ static int on_set_owner(struct vhost_user *vu, struct msg *m)
 static int on_reset(struct vhost_user *vu, struct msg *m)
 {
 	(void)m;
-	forget_all(vu);
+	reset_all(vu); /* who is to be interrupted stays */
 	return 0;
 }
 

@@ -228,8 +228,12 @@ void vsock_run_soon(struct vsock *v)
 {
 	struct virtio_dev *d = &v->dev;
 
-	if (d->active && !d->broken && !v->rx_empty && work_waits(v))
+	if (!d->active || d->broken || v->rx_empty || !work_waits(v))
+		return;
+	if (d->vqs[VSOCK_RX].ready)
 		d->transport->again(d, VSOCK_RX);
+	else
+		v->rx_empty = true; /* notify() comes with its start */
 }
 
 /* ---- from the guest ---------------------------------------------------- */

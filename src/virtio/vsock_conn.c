@@ -381,9 +381,9 @@ static void on_host(void *arg, uint32_t events)
 	} else if (c->state == CONN_OPEN && events & end && !may_read(c)) {
 		host_gone(c);
 	}
+	vsock_run_soon(v);
 	if (v->rx_empty || !c->in_data)
 		conn_watch(c);
-	vsock_run_soon(v);
 }
 
 /* ---- packets of the guest ---------------------------------------------- */

@@ -153,7 +153,10 @@ struct vsock {
  */
 void vsock_run_rx(struct vsock *v);
 
-/* The same when all events of the loop's round are known: turns are fair. */
+/*
+ * The same when all events of the loop's round are known, so that turns are
+ * fair. Sets rx_empty if the queue is not there at the moment.
+ */
 void vsock_run_soon(struct vsock *v);
 
 /* ---- vsock_conn.c ------------------------------------------------------ */

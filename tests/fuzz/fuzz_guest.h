@@ -61,10 +61,11 @@ static inline void fuzz_ram(struct fuzz_guest *g, const uint8_t *data,
 		if (!g->part[i])
 			abort();
 		memset(g->part[i], 0, FUZZ_PART);
-		if (n)
+		if (n) {
 			memcpy(g->part[i], data, n);
-		data += n;
-		len -= n;
+			data += n;
+			len -= n;
+		}
 		if (guest_mem_add(&g->mem, i * FUZZ_PART, FUZZ_PART, 0,
 		                  g->part[i]) < 0)
 			abort();
