@@ -116,7 +116,8 @@ struct call {
 	struct err *err;
 	const enum registry_scheme *schemes; /* the one in use is the first */
 	unsigned retries, tries, logins;
-	uint64_t have; /* when the last try began */
+	uint64_t have;    /* when the last try began */
+	struct err first; /* of the scheme before, when there was one */
 };
 
 static int say(struct call *c, int code, const char *what,
@@ -456,21 +457,32 @@ static bool worth_a_retry(const struct call *c, int e)
 	       (reached && (e == -ECONNREFUSED || e == -EHOSTUNREACH));
 }
 
+/*
+ * Could the server speak the other scheme? A plain server that is silent may
+ * not be asked again in TLS: it would only look broken in another way.
+ */
+static bool speaks_other(const struct call *c, int e)
+{
+	return e == -EPROTO || e == -EPIPE || e == -ECONNREFUSED ||
+	       (e == -ETIMEDOUT && c->schemes[0] == SCHEME_HTTPS);
+}
+
 /* No answer: 1: try again, or the error. */
 static int no_answer(struct call *c, int e)
 {
-	bool speaks_other = e == -EPROTO || e == -EPIPE || e == -ECONNREFUSED ||
-	                    e == -ETIMEDOUT;
-	int again;
-
 	if (http_saw_answer(c->h))
 		c->r->scheme = c->schemes[0];
-	if (speaks_other && other_scheme(c))
+	if (speaks_other(c, e) && other_scheme(c)) {
+		c->first = *c->err;
 		return 1;
-	if (worth_a_retry(c, e)) {
+	}
+	if (c->first.code && (e == -EPROTO || e == -ECONNREFUSED)) {
+		*c->err = c->first; /* it says more */
+		e = c->first.code;
+	} else if (worth_a_retry(c, e)) {
 		struct err kept = *c->err;
+		int again = back_off(c, 0);
 
-		again = back_off(c, 0);
 		if (again != 0)
 			return again;
 		*c->err = kept;

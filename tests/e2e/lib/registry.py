@@ -319,6 +319,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def handle_one(self, rq):
         fake = self.server.fake
         fake.saw(rq)
+        try:
+            self.answer(fake, rq)
+        finally:
+            with fake.lock:
+                fake.active -= 1
+
+    def answer(self, fake, rq):
         data, ctype = fake.find(rq)
         action = fake.fault(rq) if fake.fault else None
         if action:
@@ -363,7 +370,7 @@ class FakeRegistry:
         self.blobs, self.manifests = {}, {}
         self.fault = self.auth = None
         self.lock = threading.Lock()
-        self.requests, self.sent = [], {}
+        self.requests, self.sent, self.active = [], {}, 0
         self.tokens = {}
         self.token_life = 300
         threading.Thread(target=self.server.serve_forever, args=(0.05,),
@@ -380,11 +387,16 @@ class FakeRegistry:
         self.close()
 
     def reset(self):
+        """Forget what was asked, when nothing is being answered any more."""
+        end = time.time() + 10
+        while self.active and time.time() < end:
+            time.sleep(0.02)
         with self.lock:
             self.requests, self.sent = [], {}
 
     def saw(self, rq):
         with self.lock:
+            self.active += 1
             rq.nth = sum(r.path == rq.path for r in self.requests)
             self.requests.append(rq)
 
