@@ -25,14 +25,22 @@ void virtio_broken(struct virtio_dev *d, const char *why)
 	d->transport->broken(d, why);
 }
 
+/*
+ * One interrupt for a whole batch is cheap, but the driver should not wait
+ * for many large transfers when the first is done.
+ */
+#define SIGNAL_BYTES (512u << 10)
+
 /* How a turn ended. */
 enum turn { TURN_EMPTY, TURN_MORE, TURN_BLOCKED, TURN_BROKEN };
 
-static enum turn run_batch(struct virtio_dev *d, struct vq *vq,
+static enum turn run_batch(struct virtio_dev *d, uint16_t q,
                            int (*one)(struct virtio_dev *d, struct vq_chain *c,
                                       uint32_t *ret_len))
 {
+	struct vq *vq = &d->vqs[q];
 	struct vq_chain c;
+	size_t moved = 0;
 
 	for (unsigned i = 0; i < VIRTIO_BATCH; i++) {
 		uint32_t len = 0;
@@ -44,6 +52,7 @@ static enum turn run_batch(struct virtio_dev *d, struct vq *vq,
 			continue;
 		if (r < 0)
 			return TURN_BROKEN;
+		moved += c.out.len + c.in.len;
 		r = one(d, &c, &len);
 		if (r == -EAGAIN) {
 			vq_unpop(vq);
@@ -52,6 +61,10 @@ static enum turn run_batch(struct virtio_dev *d, struct vq *vq,
 		if (r < 0)
 			return TURN_BROKEN;
 		vq_push(vq, c.head, len);
+		if (moved >= SIGNAL_BYTES) {
+			virtio_signal(d, q);
+			moved = 0;
+		}
 	}
 	return TURN_MORE;
 }
@@ -66,7 +79,7 @@ void virtio_serve(struct virtio_dev *d, uint16_t q,
 	if (!vq->ready)
 		return;
 	vq_disarm(vq);
-	end = run_batch(d, vq, one);
+	end = run_batch(d, q, one);
 	virtio_signal(d, q);
 	if (end == TURN_BROKEN)
 		virtio_broken(d, vq->why ? vq->why : "malformed request");
