@@ -36,7 +36,6 @@
 #define ENTRIES_DEFAULT   2000000
 #define RATIO_DEFAULT     1000
 #define PROGRESS_NS       (50 * NS_PER_MS)
-#define HASHED_DIR        "layers/"
 
 struct ingest {
 	struct layer_stream *stream;
@@ -175,12 +174,13 @@ static int check_diff_id(const struct digest *got, const struct digest *want,
 	               digest_text(got, have), digest_text(want, wish));
 }
 
-static void layer_dir(const struct digest *id, char *out, size_t len)
+void layer_path(const struct digest *diff_id, const char *name, char *out)
 {
 	char hex[DIGEST_HEX_LEN + 1];
 
-	digest_hex(id, hex);
-	(void)snprintf(out, len, HASHED_DIR "%.2s/%s", hex, hex);
+	digest_hex(diff_id, hex);
+	(void)snprintf(out, LAYER_PATH_LEN, "layers/%.2s/%s%s%s", hex, hex,
+	               name ? "/" : "", name ? name : "");
 }
 
 static int write_meta(int dir_fd, const struct layer_info *info,
@@ -211,7 +211,7 @@ static int write_meta(int dir_fd, const struct layer_info *info,
 static int exchange(struct store *s, struct store_tmp *t, const char *path,
                     struct err *err)
 {
-	char fresh[128];
+	char fresh[LAYER_PATH_LEN + 8];
 	int r;
 
 	(void)snprintf(fresh, sizeof(fresh), "%s.new", path);
@@ -234,13 +234,12 @@ static int exchange(struct store *s, struct store_tmp *t, const char *path,
 static int publish(struct store *s, struct store_tmp *t,
                    const struct digest *id, bool packed, struct err *err)
 {
-	char path[96], lock[96];
+	char path[LAYER_PATH_LEN], lock[96] = "layer-";
 	cleanup_close int lock_fd = -1;
 
-	layer_dir(id, path, sizeof(path));
+	layer_path(id, NULL, path);
 	if (packed) {
-		(void)snprintf(lock, sizeof(lock), "layer-%s",
-		               path + sizeof(HASHED_DIR) - 1 + 3);
+		digest_hex(id, lock + strlen(lock));
 		lock_fd = store_lock(s, lock, 0, err);
 		if (lock_fd < 0)
 			return lock_fd;
@@ -344,9 +343,9 @@ int layer_present(struct store *s, const struct digest *diff_id)
 {
 	cleanup_close int dir_fd = -1, fd = -1;
 	struct index_header h;
-	char path[96];
+	char path[LAYER_PATH_LEN];
 
-	layer_dir(diff_id, path, sizeof(path));
+	layer_path(diff_id, NULL, path);
 	dir_fd = openat(s->fd, path,
 	                O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir_fd < 0)

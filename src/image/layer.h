@@ -26,9 +26,9 @@ struct layer_source {
 
 /* Bounds on what an image's author can make us do; 0 takes the default. */
 struct layer_limits {
-	uint64_t tar_bytes;   /* default 64 GiB */
-	uint64_t entries;     /* default 2,000,000 */
-	uint64_t ratio;       /* default 1000, applied above 1 GiB of output */
+	uint64_t tar_bytes; /* default 64 GiB */
+	uint64_t entries;   /* default 2,000,000 */
+	uint64_t ratio;     /* default 1000, applied above 1 GiB of output */
 };
 
 struct layer_info {
@@ -51,5 +51,23 @@ int layer_ingest(struct store *s, const struct layer_source *src,
 
 /* 1 when the store has the layer, whole; 0 when not; negative errno. */
 int layer_present(struct store *s, const struct digest *diff_id);
+
+/*
+ * Make the very tar again that the layer came from. @sink gets its bytes in
+ * order; not 0 stops with that code. Everything read from the store is
+ * checked, but whether the bytes are right only the diff_id tells.
+ */
+typedef int (*layer_sink_fn)(void *arg, const void *data, size_t len,
+                             struct err *err);
+int layer_export(struct store *s, const struct digest *diff_id,
+                 layer_sink_fn sink, void *arg, struct err *err);
+
+/* Does every byte of the stored layer still give its diff_id? Or -EBADMSG. */
+int layer_verify(struct store *s, const struct digest *diff_id,
+                 struct err *err);
+
+/* The layer's folder below the store, with "/NAME" behind it unless NULL. */
+#define LAYER_PATH_LEN 128
+void layer_path(const struct digest *diff_id, const char *name, char *out);
 
 #endif

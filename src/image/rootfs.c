@@ -64,11 +64,10 @@ static int open_dir(struct store *s, const char *path)
 static int open_layer_file(struct store *s, const struct digest *diff_id,
                            const char *name)
 {
-	char path[128], hex[DIGEST_HEX_LEN + 1];
+	char path[LAYER_PATH_LEN];
 	int fd;
 
-	digest_hex(diff_id, hex);
-	(void)snprintf(path, sizeof(path), "layers/%.2s/%s/%s", hex, hex, name);
+	layer_path(diff_id, name, path);
 	fd = openat(s->fd, path, OPEN_FLAGS);
 	return fd < 0 ? -errno : fd;
 }
