@@ -17,7 +17,8 @@
 #define STALL_MS      30000
 #define STALL_BYTES   1024
 #define TOKEN_MAX     (1u << 20)
-#define LOGINS_A_CALL 2 /* one, and one more for a token that expired */
+#define LOGINS_A_CALL 3 /* tokens may expire, or be gone for another thread */
+#define REFUSALS_MAX  8 /* of logins that other threads made, too */
 
 /*
  * In which order schemes are tried, until one answers. This machine's own
@@ -115,7 +116,7 @@ struct call {
 	struct http *h;
 	struct err *err;
 	const enum registry_scheme *schemes; /* the one in use is the first */
-	unsigned retries, tries, logins;
+	unsigned retries, tries, logins, refusals;
 	uint64_t have;    /* when the last try began */
 	struct err first; /* of the scheme before, when there was one */
 };
@@ -287,11 +288,13 @@ static int answer_challenge(struct call *c, const struct http_answer *a,
 	struct registry *r = c->r;
 	int e = 0;
 
-	if (c->logins++ == LOGINS_A_CALL)
+	if (c->logins == LOGINS_A_CALL || c->refusals++ == REFUSALS_MAX)
 		return login_failed(c, a);
 	(void)pthread_mutex_lock(&r->auth_lock);
-	if (r->logins == logins_before)
+	if (r->logins == logins_before) {
+		c->logins++;
 		e = log_in(c, a);
+	}
 	(void)pthread_mutex_unlock(&r->auth_lock);
 	return e;
 }
