@@ -16,9 +16,9 @@ struct doctor_values {
 static_assert(sizeof(struct doctor_values) <= COMMAND_VALUES_MAX, "grow it");
 
 const struct opt cmd_doctor_opts[] = {
-	{0,         "format", "FORMAT", OPT_CHOICE,
-         offsetof(struct doctor_values, format), "How to print",
-         opt_format_choices, NULL},
+	OPT_ROW_CHOICE(0, "format", "FORMAT",
+                       offsetof(struct doctor_values, format), "How to print",
+                       opt_format_choices, NULL),
 	{0},
 };
 

@@ -23,14 +23,10 @@ static_assert(sizeof(struct image_values) <= COMMAND_VALUES_MAX, "grow it");
 
 #define FIELD(f) offsetof(struct image_values, f)
 #define FORMAT_OPT                                                             \
-	{                                                                      \
-		0, "format", "FORMAT", OPT_CHOICE, FIELD(format),              \
-			"How to print", opt_format_choices, NULL               \
-	}
+	OPT_ROW_CHOICE(0, "format", "FORMAT", FIELD(format), "How to print",   \
+	               opt_format_choices, NULL)
 #define QUIET_OPT(help)                                                        \
-	{                                                                      \
-		'q', "quiet", NULL, OPT_FLAG, FIELD(quiet), help, NULL, NULL   \
-	}
+	OPT_ROW('q', "quiet", NULL, OPT_FLAG, FIELD(quiet), help)
 
 const struct opt cmd_image_list_opts[] = {
 	FORMAT_OPT,
@@ -44,16 +40,15 @@ const struct opt cmd_image_inspect_opts[] = {
 };
 
 const struct opt cmd_image_remove_opts[] = {
-	{'f',   "force", NULL, OPT_FLAG, FIELD(force),
-         "Do not mind images that are not here", NULL, NULL},
+	OPT_ROW('f', "force", NULL, OPT_FLAG, FIELD(force),
+                "Do not mind images that are not here"),
 	QUIET_OPT("Say nothing on success"),
 	{0},
 };
 
 const struct opt cmd_image_prune_opts[] = {
-	{'a',         "all", NULL, OPT_FLAG, FIELD(all), "Remove every image", NULL,
-         NULL},
-	{'y',       "yes", NULL, OPT_FLAG, FIELD(yes), "Do not ask", NULL, NULL},
+	OPT_ROW('a', "all", NULL, OPT_FLAG, FIELD(all), "Remove every image"),
+	OPT_ROW('y', "yes", NULL, OPT_FLAG, FIELD(yes), "Do not ask"),
 	FORMAT_OPT,
 	QUIET_OPT("Say nothing on success"),
 	{0},

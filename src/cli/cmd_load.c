@@ -18,13 +18,13 @@ static_assert(sizeof(struct load_values) <= COMMAND_VALUES_MAX, "grow it");
 
 #define FIELD(f) offsetof(struct load_values, f)
 const struct opt cmd_load_opts[] = {
-	{'i',           "input", "PATH", OPT_STRING, FIELD(input),
-         "The archive or folder; - is standard input", NULL, NULL},
-	{'t',       "tag", "REF", OPT_STRING, FIELD(tag),
-         "Name the only image of the archive", NULL, NULL},
-	{'q', "quiet", NULL, OPT_FLAG, FIELD(quiet), "Say nothing on success",
-         NULL, NULL},
-	{0        },
+	OPT_ROW('i', "input", "PATH", OPT_STRING, FIELD(input),
+                "The archive or folder; - is standard input"),
+	OPT_ROW('t', "tag", "REF", OPT_STRING, FIELD(tag),
+                "Name the only image of the archive"),
+	OPT_ROW('q', "quiet", NULL, OPT_FLAG, FIELD(quiet),
+                "Say nothing on success"),
+	{0},
 };
 
 static int load(const struct load_values *v, const char *path,
@@ -36,7 +36,7 @@ static int load(const struct load_values *v, const char *path,
 	char **refs = NULL;
 	int r;
 
-	progress_init(&progress, v->quiet);
+	progress_init(&progress, "Loading", v->quiet);
 	opts.event = progress_event;
 	opts.event_arg = &progress;
 	r = msb_home_open(NULL, &home, error);

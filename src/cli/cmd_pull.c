@@ -18,16 +18,16 @@ static_assert(sizeof(struct pull_values) <= COMMAND_VALUES_MAX, "grow it");
 
 #define FIELD(f) offsetof(struct pull_values, f)
 const struct opt cmd_pull_opts[] = {
-	{'f',           "force", NULL, OPT_FLAG, FIELD(force),
-         "Fetch again what is here already", NULL, NULL},
-	{'q',         "quiet", NULL, OPT_FLAG, FIELD(quiet), "Say nothing on success",
-         NULL, NULL},
-	{0, "insecure", NULL, OPT_FLAG, FIELD(insecure),
-         "Allow plain HTTP and unknown certificates", NULL, NULL},
-	{0,         "ca-certs", "PATH", OPT_STRING, FIELD(ca_certs),
-         "Trust the certificates in this PEM file, too", NULL, NULL},
-	{0,	     "platform", "OS/ARCH", OPT_STRING, FIELD(platform),
-         "Choose another platform's image, as linux/arm64", NULL, NULL},
+	OPT_ROW('f', "force", NULL, OPT_FLAG, FIELD(force),
+                "Fetch again what is here already"),
+	OPT_ROW('q', "quiet", NULL, OPT_FLAG, FIELD(quiet),
+                "Say nothing on success"),
+	OPT_ROW(0, "insecure", NULL, OPT_FLAG, FIELD(insecure),
+                "Allow plain HTTP and unknown certificates"),
+	OPT_ROW(0, "ca-certs", "PATH", OPT_STRING, FIELD(ca_certs),
+                "Trust the certificates in this PEM file, too"),
+	OPT_ROW(0, "platform", "OS/ARCH", OPT_STRING, FIELD(platform),
+                "Choose another platform's image, as linux/arm64"),
 	{0},
 };
 
@@ -53,7 +53,7 @@ int cmd_pull(struct cli *cli, void *values)
 	struct progress progress;
 	int r;
 
-	progress_init(&progress, v->quiet);
+	progress_init(&progress, "Pulling", v->quiet);
 	opts.policy = MSB_PULL_ALWAYS;
 	opts.force = v->force;
 	opts.insecure = v->insecure;

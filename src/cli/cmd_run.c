@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/num.h"
 #include "cli/command.h"
 #include "cli/out.h"
 #include "cli/progress.h"
@@ -20,12 +21,14 @@ COMMAND_DECLARE(run)
 struct run_values {
 	struct strv env, rlimits;
 	const char *name, *hostname, *workdir, *user, *entrypoint, *times;
-	uint64_t memory, timeout_ms;
+	uint64_t memory, timeout_ms, boot_timeout_ms;
 	uint32_t cpus;
 	int32_t pull, accel;
 	bool tty, no_tty, no_stdin, quiet;
 };
 static_assert(sizeof(struct run_values) <= COMMAND_VALUES_MAX, "grow it");
+
+#define BOOT_MAX_MS 3600000u
 
 /* In the order of enum msb_pull_policy and enum msb_accel. */
 static const char *const pull_choices[] = {"if-missing", "always", "never",
@@ -34,42 +37,43 @@ static const char *const accel_choices[] = {"auto", "tcg", "kvm", NULL};
 
 #define FIELD(f) offsetof(struct run_values, f)
 const struct opt cmd_run_opts[] = {
-	{'c',						  "cpus", "N", OPT_COUNT, FIELD(cpus), "Virtual CPUs (1)", NULL,
-         NULL},
-	{'m',						 "memory", "SIZE", OPT_MEMORY, FIELD(memory),
-         "Memory, as 512M or 2G; a bare number is MiB (512M)", NULL, NULL},
-	{'e',					 "env", "KEY[=VALUE]", OPT_ENV, FIELD(env),
-         "Set a variable; without VALUE copy it from here (repeatable)", NULL,
-         NULL},
-	{'w',						"workdir", "PATH", OPT_STRING, FIELD(workdir),
-         "Working folder, instead of the image's", NULL, NULL},
-	{'u',						    "user", "USER[:GROUP]", OPT_STRING, FIELD(user),
-         "User by name or number, instead of the image's", NULL, NULL},
-	{0,"entrypoint", "PROGRAM", OPT_STRING, FIELD(entrypoint),
-         "Run PROGRAM instead of the image's ENTRYPOINT and CMD", NULL, NULL},
-	{'H',					  "hostname", "NAME", OPT_STRING, FIELD(hostname),
-         "Host name inside (the sandbox's name)", NULL, NULL},
-	{'n', "name", "NAME", OPT_STRING, FIELD(name),
-         "Name of the sandbox (msb- and 8 digits)", NULL, NULL},
-	{'t',						"tty", NULL, OPT_FLAG, FIELD(tty),
-         "Give the command a terminal, whatever we have here", NULL, NULL},
-	{0,						  "no-tty", NULL, OPT_FLAG, FIELD(no_tty),
-         "Give it none, even if there is one here", NULL, NULL},
-	{0,				       "no-stdin", NULL, OPT_FLAG, FIELD(no_stdin),
-         "Do not pass standard input on", NULL, NULL},
-	{0,					  "timeout", "DURATION", OPT_DURATION, FIELD(timeout_ms),
-         "Kill the command after this time, as 500ms, 30s or 5m", NULL, NULL},
-	{0,						"rlimit", "RESOURCE=SOFT[:HARD]", OPT_LIST, FIELD(rlimits),
-         "Limit a resource, as nofile=1024:4096 (repeatable)", NULL, NULL},
-	{0,						    "pull", "WHEN", OPT_CHOICE, FIELD(pull), "When to pull the image",
-         pull_choices, NULL},
-	{0,"accel", "KIND", OPT_CHOICE, FIELD(accel), "How the CPU is run",
-         accel_choices, "MSB_ACCEL"},
-	{'q',					  "quiet", NULL, OPT_FLAG, FIELD(quiet), "No progress, no notes",
-         NULL, NULL},
- /* For tests/bench: moments of the run as JSON, CLOCK_MONOTONIC. */
-	{0,	     "times", "FILE", OPT_STRING, FIELD(times), NULL, NULL, NULL},
-	{0					       },
+	OPT_ROW('c', "cpus", "N", OPT_COUNT, FIELD(cpus), "Virtual CPUs (1)"),
+	OPT_ROW('m', "memory", "SIZE", OPT_MEMORY, FIELD(memory),
+                "Memory, as 512M or 2G; a bare number is MiB (512M)"),
+	OPT_ROW('e', "env", "KEY[=VALUE]", OPT_ENV, FIELD(env),
+                "Set a variable; without VALUE copy it from here (repeatable)"),
+	OPT_ROW('w', "workdir", "PATH", OPT_STRING, FIELD(workdir),
+                "Working folder, instead of the image's"),
+	OPT_ROW('u', "user", "USER[:GROUP]", OPT_STRING, FIELD(user),
+                "User by name or number, instead of the image's"),
+	OPT_ROW(0, "entrypoint", "PROGRAM", OPT_STRING, FIELD(entrypoint),
+                "Run PROGRAM instead of the image's ENTRYPOINT and CMD"),
+	OPT_ROW('H', "hostname", "NAME", OPT_STRING, FIELD(hostname),
+                "Host name inside (the sandbox's name)"),
+	OPT_ROW('n', "name", "NAME", OPT_STRING, FIELD(name),
+                "Name of the sandbox (msb- and 8 digits)"),
+	OPT_ROW('t', "tty", NULL, OPT_FLAG, FIELD(tty),
+                "Give the command a terminal, whatever we have here"),
+	OPT_ROW(0, "no-tty", NULL, OPT_FLAG, FIELD(no_tty),
+                "Give it none, even if there is one here"),
+	OPT_ROW(0, "no-stdin", NULL, OPT_FLAG, FIELD(no_stdin),
+                "Do not pass standard input on"),
+	OPT_ROW(0, "timeout", "DURATION", OPT_DURATION, FIELD(timeout_ms),
+                "Kill the command after this time, as 500ms, 30s or 5m"),
+	OPT_ROW(0, "boot-timeout", "DURATION", OPT_DURATION,
+                FIELD(boot_timeout_ms),
+                "Give up when the machine is not ready by then (60s)"),
+	OPT_ROW(0, "rlimit", "RESOURCE=SOFT[:HARD]", OPT_LIST, FIELD(rlimits),
+                "Limit a resource, as nofile=1024:4096 (repeatable)"),
+	OPT_ROW_CHOICE(0, "pull", "WHEN", FIELD(pull), "When to pull the image",
+                       pull_choices, NULL),
+	OPT_ROW_CHOICE(0, "accel", "KIND", FIELD(accel), "How the CPU is run",
+                       accel_choices, "MSB_ACCEL"),
+	OPT_ROW('q', "quiet", NULL, OPT_FLAG, FIELD(quiet),
+                "No progress, no notes"),
+	/* For tests/bench: moments of the run as JSON, CLOCK_MONOTONIC. */
+	OPT_ROW(0, "times", "FILE", OPT_STRING, FIELD(times), NULL),
+	{0},
 };
 
 /* One run: what is freed at its end. */
@@ -93,7 +97,7 @@ static int get_image(struct session *s, const struct run_values *v,
 
 	if (r < 0)
 		return r;
-	progress_init(&progress, v->quiet);
+	progress_init(&progress, "Pulling", v->quiet);
 	opts.policy = v->pull;
 	opts.event = progress_event;
 	opts.event_arg = &progress;
@@ -117,6 +121,7 @@ static int create(struct session *s, const struct cli *cli,
 	opts.cpus = v->cpus;
 	opts.accel = v->accel;
 	opts.memory_bytes = v->memory;
+	opts.boot_timeout_ms = (uint32_t)MIN(v->boot_timeout_ms, BOOT_MAX_MS);
 	opts.log_fd = 2;
 	opts.log_level = cli->log_level ? cli->log_level : "error";
 	r = msb_sandbox_create(s->home, &opts, &s->sandbox, &s->error);

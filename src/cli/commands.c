@@ -16,10 +16,8 @@ COMMAND_DECLARE(image_prune)
 COMMAND_DECLARE(doctor)
 
 #define CLI_OPT(letter, field, help)                                           \
-	{                                                                      \
-		letter, #field, NULL, OPT_FLAG, offsetof(struct cli, field),   \
-			help, NULL, NULL                                       \
-	}
+	OPT_ROW(letter, #field, NULL, OPT_FLAG, offsetof(struct cli, field),   \
+	        help)
 const struct opt command_global_opts[] = {
 	CLI_OPT('h', help, "Show this help"),
 	CLI_OPT('V', version, "Show the version"),
@@ -40,6 +38,14 @@ const struct opt command_global_opts[] = {
 		.words_min = (min), .words_max = (max), .tail = (t),           \
 		.run = cmd_##fn                                                \
 	}
+
+#define GROUP(n, g, s, subcommands)                                            \
+	{                                                                      \
+		.name = (n), .group = (g), .usage = "", .summary = (s),        \
+		.sub = (subcommands)                                           \
+	}
+
+static const struct opt cmd_help_opts[] = {{0}};
 
 static const char pull_details[] =
 	"IMAGE is a reference with docker's defaults (alpine, "
@@ -96,11 +102,7 @@ static const struct command root_commands[] = {
             "Fetch an image from a registry", pull_details, 1, 1, false),
 	ROW(load, "load", NULL, "Images", "", "Load images from an archive",
             load_details, 0, 0, false),
-	{.name = "image",
-                        .group = "Images",
-                        .usage = "",
-                        .summary = "Work with images",
-                        .sub = image_commands},
+	GROUP("image", "Images", "Work with images", image_commands),
 	ROW(image_list, "images", NULL, NULL, "", "List images", NULL, 0, 0,
             false),
 	ROW(image_remove, "rmi", NULL, NULL, "<IMAGE>...", "Remove images",
@@ -108,12 +110,8 @@ static const struct command root_commands[] = {
 	ROW(doctor, "doctor", NULL, "Other", "",
             "Check whether this machine can run sandboxes",
             "Exits with 0 when a sandbox can run, else with 1.", 0, 0, false),
-	{.name = "help",
-                        .group = "Other",
-                        .usage = "[COMMAND...]",
-                        .summary = "Show the help of a command",
-                        .words_max = -1,
-                        .run = cmd_help},
+	ROW(help, "help", NULL, "Other", "[COMMAND...]",
+            "Show the help of a command", NULL, 0, -1, false),
 	{0},
 };
 

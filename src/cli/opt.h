@@ -49,6 +49,19 @@ struct opt {
 	const char *env;            /* variable that gives the default */
 };
 
+/* Rows, as calls: clang-format garbles a long table of initialisers. */
+#define OPT_ROW(letter_, name_, value_, kind_, offset_, help_)                 \
+	{                                                                      \
+		.letter = (letter_), .name = (name_), .value = (value_),       \
+		.kind = (kind_), .offset = (offset_), .help = (help_)          \
+	}
+#define OPT_ROW_CHOICE(letter_, name_, value_, offset_, help_, choices_, env_) \
+	{                                                                      \
+		.letter = (letter_), .name = (name_), .value = (value_),       \
+		.kind = OPT_CHOICE, .offset = (offset_), .help = (help_),      \
+		.choices = (choices_), .env = (env_)                           \
+	}
+
 /* A table and the struct its values go into. */
 struct opt_target {
 	const struct opt *opts;

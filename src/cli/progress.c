@@ -15,9 +15,10 @@
 #define BAR_WIDTH   24
 #define ROWS_SPARED 2 /* of the screen's height, so that nothing scrolls */
 
-void progress_init(struct progress *p, bool quiet)
+void progress_init(struct progress *p, const char *verb, bool quiet)
 {
-	*p = (struct progress){.quiet = quiet, .terminal = isatty(2)};
+	*p = (struct progress){
+		.quiet = quiet, .terminal = isatty(2), .verb = verb};
 }
 
 static void write_out(const struct buf *b)
@@ -175,7 +176,7 @@ static void take(struct progress *p, const struct msb_pull_event *ev)
 		set_phase(p, "Resolving", ev->reference);
 		break;
 	case MSB_PULL_RESOLVED:
-		set_phase(p, "Pulling", ev->reference);
+		set_phase(p, p->verb, ev->reference);
 		p->n = MIN(ev->layer_count, PROGRESS_LAYERS_MAX);
 		break;
 	case MSB_PULL_LAYER:
@@ -199,8 +200,9 @@ static void say(const struct progress *p, const struct msb_pull_event *ev)
 	char size[32];
 
 	if (ev->kind == MSB_PULL_RESOLVED) {
-		(void)buf_printf(&b, "%s (%u layers)\n", p->phase,
-		                 ev->layer_count);
+		(void)buf_printf(&b, "%s (%u layer%s)\n", p->phase,
+		                 ev->layer_count,
+		                 ev->layer_count == 1 ? "" : "s");
 	} else if (ev->kind == MSB_PULL_LAYER_DONE &&
 	           ev->layer < PROGRESS_LAYERS_MAX) {
 		l = &p->layers[ev->layer];

@@ -24,14 +24,15 @@ struct progress_layer {
 
 struct progress {
 	bool quiet, terminal;
-	bool worked; /* something was fetched or converted */
+	const char *verb; /* "Pulling" */
+	bool worked;      /* something was fetched or converted */
 	uint32_t n;
 	unsigned rows; /* on the screen now */
 	char phase[160];
 	struct progress_layer layers[PROGRESS_LAYERS_MAX];
 };
 
-void progress_init(struct progress *p, bool quiet);
+void progress_init(struct progress *p, const char *verb, bool quiet);
 int progress_event(void *arg, const struct msb_pull_event *ev);
 
 /* Take the lines off the screen. */

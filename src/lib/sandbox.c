@@ -25,6 +25,8 @@
 #define UPPER_MAX    (16ULL << 40)
 #define HOSTNAME_LEN 63
 #define VMM_NAME_LEN 64 /* what msb-vmm takes; only ps shows it */
+#define BOOT_MIN_MS  100
+#define BOOT_MAX_MS  3600000
 #define LOST_WAIT_MS 3000
 
 #define cleanup_rootfs cleanup(rootfs_release)
@@ -69,6 +71,10 @@ static int check_opts(const struct msb_sandbox_opts *o, struct err *err)
 	    (o->upper_bytes < UPPER_MIN || o->upper_bytes > UPPER_MAX))
 		return err_set(err, -EINVAL,
 		               "upper: between 16 MiB and 16 TiB");
+	if (o->boot_timeout_ms && (o->boot_timeout_ms < BOOT_MIN_MS ||
+	                           o->boot_timeout_ms > BOOT_MAX_MS))
+		return err_set(err, -EINVAL,
+		               "boot time limit: between 100 ms and 1 h");
 	if (o->accel < 0 || o->accel > MSB_ACCEL_KVM)
 		return err_set(err, -EINVAL, "no such accelerator: %d",
 		               (int)o->accel);

@@ -20,21 +20,21 @@ static const char *const when_choices[] = {"missing", "always", NULL};
 
 #define FIELD(f) offsetof(struct values, f)
 static const struct opt opts[] = {
-	{'q',           "quiet", NULL, OPT_FLAG, FIELD(quiet), "", NULL, NULL},
-	{'t',         "tty", NULL, OPT_FLAG, FIELD(tty), "", NULL, NULL},
-	{'n', "name", "NAME", OPT_STRING, FIELD(name), "", NULL, NULL},
-	{'l',         "list", "X", OPT_LIST, FIELD(list), "", NULL, NULL},
-	{'e',             "env", "K=V", OPT_ENV, FIELD(env), "", NULL, NULL},
-	{'c',"cpus", "N", OPT_COUNT, FIELD(cpus), "", NULL, NULL},
-	{'m',     "memory", "SIZE", OPT_MEMORY, FIELD(memory), "", NULL, NULL},
-	{0,           "timeout", "D", OPT_DURATION, FIELD(timeout), "", NULL, NULL},
-	{0,         "when", "W", OPT_CHOICE, FIELD(when), "", when_choices,
-         "MSB_TEST_WHEN"},
-	{0,           "secret", "X", OPT_STRING, FIELD(name), NULL, NULL, NULL},
-	{0      },
+	OPT_ROW('q', "quiet", NULL, OPT_FLAG, FIELD(quiet), ""),
+	OPT_ROW('t', "tty", NULL, OPT_FLAG, FIELD(tty), ""),
+	OPT_ROW('n', "name", "NAME", OPT_STRING, FIELD(name), ""),
+	OPT_ROW('l', "list", "X", OPT_LIST, FIELD(list), ""),
+	OPT_ROW('e', "env", "K=V", OPT_ENV, FIELD(env), ""),
+	OPT_ROW('c', "cpus", "N", OPT_COUNT, FIELD(cpus), ""),
+	OPT_ROW('m', "memory", "SIZE", OPT_MEMORY, FIELD(memory), ""),
+	OPT_ROW(0, "timeout", "D", OPT_DURATION, FIELD(timeout), ""),
+	OPT_ROW_CHOICE(0, "when", "W", FIELD(when), "", when_choices,
+                       "MSB_TEST_WHEN"),
+	OPT_ROW(0, "secret", "X", OPT_STRING, FIELD(name), NULL),
+	{0},
 };
 static const struct opt globals[] = {
-	{'h',   "help", NULL, OPT_FLAG, 0, "", NULL, NULL},
+	OPT_ROW('h', "help", NULL, OPT_FLAG, 0, ""),
 	{0},
 };
 
