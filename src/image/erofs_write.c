@@ -363,7 +363,8 @@ static int write_super(struct erofs *w)
 	return out_add(w, &w->inodes, s, sizeof(s));
 }
 
-static uint16_t format_bits(const struct index_entry *e)
+/* What a tar says of a link's permissions counts for nothing in Linux. */
+static uint16_t mode_of(const struct index_entry *e)
 {
 	static const uint16_t bits[INDEX_TYPES] = {
 		[INDEX_REG] = S_IFREG, [INDEX_DIR] = S_IFDIR,
@@ -371,7 +372,9 @@ static uint16_t format_bits(const struct index_entry *e)
 		[INDEX_BLK] = S_IFBLK, [INDEX_FIFO] = S_IFIFO,
 	};
 
-	return e ? bits[e->type] : S_IFDIR;
+	if (!e)
+		return S_IFDIR | 0755;
+	return bits[e->type] | (e->type == INDEX_SYM ? 0777 : e->mode);
 }
 
 /* Block address or device number. */
@@ -399,7 +402,7 @@ static int write_inode(struct erofs *w, uint32_t inode, uint32_t number)
 	put_le16(d, (uint16_t)(1 | layout << 1));
 	if (p->xattr)
 		put_le16(d + 2, (uint16_t)((p->xattr - XATTR_HEAD) / 4 + 1));
-	put_le16(d + 4, (uint16_t)(format_bits(e) | (e ? e->mode : 0755)));
+	put_le16(d + 4, mode_of(e));
 	put_le64(d + 8, p->size);
 	put_le32(d + 16, inode_where(w, inode));
 	put_le32(d + 20, number);

@@ -32,7 +32,7 @@ def describe(path, name, st):
     row["xattrs"] = {k: os.getxattr(path, k, follow_symlinks=False).hex()
                      for k in sorted(os.listxattr(path, follow_symlinks=False))}
     if stat.S_ISLNK(st.st_mode):
-        row["target"] = os.readlink(path)
+        row["target"] = os.fsdecode(os.readlink(path))
     if stat.S_ISREG(st.st_mode):
         row["size"] = st.st_size
         if with_data:
