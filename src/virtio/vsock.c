@@ -274,7 +274,7 @@ static int accept_conn(struct vsock *v, const struct vsock_packet *p)
 	struct conn *c;
 	int r;
 
-	if (v->nconns >= VSOCK_CONNS_MAX)
+	if (!conn_room(v, true))
 		return -EMFILE;
 	fd = call_listener(v, p->dst_port);
 	if (fd < 0)

@@ -25,16 +25,19 @@ int vsock_new(struct loop *l, uint64_t guest_cid, struct virtio_dev **ret,
 
 /*
  * Open a connection to the guest's @port and bridge it to @fd (non-blocking
- * is set here), which is owned from now on. May be called before the guest is
- * there: the request then waits for activation. When the guest refuses or
- * resets, @fd is closed.
+ * is set here), which is owned from now on, also when the call fails. May be
+ * called before the guest is there: the request then waits for activation.
+ * When the guest refuses, resets, or is silent for 10 s, @fd is closed.
+ * -EMFILE past 1024 connections, -ENOTSOCK or -EPROTOTYPE for a descriptor
+ * that is no stream socket.
  */
 int vsock_connect(struct virtio_dev *d, uint32_t port, int fd);
 
 /*
  * When the guest connects to host @port, accept() gives the stream descriptor
  * to bridge it to (owned by the device from then on) or a negative errno,
- * which refuses it. Ports without a listener are refused.
+ * which refuses it. Ports without a listener, and connections past 512 that
+ * the guest opened, are refused. -EEXIST, -ENOSPC past 64 listeners.
  */
 int vsock_listen(struct virtio_dev *d, uint32_t port, int (*accept)(void *arg),
                  void *arg);

@@ -32,13 +32,20 @@ struct conn *conn_find(struct vsock *v, uint32_t guest_port, uint32_t host_port)
 	return NULL;
 }
 
+bool conn_room(const struct vsock *v, bool by_guest)
+{
+	return v->nconns < VSOCK_CONNS_MAX &&
+	       (!by_guest || v->nby_guest < VSOCK_BY_GUEST_MAX);
+}
+
 int conn_new(struct vsock *v, uint32_t guest_port, uint32_t host_port, int fd,
              enum conn_state state, struct conn **ret)
 {
+	const bool by_guest = state == CONN_OPEN;
 	cleanup_close int own = fd;
 	struct conn *c;
 
-	if (v->nconns >= VSOCK_CONNS_MAX)
+	if (!conn_room(v, by_guest))
 		return -EMFILE;
 	c = calloc(1, sizeof(*c));
 	if (!c)
@@ -48,11 +55,13 @@ int conn_new(struct vsock *v, uint32_t guest_port, uint32_t host_port, int fd,
 	c->host_port = host_port;
 	c->fd = take_fd(own);
 	c->state = state;
+	c->by_guest = by_guest;
 	c->alloc =
 		v->nconns < VSOCK_LARGE_MAX ? VSOCK_BUF_LARGE : VSOCK_BUF_SMALL;
 	LIST_INSERT_HEAD(bucket_of(v, guest_port, host_port), c, by_port);
 	TAILQ_INSERT_TAIL(&v->conns, c, all);
 	v->nconns++;
+	v->nby_guest += by_guest;
 	*ret = c;
 	return 0;
 }
@@ -84,6 +93,7 @@ void conn_free(struct conn *c)
 	LIST_REMOVE(c, by_port);
 	TAILQ_REMOVE(&c->v->conns, c, all);
 	c->v->nconns--;
+	c->v->nby_guest -= c->by_guest;
 	free(c);
 }
 

@@ -36,6 +36,7 @@
 #include "virtio/vsock.h"
 
 #define VSOCK_CONNS_MAX     1024
+#define VSOCK_BY_GUEST_MAX  512 /* so that a flood leaves room for the host */
 #define VSOCK_LISTENERS_MAX 64
 #define VSOCK_REPLIES_MAX   256
 #define VSOCK_BUCKETS       256 /* power of two */
@@ -93,6 +94,7 @@ struct conn {
 	uint8_t ctl; /* ops to send, as bits 1 << enum vsock_op */
 	bool in_ctl, in_data;
 	bool requested;     /* REQUEST went out */
+	bool by_guest;      /* the guest opened it */
 	uint8_t guest_shut; /* SHUT_F_ bits that the guest said */
 	uint8_t host_shut;  /* SHUT_F_ bits that we say */
 	bool asked_credit;
@@ -132,7 +134,7 @@ struct vsock {
 
 	struct conn_bucket bucket[VSOCK_BUCKETS];
 	struct conn_list conns, ctl, data;
-	unsigned nconns;
+	unsigned nconns, nby_guest;
 	uint32_t next_port;
 
 	struct listener listener[VSOCK_LISTENERS_MAX];
@@ -163,6 +165,9 @@ void vsock_run_soon(struct vsock *v);
 
 struct conn *conn_find(struct vsock *v, uint32_t guest_port,
                        uint32_t host_port);
+
+/* Is there room for one more connection? */
+bool conn_room(const struct vsock *v, bool by_guest);
 
 /* Takes @fd in any case. -EMFILE past the bound, -ENOMEM. */
 int conn_new(struct vsock *v, uint32_t guest_port, uint32_t host_port, int fd,
