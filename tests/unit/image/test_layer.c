@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -437,35 +439,76 @@ static void limits_are_kept(void **state)
 	tb_release(&t);
 }
 
-/* 2 GiB of zeros in a zstd stream of a few bytes for each 128 KiB. */
+/*
+ * A file of 4 GiB of zeros in a zstd stream: a block with the header, and then
+ * four bytes for each 128 KiB.
+ */
+struct bomb {
+	struct tarball t;
+	unsigned n;
+};
+
 static ssize_t bomb_read(void *arg, void *data, size_t len, struct err *err)
 {
-	static const uint8_t head[] = {0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x70};
-	static const uint8_t block[] = {0x02, 0x00, 0x10, 0x00}; /* RLE */
-	unsigned *n = arg;
-	const uint8_t *p = *n ? block : head;
-	size_t want = *n ? sizeof(block) : sizeof(head);
+	static const uint8_t head[] = {0x28, 0xb5, 0x2f, 0xfd, 0x00,
+	                               0x70, 0x00, 0x10, 0x00};
+	static const uint8_t block[] = {0x02, 0x00, 0x10, 0x00}; /* repeat 0 */
+	struct bomb *b = arg;
 
 	(void)err;
-	assert_true(len >= want);
-	memcpy(data, p, want);
-	++*n;
-	return (ssize_t)want;
+	assert_true(len >= sizeof(head) + 512);
+	if (b->n++) {
+		memcpy(data, block, sizeof(block));
+		return sizeof(block);
+	}
+	memcpy(data, head, sizeof(head));
+	memcpy((uint8_t *)data + sizeof(head), b->t.b.data, 512);
+	return sizeof(head) + 512;
 }
 
 static void decompression_bombs_are_refused(void **state)
 {
-	unsigned n = 0;
-	struct layer_source src = {bomb_read, &n};
+	struct bomb b = {TARBALL_INIT, 0};
+	struct layer_source src = {bomb_read, &b};
 	struct layer_info info;
 	struct err err = {0};
 
 	(void)state;
+	(void)tb_header(&b.t, '0', "zeros", 4ULL << 30, NULL);
 	assert_int_equal(
 		layer_ingest(store, &src, NULL, NULL, NULL, NULL, &info, &err),
-		-E2BIG);
-	assert_non_null(strstr(err.msg, "too much after the end"));
+		-EFBIG);
+	assert_non_null(strstr(err.msg, "decompression bomb"));
 	assert_true(test_store_is_empty(store));
+	tb_release(&b.t);
+}
+
+/* As on a full disk: no file may grow past the limit. */
+static void failing_writes_leave_nothing(void **state)
+{
+	struct tarball t = TARBALL_INIT;
+	struct layer_info info;
+	struct rlimit old, low;
+	unsigned failed = 0;
+
+	(void)state;
+	good_layer(&t);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	(void)signal(SIGXFSZ, SIG_IGN);
+	low = old;
+	for (low.rlim_cur = 0; low.rlim_cur < 120000; low.rlim_cur += 4096) {
+		int r;
+
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
+		r = test_ingest_step(store, &t, 4096, NULL, NULL, &info, NULL);
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+		if (r == 0)
+			break;
+		failed++;
+		assert_true(test_store_is_empty(store));
+	}
+	assert_true(failed > 2);
+	tb_release(&t);
 }
 
 static void damaged_layers_are_not_present(void **state)
@@ -516,6 +559,7 @@ int main(void)
 		T(overlay_attributes_are_dropped),
 		T(limits_are_kept),
 		T(decompression_bombs_are_refused),
+		T(failing_writes_leave_nothing),
 		T(damaged_layers_are_not_present),
 	};
 
