@@ -186,11 +186,17 @@ class Vmm:
         ours.settimeout(30)
         return proto.Stream(ours)
 
+    def run(self, argv, **values):
+        """Starts a command; its session, which kills it when closed."""
+        s = self.connect()
+        request = {"env": ["PATH=/bin"], "cwd": "", "user": "", "rlimits": [], "tty": 0, "rows": 0, "cols": 0,
+                   "want_stdin": 0}
+        s.send("EXEC", argv=argv, **{**request, **values})
+        return s
+
     def exec(self, argv, stdin=None, **values):
         """Runs a command to its end; (exit code, stdout, stderr)."""
-        s = self.connect()
-        request = {"env": ["PATH=/bin"], "cwd": "", "user": "", "rlimits": [], "tty": 0, "rows": 0, "cols": 0}
-        s.send("EXEC", argv=argv, want_stdin=int(stdin is not None), **{**request, **values})
+        s = self.run(argv, want_stdin=int(stdin is not None), **values)
         started = s.recv()
         assert started and started["type"] == "STARTED", started
         if stdin is not None:
