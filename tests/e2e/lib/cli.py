@@ -18,6 +18,7 @@ class Cli:
     def __init__(self, build, home, **env):
         self.msb = str(pathlib.Path(build) / "msb")
         self.home = pathlib.Path(home)
+        self.started = []
         drop = ("NO_COLOR", "MSB_LOG", "MSB_ACCEL", "MSB_RUNTIME", "TERM")
         self.env = {k: v for k, v in os.environ.items() if k not in drop}
         self.env.update(MSB_HOME=str(home), TERM="xterm-256color", **env)
@@ -47,7 +48,17 @@ class Cli:
     def popen(self, *args, env=None, **kw):
         for name in ("stdin", "stdout", "stderr"):
             kw.setdefault(name, subprocess.PIPE)
-        return subprocess.Popen([self.msb, *map(str, args)], env=self.environment(env), **kw)
+        p = subprocess.Popen([self.msb, *map(str, args)], env=self.environment(env), **kw)
+        self.started.append(p)
+        return p
+
+    def reap(self):
+        """Kill what a failed test left in the background."""
+        for p in self.started:
+            if p.poll() is None:
+                p.kill()
+                p.wait()
+        self.started.clear()
 
     @contextlib.contextmanager
     def terminal(self, *args, rows=40, cols=111, env=None):
