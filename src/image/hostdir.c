@@ -318,7 +318,7 @@ static struct tar_entry entry_of(const struct pack *p, const struct stat *st,
 		.mtime = st->st_mtim.tv_sec,
 		.mtime_ns = (uint32_t)st->st_mtim.tv_nsec,
 		.size = type == TAR_REG ? (uint64_t)st->st_size : 0,
-		.xattrs = p->xattrs.data,
+		.xattrs = (const uint8_t *)buf_str(&p->xattrs),
 		.xattrs_len = p->xattrs.len,
 	};
 }

@@ -531,7 +531,7 @@ static int finish_entry(struct tar_reader *t, struct tar_entry *ret,
 		e.link = buf_str(&t->link);
 		e.link_len = t->link.len;
 	}
-	e.xattrs = t->pax.xattrs.data;
+	e.xattrs = (const uint8_t *)buf_str(&t->pax.xattrs);
 	e.xattrs_len = t->pax.xattrs.len;
 	*ret = e;
 	return 1;

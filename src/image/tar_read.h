@@ -68,7 +68,7 @@ struct tar_entry {
 	uint32_t uid, gid, major, minor, mtime_ns;
 	int64_t mtime;
 	uint64_t size;         /* with holes */
-	const uint8_t *xattrs; /* (u8 name len, le16 value len, name, value)* */
+	const uint8_t *xattrs; /* (u8 nlen, le16 vlen, name, value)* */
 	size_t xattrs_len;
 };
 
