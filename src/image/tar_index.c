@@ -317,7 +317,7 @@ static int walk(int fd, uint64_t size, struct tar_index *ix, struct pending *p,
 			return err_set(err, (int)n,
 			               "cannot read the archive: %s",
 			               strerror((int)-n));
-		if (n == 0 && ix->n)
+		if (off == size && ix->n)
 			return 0; /* without the two closing blocks */
 		if (n != BLOCK)
 			return broken(err, off, "it ends too early");
