@@ -19,7 +19,8 @@ static ssize_t mem_read(void *arg, void *data, size_t len, struct err *err)
 	size_t n = MIN(m->t->b.len - m->at, MIN(len, m->step));
 
 	(void)err;
-	memcpy(data, m->t->b.data + m->at, n);
+	if (n)
+		memcpy(data, m->t->b.data + m->at, n);
 	m->at += n;
 	return (ssize_t)n;
 }
