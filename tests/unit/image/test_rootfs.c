@@ -110,7 +110,7 @@ static void build(const struct digest *ids, uint32_t n, struct digest *ret)
 static void two_layers(struct digest *ids)
 {
 	struct tarball a = TARBALL_INIT, b = TARBALL_INIT;
-	static char data[3][9000];
+	static char data[3][9100];
 	char name[300];
 
 	for (int i = 0; i < 3; i++)
