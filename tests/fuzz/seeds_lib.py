@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+"""Seeds of the targets exec and control: one file for each kind of message."""
+import pathlib
+import struct
+
+CORPUS = pathlib.Path(__file__).resolve().parent / "corpus"
+
+
+def frame(kind, payload=b""):
+    return struct.pack("<IHH", len(payload), kind, 0) + payload
+
+
+def u32(v):
+    return struct.pack("<I", v)
+
+
+def u64(v):
+    return struct.pack("<Q", v)
+
+
+def data(b):
+    return u32(len(b)) + b
+
+
+def text(s):
+    return data(s.encode()) + b"\0"
+
+
+STARTED = frame(17, u32(7))
+EXEC = {
+    "exited": STARTED + frame(21, data(b"out")) + frame(22, data(b"err")) + frame(25, u32(3) + u32(0)),
+    "signal": STARTED + frame(25, u32(0) + u32(9)),
+    "failed": frame(18, text("exec") + u32(2) + text("not found")),
+    "ack": frame(20, u32(1)) + STARTED + frame(20, u32(2)),
+    "early": frame(21, data(b"x")),
+    "twice": STARTED + STARTED,
+    "code": STARTED + frame(25, u32(256) + u32(0)),
+    "cut": STARTED[:9],
+    "huge": b"\xff\xff\xff\x7f\x15\x00\x00\x00",
+}
+CONTROL = {
+    "ready": [frame(64, text("qemu") + text("tcg") + u64(1)), frame(65, u64(1) + u64(2) + u64(3))],
+    "failed": [frame(66, u32(110) + text("boot") + text("no answer") + text("hint") + data(b"panic"))],
+    "exited": [frame(65, u64(1) * 3), frame(69, text("panic") + text("Oops") + data(b"tail"))],
+    "wrong": [frame(3, u64(1) + text("1"))],
+    "short": [frame(65, u64(1))],
+    "two": [frame(65, u64(1) * 3) * 2],
+}
+
+
+def write(target, name, content):
+    folder = CORPUS / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(content)
+
+
+for name, content in EXEC.items():
+    write("exec", name, b"\xff" + content)
+    write("exec", name + "-bytewise", b"\x00" + content)
+for name, packets in CONTROL.items():
+    write("control", name, b"".join(struct.pack("<H", len(p)) + p for p in packets))
