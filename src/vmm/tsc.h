@@ -14,9 +14,14 @@ struct tsc_point tsc_now(void);
 /*
  * Kilohertz between @start and now, after waiting until they are at least
  * TSC_SPAN_NS apart (reading both takes some 50 ns: an error of about 50 ppm).
- * 0 where the processor has no such counter.
+ * 0 where the host's own kernel does not keep time by this counter, or the
+ * result is none that a processor has. Under emulation the guest's counter is
+ * the host's.
  */
 #define TSC_SPAN_NS 1000000ULL
 uint32_t tsc_khz_since(struct tsc_point start);
+
+/* The pure part: ticks in a time to kHz, 0 when that is no sane value. */
+uint32_t tsc_rate(uint64_t ticks, uint64_t ns);
 
 #endif

@@ -14,14 +14,13 @@ static const int slot_fds[] = {21, 22, 23};
 
 static struct vmm_config config(void)
 {
-	return (struct vmm_config){
-		.name = "msb-1",
-		.qemu = "/opt/qemu",
-		.cmdline = "console=ttyS0 -device,x \"y\"",
-		.cpus = 2,
-		.memory_mib = 512,
-		.kernel_fd = 5,
-		.initramfs_fd = 6};
+	return (struct vmm_config){.name = "msb-1",
+	                           .qemu = "/opt/qemu",
+	                           .cmdline = "console=ttyS0 -device,x \"y\"",
+	                           .cpus = 2,
+	                           .memory_mib = 512,
+	                           .kernel_fd = 5,
+	                           .initramfs_fd = 6};
 }
 
 static void expect(const struct strv *got, const char *const *want)
