@@ -592,7 +592,8 @@ static int on_pax(struct tar_reader *t, uint8_t flag, struct err *err)
 	r = read_body(t, TAR_PAX_MAX, &body, err);
 	if (r < 0)
 		return r;
-	r = tar_pax_parse(&t->pax, body.data, body.len, &why);
+	r = tar_pax_parse(&t->pax, (const uint8_t *)buf_str(&body), body.len,
+	                  &why);
 	return r < 0 ? tar_error(t, err, r, "%s", why) : 0;
 }
 
@@ -608,7 +609,8 @@ static int on_global(struct tar_reader *t, uint8_t flag, struct err *err)
 	r = read_body(t, TAR_PAX_MAX, &body, err);
 	if (r < 0)
 		return r;
-	r = tar_pax_check_global(body.data, body.len, &why);
+	r = tar_pax_check_global((const uint8_t *)buf_str(&body), body.len,
+	                         &why);
 	return r < 0 ? tar_error(t, err, r, "%s", why) : 0;
 }
 
