@@ -356,6 +356,15 @@ static void on_terminate(struct run *run, int signo)
 	(void)msb_exec_signal(run->exec, signo, NULL);
 }
 
+/* Stopped from outside (Ctrl-Z is the guest's): give the terminal back. */
+static void on_stop(struct run *run)
+{
+	term_restore();
+	(void)raise(SIGSTOP);
+	if (term_raw(0) == 0)
+		on_resize(run);
+}
+
 static void on_signal(void *arg, uint32_t events)
 {
 	struct run *run = arg;
@@ -365,6 +374,8 @@ static void on_signal(void *arg, uint32_t events)
 	while (read(run->signals.fd, &si, sizeof(si)) == sizeof(si)) {
 		if (si.ssi_signo == SIGWINCH)
 			on_resize(run);
+		else if (si.ssi_signo == SIGTSTP)
+			on_stop(run);
 		else
 			on_terminate(run, (int)si.ssi_signo);
 	}
@@ -383,6 +394,10 @@ static int watch_signals(struct run *run)
 	for (size_t i = 0; i < ARRAY_SIZE(forwarded); i++)
 		(void)sigaddset(&set, forwarded[i]);
 	(void)sigaddset(&set, SIGWINCH);
+	if (run->opts->raw) {
+		(void)sigaddset(&set, SIGTSTP);
+		(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	}
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)
 		return -errno;

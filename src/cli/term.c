@@ -15,6 +15,7 @@ static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS};
 
 static struct termios saved;
 static volatile sig_atomic_t raw_fd = -1;
+static bool prepared;
 
 void term_restore(void)
 {
@@ -32,20 +33,33 @@ static void on_fatal(int signo)
 	(void)raise(signo); /* SA_RESETHAND: now the default action */
 }
 
-int term_raw(int fd)
+/* Once a process. */
+static int prepare(void)
 {
 	struct sigaction sa = {.sa_handler = on_fatal,
 	                       .sa_flags = (int)SA_RESETHAND | SA_NODEFER};
-	struct termios t;
 
-	if (tcgetattr(fd, &saved) < 0)
-		return -errno;
-	t = saved;
-	cfmakeraw(&t);
+	if (prepared)
+		return 0;
 	if (atexit(term_restore) != 0)
 		return -ENOMEM;
 	for (size_t i = 0; i < ARRAY_SIZE(fatal); i++)
 		(void)sigaction(fatal[i], &sa, NULL);
+	prepared = true;
+	return 0;
+}
+
+int term_raw(int fd)
+{
+	struct termios t;
+	int r = prepare();
+
+	if (r < 0)
+		return r;
+	if (tcgetattr(fd, &saved) < 0)
+		return -errno;
+	t = saved;
+	cfmakeraw(&t);
 	raw_fd = fd;
 	if (tcsetattr(fd, TCSADRAIN, &t) < 0) {
 		raw_fd = -1;

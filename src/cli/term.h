@@ -1,9 +1,10 @@
 /*
  * term.h - the user's terminal in raw mode, given back whatever happens.
  *
- * term_raw() may be called once. The settings come back by term_restore(), at
- * exit(), and before the process dies of a fatal signal. SIGKILL alone cannot
- * be helped. One terminal a process: the saved settings are the process's.
+ * The settings come back by term_restore(), at exit(), and before the process
+ * dies of a fatal signal. SIGKILL alone cannot be helped. term_raw() may be
+ * called again after term_restore(): when a stopped process goes on. One
+ * terminal a process: the saved settings are the process's.
  */
 #ifndef CLI_TERM_H
 #define CLI_TERM_H

@@ -217,6 +217,22 @@ def test_load_speaks_on_stderr_and_not_with_quiet(cli, busybox_image):
     assert (r.returncode, r.out, r.err) == (0, "", "")
 
 
+def test_progress_is_redrawn_on_a_terminal_and_gone_at_the_end(cli, busybox_image):
+    with cli.terminal("load", "-i", busybox_image) as t:
+        assert t.wait() == 0
+        screen = t.seen.decode()
+    assert "Loading" in screen and "[====" in screen and "\033[J" in screen
+    assert screen.rsplit("\033[J", 1)[1].count("\n") == 1 and "Loaded" in screen.splitlines()[-1]
+    with cli.terminal("load", "-q", "-i", busybox_image) as t:
+        assert t.wait() == 0 and t.seen == b""
+
+
+def test_progress_is_plain_lines_elsewhere(cli, busybox_image):
+    r = cli("load", "-i", busybox_image)
+    assert r.returncode == 0 and "\033" not in r.err and "\r" not in r.err
+    assert re.match(r"Loading \S+ \(\d+ layers?\)\n  [0-9a-f]{12} \S+ \S+ (done|cached)\n", r.err)
+
+
 def test_load_of_nonsense(cli, tmp_path):
     bad = tmp_path / "bad.tar"
     bad.write_bytes(b"\xff" * 4096)

@@ -269,6 +269,19 @@ def test_a_signal_from_outside_restores_the_terminal(cli, sig):
         assert t.wait(5) == 128 + sig and t.is_restored()
 
 
+def test_a_stopped_msb_gives_the_terminal_back(cli):
+    with cli.terminal(*SHELL) as t:
+        t.expect("# ")
+        t.process.send_signal(signal.SIGTSTP)
+        wait_until(t.is_restored, 5, "still raw")
+        t.process.send_signal(signal.SIGCONT)
+        wait_until(t.is_raw, 5, "not raw again")
+        t.type("echo still $((40 + 2))\n")
+        t.expect("still 42")
+        t.type("exit\n")
+        assert t.wait() == 0 and t.is_restored()
+
+
 def test_a_crash_of_msb_restores_the_terminal(cli):
     with cli.terminal(*SHELL) as t:
         t.expect("# ")
