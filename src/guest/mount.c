@@ -33,7 +33,7 @@
  */
 #define OVERLAY_OPTIONS                                                        \
 	"lowerdir=" LOWER ",upperdir=" UPPER "/u,workdir=" UPPER "/w,"         \
-	"uuid=null,xino=on,redirect_dir=on,metacopy=on,index=off"
+	"xino=on,redirect_dir=on,metacopy=on,index=off"
 
 struct fs {
 	const char *type, *path;
@@ -202,6 +202,17 @@ static int copy_root_attributes(void)
 	return utimensat(AT_FDCWD, UPPER "/u", t, 0) < 0 ? -errno : 0;
 }
 
+/* Without a file system id of its own it is quicker; Linux 6.6 and newer. */
+static int mount_overlay(void)
+{
+	if (mount("overlay", ROOT, "overlay", 0,
+	          OVERLAY_OPTIONS ",uuid=null") == 0)
+		return 0;
+	if (errno != EINVAL)
+		return -1;
+	return mount("overlay", ROOT, "overlay", 0, OVERLAY_OPTIONS);
+}
+
 int mount_root(struct err *err)
 {
 	int r = copy_root_attributes();
@@ -209,7 +220,7 @@ int mount_root(struct err *err)
 	if (r < 0)
 		return err_set(err, r, "cannot prepare the upper: %s",
 		               strerror(-r));
-	if (mount("overlay", ROOT, "overlay", 0, OVERLAY_OPTIONS) < 0)
+	if (mount_overlay() < 0)
 		return err_set(err, -errno,
 		               "cannot join image and upper by overlayfs: %s",
 		               strerror(errno));
