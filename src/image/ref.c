@@ -144,6 +144,19 @@ static bool is_docker_hub(const char *host)
 	       strcmp(host, "registry-1.docker.io") == 0;
 }
 
+/*
+ * Lower case, as hosts go; but not a lone word, which only its upper-case
+ * letters tell from the first part of a repository.
+ */
+static void set_host(struct ref *r, const char *host, size_t len)
+{
+	bool word = !memchr(host, '.', len) && !memchr(host, ':', len);
+
+	for (size_t i = 0; i < len; i++)
+		r->host[i] = word ? host[i] : (char)tolower((uint8_t)host[i]);
+	r->host[len] = '\0';
+}
+
 /* @name is the reference without its tag and digest. */
 static const char *split_name(const char *name, size_t len, struct ref *r)
 {
@@ -156,9 +169,7 @@ static const char *split_name(const char *name, size_t len, struct ref *r)
 	if (slash && first_part_is_host(name, host)) {
 		if (!host_ok(name, host))
 			return "the host is not a valid one";
-		for (size_t i = 0; i < host; i++)
-			r->host[i] = (char)tolower((uint8_t)name[i]);
-		r->host[host] = '\0';
+		set_host(r, name, host);
 		name += host + 1;
 		len -= host + 1;
 	}
@@ -166,8 +177,10 @@ static const char *split_name(const char *name, size_t len, struct ref *r)
 		(void)snprintf(r->host, sizeof(r->host), "docker.io");
 		prefix = memchr(name, '/', len) ? "" : "library/";
 	}
+	/* The normal form counts, so that it can be read back. */
 	if ((size_t)snprintf(r->repo, sizeof(r->repo), "%s%.*s", prefix,
-	                     (int)len, name) >= sizeof(r->repo))
+	                     (int)len, name) >= sizeof(r->repo) ||
+	    strlen(r->host) + 1 + strlen(r->repo) > REF_NAME_MAX)
 		return "the name is longer than 255 characters";
 	if (!repo_ok(r->repo))
 		return "the repository may hold lower-case letters, digits and "

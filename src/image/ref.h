@@ -20,7 +20,7 @@
 #define REF_TAG_MAX  128
 
 struct ref {
-	char host[REF_NAME_MAX + 1]; /* lower case: "docker.io", "[::1]:5000" */
+	char host[REF_NAME_MAX + 1]; /* "docker.io", "[::1]:5000" */
 	char repo[REF_NAME_MAX + 1]; /* "library/busybox" */
 	char tag[REF_TAG_MAX + 1];   /* "" when only the digest names it */
 	bool has_digest;

@@ -24,7 +24,7 @@ static void normal_forms_follow_docker(void **state)
 		{"[fe80::1]/x",            "[fe80::1]/x:latest"              },
 		{"ghcr.io/a/b/c/d:v1",     "ghcr.io/a/b/c/d:v1"              },
 		{"GHCR.io/a",              "ghcr.io/a:latest"                },
-		{"HOST/a",                 "host/a:latest"                   },
+		{"HOST/a",                 "HOST/a:latest"                   },
 		{"host:1/a",               "host:1/a:latest"                 },
 		{"a.b-c.d/e__f/g---h.i_j", "a.b-c.d/e__f/g---h.i_j:latest"   },
 		{"x@" DIGEST,              "docker.io/library/x@" DIGEST     },
@@ -133,10 +133,10 @@ static void lengths_are_bounded(void **state)
 	assert_bad(text);
 	text[300] = '\0';
 	assert_bad(text);
-	text[255 - strlen("library/")] = '\0';
+	text[255 - strlen("docker.io/library/")] = '\0';
 	assert_int_equal(ref_parse(text, &r, NULL), 0);
-	text[255 - strlen("library/")] = 'a';
-	text[255 - strlen("library/") + 1] = '\0';
+	text[255 - strlen("docker.io/library/")] = 'a';
+	text[255 - strlen("docker.io/library/") + 1] = '\0';
 	assert_bad(text);
 
 	memset(text, 'a', 200);
