@@ -1,5 +1,6 @@
 """What all end-to-end tests share: the build, images, a registry, leak checks."""
 import contextlib
+import ctypes
 import os
 import pathlib
 import shutil
@@ -14,13 +15,47 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 sys.path.insert(0, str(TOP / "tests" / "images"))
 
-from lib.cli import Cli  # noqa: E402
+from lib.cli import Cli, descendants, is_gone  # noqa: E402
+
+# Orphans become our children, so that none is overlooked below.
+PR_SET_CHILD_SUBREAPER = 36
+ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+LEAK_SECONDS = 10  # a killed QEMU needs its moment
 
 
 def need(program):
     """Skip, with the reason printed, where a program is missing."""
     if not shutil.which(program):
         pytest.skip(f"{program} is not installed")
+
+
+def machines():
+    """The processes of ours below this one: {pid: name}."""
+    found = {}
+    for pid in descendants(os.getpid()):
+        with contextlib.suppress(OSError):
+            name = pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+            if name.startswith(("msb", "qemu")) and not is_gone(pid):
+                found[pid] = name
+    return found
+
+
+def temporary_files():
+    return {p.name for p in pathlib.Path("/tmp").glob("msb*")
+            if not p.name.startswith(("msb-bench", "msb-test"))}
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind():
+    """No process and no file in /tmp may outlive its test."""
+    processes, files = machines(), temporary_files()
+    yield
+    end = time.monotonic() + LEAK_SECONDS
+    while set(machines()) - set(processes) and time.monotonic() < end:
+        time.sleep(0.02)
+    left = {p: n for p, n in machines().items() if p not in processes}
+    assert not left, f"processes left behind: {left}"
+    assert temporary_files() <= files
 
 
 @pytest.fixture(scope="session")
