@@ -245,6 +245,8 @@ class Vmm:
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
             wait_until(lambda: all(map(is_gone, qemu)), 5, "QEMU outlives msb-vmm")
+        log = self.log_text()
+        assert "runtime error:" not in log and "Sanitizer" not in log, log
         for fd in {self.log, self.console, *self.fds.values()}:
             with contextlib.suppress(OSError):
                 os.close(fd)
