@@ -122,8 +122,10 @@ static int create(struct session *s, const struct cli *cli,
 	opts.accel = v->accel;
 	opts.memory_bytes = v->memory;
 	opts.boot_timeout_ms = (uint32_t)MIN(v->boot_timeout_ms, BOOT_MAX_MS);
-	opts.log_fd = 2;
-	opts.log_level = cli->log_level ? cli->log_level : "error";
+	/* Why a machine failed is told by its error; the log is for more. */
+	if (cli->log_level)
+		opts.log_fd = 2;
+	opts.log_level = cli->log_level;
 	r = msb_sandbox_create(s->home, &opts, &s->sandbox, &s->error);
 	if (r == 0)
 		log_info("sandbox %s", msb_sandbox_name(s->sandbox));

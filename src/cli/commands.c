@@ -119,6 +119,11 @@ const struct command command_root = {
 	.name = "msb",
 	.usage = "",
 	.summary = "Run commands in their own small virtual machines",
+	.details =
+		"Variables: MSB_HOME (where images are kept, ~/.microsandbox), "
+		"MSB_LOG (error to trace, as the options), MSB_ACCEL (auto, "
+		"tcg, kvm), MSB_QEMU and MSB_RUNTIME (where QEMU is, and the "
+		"folder of msb-vmm and the kernel), NO_COLOR.",
 	.sub = root_commands,
 };
 

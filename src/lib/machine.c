@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +23,9 @@
 
 /* What msb-vmm takes for itself beyond the guest's time limit to stop. */
 #define STOP_SLACK_MS 5000
+
+/* What it takes to end QEMU and wait for it; 10 to 30 ms when idle. */
+#define END_LIMIT_MS 3000
 
 bool machine_has_ended(const struct machine *m)
 {
@@ -178,6 +183,12 @@ void machine_process(struct machine *m)
 			(void)close(fds[--nfds]); /* it may send none */
 		if (n == -EAGAIN)
 			return;
+		/*
+		 * It went with a packet of ours unread. The kernel says so
+		 * once, before what it had sent, which is the reason.
+		 */
+		if (n == -ECONNRESET)
+			continue;
 		if (n == -EMSGSIZE || (n > 0 && handle(m, packet, (size_t)n)))
 			on_breach(m);
 		else if (n <= 0)
@@ -234,11 +245,30 @@ void machine_stop(struct machine *m, uint32_t timeout_ms)
 	machine_kill(m);
 }
 
+/*
+ * Without its control socket msb-vmm kills QEMU, waits for it and exits. So
+ * nothing is left when this returns, not even a dead process for init: there
+ * are containers whose init does not wait for strangers.
+ */
+static void end_process(struct machine *m)
+{
+	struct pollfd pf = {.events = POLLIN};
+	int pidfd;
+
+	if (m->pid <= 0)
+		return;
+	(void)shutdown(m->control, SHUT_WR);
+	pidfd = (int)syscall(SYS_pidfd_open, m->pid, 0);
+	pf.fd = pidfd;
+	if (pidfd < 0 || poll(&pf, 1, END_LIMIT_MS) != 1)
+		(void)kill(m->pid, SIGKILL);
+	close_fd(&pidfd);
+	reap(m);
+}
+
 void machine_kill(struct machine *m)
 {
-	if (m->pid > 0)
-		(void)kill(m->pid, SIGKILL);
-	reap(m);
+	end_process(m);
 	machine_process(m);
 	if (!machine_has_ended(m))
 		end_with(m, 0, "killed", "");

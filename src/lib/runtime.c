@@ -113,8 +113,9 @@ static int search_dirs(const char *own, char **ret, struct err *err)
 		if (asprintf(&dir, "%s%s", own, below[i]) < 0)
 			return -ENOMEM;
 		if (has_vmm(dir)) {
-			*ret = dir;
-			return 0;
+			*ret = realpath(dir, NULL);
+			free(dir);
+			return *ret ? 0 : -errno;
 		}
 		free(dir);
 	}

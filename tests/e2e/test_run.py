@@ -392,6 +392,24 @@ def runtime(build_dir, tmp_path):
     return copy
 
 
+def test_more_memory_than_there_is(cli):
+    r = cli("run", "-m", "1000G", IMAGE, "--", "true")
+    assert r.returncode == 125 and "1024000 MiB" in r.err and "-m" in r.err and r.err.count("error:") == 1
+
+
+def test_no_kvm_is_said(cli):
+    flags = open("/proc/cpuinfo").read().split()
+    if "vmx" in flags or "svm" in flags:
+        pytest.skip("this host has hardware virtualization")
+    r = cli("run", "--accel", "kvm", IMAGE, "--", "true")
+    assert r.returncode == 125 and r.err.startswith("error: ") and "kvm" in r.err.lower()
+
+
+def test_the_log_is_shown_on_demand(cli):
+    assert "msb-vmm: debug: " in cli("run", "--debug", IMAGE, "--", "true").err
+    assert "msb-vmm: info: " in cli("run", IMAGE, "--", "true", env={"MSB_LOG": "info"}).err
+
+
 def broken(cli, runtime, *options):
     r = cli("run", *options, IMAGE, "--", "true", env={"MSB_RUNTIME": str(runtime)})
     assert r.returncode == 125 and r.out == "" and "error: " in r.err

@@ -141,6 +141,33 @@ static void a_broken_packet_ends_it(void **state)
 	broken(&f);
 }
 
+static void the_reason_is_read_though_it_left_a_packet_unread(void **state)
+{
+	struct err err = {0};
+	struct fake f;
+	int pair[2];
+
+	(void)state;
+	setup(&f);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	assert_int_equal(machine_connect(&f.m, pair[1], 1), 0);
+	say(&f, (struct proto_msg){
+			.type = PROTO_VMM_FAILED,
+			.vmm_failed = {.error = ENOMEM,
+	                               .stage = "engine",
+	                               .message = "too much",
+	                               .hint = "less"}
+        });
+	close_fd(&f.vmm);
+	machine_process(&f.m);
+	assert_int_equal(machine_end_error(&f.m, &err), -LIB_EBOOT);
+	assert_string_equal(err.msg, "too much");
+	assert_true(f.m.hung_up);
+	close(pair[0]);
+	close(pair[1]);
+	teardown(&f);
+}
+
 static void descriptors_that_it_sends_are_closed(void **state)
 {
 	struct proto_msg msg = ready_msg();
@@ -258,6 +285,8 @@ int main(void)
 		cmocka_unit_test(failure_keeps_message_hint_and_console),
 		cmocka_unit_test(an_unasked_end_is_an_error),
 		cmocka_unit_test(a_broken_packet_ends_it),
+		cmocka_unit_test(
+			the_reason_is_read_though_it_left_a_packet_unread),
 		cmocka_unit_test(descriptors_that_it_sends_are_closed),
 		cmocka_unit_test(a_vmm_that_vanishes_is_explained),
 		cmocka_unit_test(kill_reaps_the_process),
