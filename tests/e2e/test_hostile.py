@@ -489,5 +489,6 @@ def test_the_image_is_read_only_for_the_guest(box):
 
 def test_more_memory_than_there_is(box):
     r = box("run", "-q", "-m", "900G", "evil:1", "--", "true")
-    assert r.returncode == 125 and r.err.startswith("error: "), r.err
-    assert "memory" in r.err
+    assert r.returncode == 125, (r.returncode, r.err)
+    assert "\nerror: 921600 MiB of memory were asked for" in "\n" + r.err
+    assert "ask for less memory (-m)" in r.err
