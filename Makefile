@@ -42,7 +42,7 @@ bench: all deps-test ## measure against peers; also build/bench.json
 	@/usr/bin/python3 tests/bench/run.py --build $(BUILD)
 
 fmt: ## format the C sources
-	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
+	@git ls-files -co --exclude-standard '*.c' '*.h' ':!kernel' | xargs clang-format -i
 
 lint: ## layers, sizes, format
 	@/usr/bin/python3 tools/check.py --build $(BUILD) --only lint
