@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import tarfile
 import time
@@ -406,6 +407,48 @@ def test_endless_redirects(msb, home, fake, app):
     fake.fault = lambda rq: redirect(rq.path) if rq.is_blob else None
     refused(msb, home, "pull", fake.ref("app"), words="redirect")
     assert len(fake.requests) < 60
+
+
+def own_name():
+    """A name of this machine that does not look like one."""
+    name = socket.gethostname()
+    try:
+        ip = socket.gethostbyname(name)
+    except OSError:
+        pytest.skip("this machine's name does not resolve")
+    if not ip.startswith("127.0.0.") or name.startswith("localhost"):
+        pytest.skip("this machine's name is no other name for 127.0.0.1")
+    return name
+
+
+def other_name(name):
+    """One more, which only its address gives away."""
+    for line in pathlib.Path("/etc/hosts").read_text().splitlines():
+        ip, *names = line.split("#")[0].split() or [""]
+        for n in names if ip.startswith("127.") or ip == "::1" else []:
+            if n != name and not n.startswith("localhost"):
+                return n
+    return pytest.skip("this machine has no second name in /etc/hosts")
+
+
+@pytest.mark.parametrize("target", [
+    "127.0.0.1", "localhost", "[::1]", "2130706433", "0x7f.1", "0.0.0.0",
+    "[::ffff:127.0.0.1]", "169.254.169.254", "another name"])
+def test_no_redirect_from_outside_to_this_machine(msb, home, fake, app,
+                                                  target):
+    """What serves only this machine must not be reached through a registry."""
+    name = own_name()
+    if target == "another name":
+        target = other_name(name)
+    with FakeRegistry() as inner:
+        inner.blobs.update(app.blobs)
+        to = f"http://{target}:{inner.port}"
+        fake.fault = lambda rq: redirect(to + rq.path) if rq.is_blob else None
+        refused(msb, home, "pull", "--insecure", f"{name}:{fake.port}/app:v1",
+                words="this machine")
+        assert not inner.requests
+        fake.fault = None
+        msb.ok("pull", "--insecure", f"{name}:{fake.port}/app:v1")
 
 
 def test_huge_headers(msb, home, fake, app):
