@@ -117,8 +117,8 @@ static int fd_list_add(struct fd_list *list, int fd, int above)
 {
 	int copy = fcntl(fd, F_DUPFD_CLOEXEC, above);
 
-	if (copy < 0)
-		return -errno;
+	if (copy < 0) /* EINVAL: @above is beyond RLIMIT_NOFILE */
+		return errno == EINVAL ? -EMFILE : -errno;
 	list->fds[list->n++] = copy;
 	return 0;
 }
