@@ -58,13 +58,14 @@ int layer_path_clean(const void *path, size_t len, struct buf *out,
 
 bool layer_path_is_clean(const void *path, size_t len)
 {
-	const char *p = path, *end = p + len;
+	const char *p = path, *end;
 	unsigned depth = 0;
 
 	if (len == 0)
-		return true;
+		return true; /* @path may be NULL */
 	if (len > INDEX_PATH_MAX || memchr(path, 0, len))
 		return false;
+	end = p + len;
 	for (;;) {
 		size_t n = part_len(p, end);
 

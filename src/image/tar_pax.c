@@ -109,7 +109,10 @@ struct pax_key {
 	unsigned bit;
 };
 
-/* A name: an empty one means "as in the entry's own header". */
+/*
+ * An empty value takes the entry's own again, POSIX says; not all readers know,
+ * so it is refused here and below.
+ */
 static int set_name(struct tar_pax *x, unsigned bit, const uint8_t *v,
                     size_t len)
 {
@@ -117,10 +120,8 @@ static int set_name(struct tar_pax *x, unsigned bit, const uint8_t *v,
 	                : bit == PAX_LINK ? &x->link
 	                                  : &x->sparse_name;
 
-	if ((x->has & bit) || memchr(v, 0, len))
+	if ((x->has & bit) || len == 0 || memchr(v, 0, len))
 		return -EBADMSG;
-	if (len == 0)
-		return 0;
 	x->has |= bit;
 	return buf_add(b, v, len);
 }
@@ -141,8 +142,6 @@ static int set_id(struct tar_pax *x, unsigned bit, const uint8_t *v, size_t len)
 {
 	uint64_t id;
 
-	if (len == 0)
-		return 0;
 	if (!whole_number(v, len, UINT32_MAX, &id))
 		return -EBADMSG;
 	*(bit == PAX_UID ? &x->uid : &x->gid) = (uint32_t)id;
@@ -168,8 +167,6 @@ static int set_mtime(struct tar_pax *x, unsigned bit, const uint8_t *v,
 	uint64_t sec;
 	uint32_t ns = 0;
 
-	if (len == 0)
-		return 0;
 	p += minus;
 	if (!take_digits(&p, end, &sec) || sec >= INT64_MAX)
 		return -EBADMSG;
@@ -339,17 +336,24 @@ static bool take_record(const uint8_t **p, const uint8_t *end,
 	return true;
 }
 
+#define XATTR     "SCHILY.xattr."
+#define XATTR_LEN (sizeof(XATTR) - 1)
+
+static bool is_xattr(const struct record *rec)
+{
+	return rec->key_len >= XATTR_LEN &&
+	       memcmp(rec->key, XATTR, XATTR_LEN) == 0;
+}
+
 static int apply(struct tar_pax *x, const struct record *rec)
 {
-	static const char xattr[] = "SCHILY.xattr.";
 	const struct pax_key *k = find_key(rec->key, rec->key_len);
 
 	if (k)
 		return k->set(x, k->bit, rec->value, rec->value_len);
-	if (rec->key_len >= sizeof(xattr) - 1 &&
-	    memcmp(rec->key, xattr, sizeof(xattr) - 1) == 0)
-		return set_xattr(x, rec->key + sizeof(xattr) - 1,
-		                 rec->key_len - (sizeof(xattr) - 1), rec->value,
+	if (is_xattr(rec))
+		return set_xattr(x, rec->key + XATTR_LEN,
+		                 rec->key_len - XATTR_LEN, rec->value,
 		                 rec->value_len);
 	return 0; /* atime, comment, uname, ... */
 }
@@ -382,18 +386,14 @@ int tar_pax_parse(struct tar_pax *x, const uint8_t *data, size_t len,
 int tar_pax_check_global(const uint8_t *data, size_t len, const char **ret_why)
 {
 	const uint8_t *p = data, *end = data + len;
-	const unsigned harmless = PAX_UID | PAX_GID | PAX_MTIME;
 	struct record rec;
 
 	while (p < end) {
-		const struct pax_key *k;
-
 		*ret_why = "malformed global header";
 		if (!take_record(&p, end, &rec))
 			return -EBADMSG;
-		k = find_key(rec.key, rec.key_len);
-		*ret_why = "global header with names or sizes";
-		if (k && !(k->bit & harmless))
+		*ret_why = "global header with values for all entries";
+		if (find_key(rec.key, rec.key_len) || is_xattr(&rec))
 			return -EBADMSG;
 	}
 	return 0;

@@ -67,8 +67,8 @@ int tar_pax_parse(struct tar_pax *x, const uint8_t *data, size_t len,
                   const char **ret_why);
 
 /*
- * A global header is ignored, as image tools do, but it must be well formed
- * and not hold keys that others would apply to names and sizes.
+ * A global header has no effect in image tools, but in archivers: so it must
+ * be well formed and hold comments only (git writes such).
  */
 int tar_pax_check_global(const uint8_t *data, size_t len, const char **ret_why);
 

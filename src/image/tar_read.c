@@ -220,15 +220,33 @@ static size_t field_len(const uint8_t *f, size_t len)
 }
 
 /*
- * The entry's own idea of its name: ustar puts a long name's folder in
- * `prefix`, where GNU and v7 archives hold other things or nothing.
+ * ustar puts a long name's folder in `prefix`. GNU archives may hold times
+ * there, v7 ones nothing; some readers take them for a folder nevertheless.
  */
+static int check_magic(struct tar_reader *t, const struct header *h,
+                       struct err *err)
+{
+	static const char posix[] = "ustar\0"
+				    "00",
+			  gnu[] = "ustar  ", none[8] = "";
+	bool is_posix = memcmp(h->magic, posix, 8) == 0;
+
+	if (!is_posix && memcmp(h->magic, gnu, 8) != 0 &&
+	    memcmp(h->magic, none, 8) != 0)
+		return tar_error(t, err, -EBADMSG, "unknown kind of header");
+	if (!is_posix && h->prefix[0] && h->type != 'S')
+		return tar_error(t, err, -EBADMSG,
+		                 "a name's prefix where none belongs");
+	return 0;
+}
+
+/* The entry's name in its own header. */
 static int header_name(struct tar_reader *t, const struct header *h)
 {
 	size_t prefix = 0;
 	int r = 0;
 
-	if (memcmp(h->magic, "ustar", 6) == 0)
+	if (h->magic[5] == '\0' && h->magic[0])
 		prefix = field_len(h->prefix, sizeof(h->prefix));
 	if (prefix) {
 		r = buf_add(&t->name, h->prefix, prefix);
@@ -303,10 +321,9 @@ static int entry_numbers(struct tar_reader *t, const struct header *h,
 	          number_field(h->size, 12, &size) && size >= 0 &&
 	          number_field(h->mtime, 12, &e->mtime);
 
-	if (ok && (e->type == TAR_CHR || e->type == TAR_BLK))
-		ok = id_field(h->major, &e->major) &&
-		     id_field(h->minor, &e->minor);
-	if (!ok)
+	/* others read the device whatever the type */
+	if (!ok || !id_field(h->major, &e->major) ||
+	    !id_field(h->minor, &e->minor))
 		return tar_error(t, err, -EBADMSG, "malformed number");
 	e->mode = (uint32_t)mode & 07777;
 	e->size = (uint64_t)size;
@@ -513,8 +530,10 @@ static int finish_entry(struct tar_reader *t, struct tar_entry *ret,
 	const struct header *h = (const struct header *)t->block;
 	struct tar_entry e = {0};
 	uint8_t flag = h->type;
-	int r = entry_names(t, h, err);
+	int r = check_magic(t, h, err);
 
+	if (r == 0)
+		r = entry_names(t, h, err);
 	if (r == 0)
 		r = entry_type(t, flag, &e, err);
 	if (r == 0)

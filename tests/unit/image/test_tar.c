@@ -154,7 +154,7 @@ static void v7_folder_is_known_by_its_slash(void **state)
 	expect(&t, "5 old/" NUMBERS " 0\n0 old/f" NUMBERS " 1 [0:x]\n");
 }
 
-static void ustar_prefix_is_joined_gnu_prefix_is_not(void **state)
+static void ustar_prefix_is_joined_others_refused(void **state)
 {
 	struct tarball t = TARBALL_INIT;
 	size_t h = tb_header(&t, '0', "name", 0, NULL);
@@ -162,12 +162,21 @@ static void ustar_prefix_is_joined_gnu_prefix_is_not(void **state)
 	(void)state;
 	memcpy(tb_at(&t, h) + 345, "some/prefix", 11);
 	tb_sum(&t, h);
+	tb_end(&t);
+	expect(&t, "0 some/prefix/name" NUMBERS " 0\n");
 	h = tb_header(&t, '0', "name", 0, NULL);
 	memcpy(tb_at(&t, h) + 257, "ustar  ", 8);
 	memcpy(tb_at(&t, h) + 345, "12345670123", 11); /* access time */
 	tb_sum(&t, h);
-	tb_end(&t);
-	expect(&t, "0 some/prefix/name" NUMBERS " 0\n0 name" NUMBERS " 0\n");
+	refused(&t, "prefix where none belongs");
+	h = tb_header(&t, '0', "name", 0, NULL);
+	memcpy(tb_at(&t, h) + 257, "ustar\1", 6);
+	tb_sum(&t, h);
+	refused(&t, "unknown kind of header");
+	h = tb_header(&t, '0', "name", 0, NULL);
+	tb_at(&t, h)[330] = 'x';
+	tb_sum(&t, h);
+	refused(&t, "malformed number");
 }
 
 static void gnu_long_names_are_used(void **state)
@@ -236,7 +245,7 @@ static void global_header_is_ignored(void **state)
 	struct tarball t = TARBALL_INIT;
 
 	(void)state;
-	tb_pax(&t, 'g', (const char *const[]){"comment=abc", "mtime=1", NULL});
+	tb_pax(&t, 'g', (const char *const[]){"comment=abc", NULL});
 	tb_text(&t, "f", "x");
 	tb_end(&t);
 	expect(&t, "0 f" NUMBERS " 1 [0:x]\n");
@@ -401,7 +410,9 @@ static void ambiguous_entries_are_refused(void **state)
 	refused(&t, "unknown entry type");
 	tb_pax(&t, 'g', (const char *const[]){"size=1", NULL});
 	refused(&t, "global header");
-	tb_pax(&t, 'g', (const char *const[]){"path=x", NULL});
+	tb_pax(&t, 'g', (const char *const[]){"mtime=1", NULL});
+	refused(&t, "global header");
+	tb_pax(&t, 'g', (const char *const[]){"SCHILY.xattr.user.a=x", NULL});
 	refused(&t, "global header");
 }
 
@@ -564,7 +575,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_types_are_read),
 		cmocka_unit_test(v7_folder_is_known_by_its_slash),
-		cmocka_unit_test(ustar_prefix_is_joined_gnu_prefix_is_not),
+		cmocka_unit_test(ustar_prefix_is_joined_others_refused),
 		cmocka_unit_test(gnu_long_names_are_used),
 		cmocka_unit_test(pax_values_win),
 		cmocka_unit_test(pax_size_is_not_the_long_names),
