@@ -55,7 +55,10 @@ int machine_connect(struct machine *m, int sock, uint32_t port);
 /* VMM_STOP, wait, then kill; the process is reaped afterwards. */
 void machine_stop(struct machine *m, uint32_t timeout_ms);
 
-/* SIGKILL and reap. msb-vmm's own children die with it. */
+/*
+ * End it now: msb-vmm kills QEMU and exits when its control socket closes, and
+ * gets SIGKILL (QEMU dies with it) when that takes too long. Reaps it.
+ */
 void machine_kill(struct machine *m);
 
 /* The reason as an error: -LIB_EBOOT or -LIB_EGONE, after the end only. */
