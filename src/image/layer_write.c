@@ -12,8 +12,8 @@
 
 #define OUT_BYTES    (256 * 1024)
 #define DATA_BYTES   (1024 * 1024)
-#define RESERVE_STEP  (32 * MIB) /* free space is looked at this often */
-#define FLUSH_STEP   (32 * MIB)  /* and writing to disk started */
+#define RESERVE_STEP (32 * MIB) /* free space is looked at this often */
+#define FLUSH_STEP   (32 * MIB) /* and writing to disk started */
 #define HDR_LEVEL    1
 
 static int write_failed(const struct layer_write *w, int r, struct err *err)
