@@ -58,8 +58,9 @@ static void end_line(struct console *c)
 	while (c->line_len && c->line[c->line_len - 1] == '\r')
 		c->line_len--;
 	c->line[c->line_len] = '\0';
-	if (c->line_len)
+	if (c->line_len && c->logged < CONSOLE_FILE_MAX)
 		log_debug("console: %s", c->line);
+	c->logged += c->line_len;
 	see_panic(c);
 	c->line_len = 0;
 }

@@ -45,6 +45,8 @@
 	"in MSB_QEMU"
 
 #define MEMORY_HINT "ask for less memory (-m), or free some on this host"
+#define KVM_HINT                                                               \
+	"use --accel tcg: the KVM of this host may not run a whole kernel"
 
 /* Words of QEMU in an error message: the end of what it said. */
 #define WORDS_MAX 400
@@ -219,6 +221,8 @@ static void describe_end(const struct engine *e, const siginfo_t *si,
 		(void)buf_adds(text, "QEMU ended (");
 		say_status(text, si);
 		(void)buf_adds(text, ")");
+		if (e->accel == ACCEL_KVM)
+			end->hint = KVM_HINT;
 		if (is_memory(e, si))
 			end->hint = MEMORY_HINT;
 		if (e->words.len)
@@ -298,8 +302,13 @@ static void log_command_line(const struct strv *v)
 
 	if (log_get_level() < LOG_DEBUG)
 		return;
-	for (size_t i = 0; i < v->n; i++)
+	for (size_t i = 0; i < v->n; i++) { /* a log line has its limit */
+		if (i && v->v[i][0] == '-' && b.len > 400) {
+			log_debug("starting:%s", buf_str(&b));
+			buf_reset(&b);
+		}
 		(void)buf_printf(&b, " %s", v->v[i]);
+	}
 	log_debug("starting:%s", buf_str(&b));
 }
 

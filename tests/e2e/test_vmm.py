@@ -242,9 +242,12 @@ def test_a_killed_qemu_is_a_crash(start):
 
 
 def test_a_panic_after_ready_is_told(start):
-    m = start(memory_mib=96)
+    m = start()
     m.ready()
-    session = m.run(["sh", "-c", "echo 2 >/proc/sys/vm/panic_on_oom && exec tail /dev/zero"])
+    # a control group that runs out of memory: at once, without the whole machine at its limit
+    session = m.run(["sh", "-ec", "echo 2 >/proc/sys/vm/panic_on_oom; cd /sys/fs/cgroup; mkdir small; "
+                     "echo +memory >cgroup.subtree_control; echo 8M >small/memory.max; echo $$ >small/cgroup.procs; "
+                     "exec tail /dev/zero"])
     ended = m.expect("VMM_EXITED", 20)
     assert ended["reason"] == "panic" and "out of memory" in ended["message"].lower()
     assert b"Kernel panic" in ended["console"]
