@@ -71,9 +71,10 @@ static void rights_and_signals_are_as_they_should_be(void **state)
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
 	/* Not $$: a shell blocks signals while it starts a program. */
-	run_script("/bin/grep -E '^(NoNewPrivs|SigBlk|SigIgn)' /proc/self/status;"
-	           "ulimit -c",
-	           NULL, 0, &out);
+	run_script(
+		"/bin/grep -E '^(NoNewPrivs|SigBlk|SigIgn)' /proc/self/status;"
+		"ulimit -c",
+		NULL, 0, &out);
 	(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
 	assert_string_equal(buf_str(&out), "SigBlk:\t0000000000000000\n"
 	                                   "SigIgn:\t0000000000000000\n"
