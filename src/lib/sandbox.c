@@ -362,7 +362,8 @@ int sandbox_lost(struct msb_sandbox *sb, struct err *err)
 		r = machine_end_error(&sb->machine, err);
 	else
 		r = err_set(err, -LIB_EGONE,
-		            "the guest's agent dropped the command");
+		            "the guest dropped the command (was it shut down "
+		            "from inside?)");
 	(void)pthread_mutex_unlock(&sb->lock);
 	return r;
 }

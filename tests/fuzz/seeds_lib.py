@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Seeds of the targets exec and control: one file for each kind of message."""
+"""Seeds of the targets exec, control (one file for each kind of message) and opt."""
 import pathlib
 import struct
 
@@ -59,3 +59,12 @@ for name, content in EXEC.items():
     write("exec", name + "-bytewise", b"\x00" + content)
 for name, packets in CONTROL.items():
     write("control", name, b"".join(struct.pack("<H", len(p)) + p for p in packets))
+
+OPT = {
+    "run": ["-m512M", "-c", "2", "image", "--", "ls", "-l"],
+    "forms": ["--text=x", "-ftx", "--format", "json", "--duration", "500ms", "-e", "A=b", "-e", "PATH"],
+    "wrong": ["--txet"], "value": ["--count", "0"], "help": ["-fh"], "sizes": ["-m", "1.5g", "-m", "99999999999T"],
+}
+for name, args in OPT.items():
+    for mode in (b"\x00", b"\x01", b"\x02"):
+        write("opt", f"{name}-{mode[0]}", mode + b"".join(a.encode() + b"\0" for a in args))
