@@ -22,8 +22,8 @@
 struct console {
 	struct loop *loop;
 	struct loop_fd src;
-	int sock;    /* our end of the serial port; owned */
-	int file_fd; /* -1: none; not owned */
+	int sock;               /* our end of the serial port; owned */
+	int file_fd;            /* -1: none; not owned */
 	uint64_t filed, logged; /* bytes */
 	struct tail tail;
 	char line[CONSOLE_LINE_MAX + 1]; /* the current line, cut */
