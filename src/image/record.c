@@ -23,11 +23,28 @@ void record_release(struct record *r)
 	*r = (struct record){0};
 }
 
-static void set_digest(json_t *o, const char *key, const struct digest *d)
+/* As json_object_set_new(): 0, or -1 when out of memory. */
+static int set_digest(json_t *o, const char *key, const struct digest *d)
 {
 	char text[DIGEST_TEXT_LEN + 1];
 
-	(void)json_object_set_new(o, key, json_string(digest_text(d, text)));
+	return json_object_set_new(o, key, json_string(digest_text(d, text)));
+}
+
+static int set_all(json_t *o, const char *name, const struct record *r)
+{
+	int bad = json_object_set_new(o, "ref", json_string(name));
+
+	bad |= set_digest(o, "manifest", &r->manifest);
+	bad |= set_digest(o, "config", &r->config);
+	bad |= set_digest(o, "chain", &r->chain);
+	if (r->has_index)
+		bad |= set_digest(o, "index", &r->index);
+	bad |= json_object_set_new(o, "platform", json_string(r->platform));
+	bad |= json_object_set_new(o, "size",
+	                           json_integer((json_int_t)r->size));
+	bad |= json_object_set_new(o, "pulled", json_integer(r->pulled_unix));
+	return bad;
 }
 
 int record_write(struct store *s, const struct ref *ref, const struct record *r,
@@ -39,16 +56,8 @@ int record_write(struct store *s, const struct ref *ref, const struct record *r,
 
 	if (!o || ref_path(ref, &path) < 0 || ref_text(ref, &name) < 0)
 		return err_set(err, -ENOMEM, "out of memory");
-	(void)json_object_set_new(o, "ref", json_string(buf_str(&name)));
-	set_digest(o, "manifest", &r->manifest);
-	set_digest(o, "config", &r->config);
-	set_digest(o, "chain", &r->chain);
-	if (r->has_index)
-		set_digest(o, "index", &r->index);
-	(void)json_object_set_new(o, "platform", json_string(r->platform));
-	(void)json_object_set_new(o, "size", json_integer((json_int_t)r->size));
-	(void)json_object_set_new(o, "pulled", json_integer(r->pulled_unix));
-	text = json_dumps(o, JSON_INDENT(2));
+	if (set_all(o, buf_str(&name), r) == 0)
+		text = json_dumps(o, JSON_INDENT(2));
 	if (!text)
 		return err_set(err, -ENOMEM, "out of memory");
 	return store_put(s, buf_str(&path), text, strlen(text), err);
