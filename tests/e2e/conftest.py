@@ -48,14 +48,16 @@ def temporary_files():
 @pytest.fixture(autouse=True)
 def nothing_is_left_behind():
     """No process and no file in /tmp may outlive its test."""
-    processes, files = machines(), temporary_files()
+    processes, files = set(machines()), temporary_files()
+
+    def left():
+        return [f"{pid} {name}" for pid, name in machines().items()
+                if pid not in processes] + sorted(temporary_files() - files)
     yield
     end = time.monotonic() + LEAK_SECONDS
-    while set(machines()) - set(processes) and time.monotonic() < end:
+    while left() and time.monotonic() < end:
         time.sleep(0.02)
-    left = {p: n for p, n in machines().items() if p not in processes}
-    assert not left, f"processes left behind: {left}"
-    assert temporary_files() <= files
+    assert not left(), "left behind"
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from conftest import machines
 from lib.cli import Cli, descendants, is_gone, machine_of, wait_until
 from lib.vmm import shell_initramfs
 
@@ -28,7 +29,7 @@ def cli(build_dir, busybox_image, tmp_path_factory):
 def nothing_is_left(cli):
     yield
     cli.reap()
-    wait_until(lambda: not [p for p in descendants(os.getpid()) if not is_gone(p)], 10, "a process is left")
+    wait_until(lambda: not machines(), 10, "a process is left")
     tmp = cli.home / "store" / "tmp"
     if list(tmp.iterdir()):  # of an msb that was killed: the next one cleans up
         cli.ok("images", "-q")
