@@ -80,9 +80,10 @@ struct image {
 void image_release(struct image *img); /* NULL and zeroed are fine */
 
 /*
- * Make @ref usable and describe it. A @ref that names a path (starts with "."
- * or "/") is a docker-archive, an oci-archive (tar files) or an OCI layout
- * folder, as for image_load().
+ * Make @ref usable and describe it. A registry that sends (nearly) nothing for
+ * 30 seconds, or MSB_REGISTRY_TIMEOUT ("5s"), is given up after some retries.
+ * A @ref that names a path (starts with "." or "/") is a docker-archive, an
+ * oci-archive (tar files) or an OCI layout folder, as for image_load().
  */
 int image_pull(struct store *s, const char *ref,
                const struct image_pull_opts *opts, struct image *ret,

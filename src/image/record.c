@@ -47,6 +47,19 @@ static int set_all(json_t *o, const char *name, const struct record *r)
 	return bad;
 }
 
+/*
+ * jansson 2.14 leaves out what it has no memory for when it prints a key, and
+ * says nothing; so the text is read back before it is believed.
+ */
+static char *print(const json_t *o)
+{
+	char *cleanup_free text = json_dumps(o, JSON_INDENT(2));
+	json_t *cleanup_json again =
+		text ? json_parse(text, strlen(text), "", NULL) : NULL;
+
+	return again && json_equal(again, o) ? take_ptr(text) : NULL;
+}
+
 int record_write(struct store *s, const struct ref *ref, const struct record *r,
                  struct err *err)
 {
@@ -57,7 +70,7 @@ int record_write(struct store *s, const struct ref *ref, const struct record *r,
 	if (!o || ref_path(ref, &path) < 0 || ref_text(ref, &name) < 0)
 		return err_set(err, -ENOMEM, "out of memory");
 	if (set_all(o, buf_str(&name), r) == 0)
-		text = json_dumps(o, JSON_INDENT(2));
+		text = print(o);
 	if (!text)
 		return err_set(err, -ENOMEM, "out of memory");
 	return store_put(s, buf_str(&path), text, strlen(text), err);
