@@ -37,7 +37,9 @@ void digest_release(struct digest_ctx *c)
 
 void digest_of(const void *data, size_t len, struct digest *ret)
 {
-	(void)EVP_Digest(data, len, ret->b, NULL, EVP_sha256(), NULL);
+	/* Out of memory: zeros, which no content has. */
+	if (EVP_Digest(data, len, ret->b, NULL, EVP_sha256(), NULL) != 1)
+		memset(ret->b, 0, sizeof(ret->b));
 }
 
 int digest_of_fd(int fd, struct digest *ret)

@@ -5,7 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,8 +33,10 @@ static void pipes_close(struct pipes *p)
 static int pipes_open(struct pipes *p)
 {
 	memset(p, 0xff, sizeof(*p)); /* all -1 */
-	if (pipe2(p->in, O_CLOEXEC) < 0 || pipe2(p->out, O_CLOEXEC) < 0 ||
-	    pipe2(p->err, O_CLOEXEC) < 0 || pipe2(p->exec, O_CLOEXEC) < 0)
+	/* A socket: writing to a helper that has exited must not be SIGPIPE. */
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, p->in) < 0 ||
+	    pipe2(p->out, O_CLOEXEC) < 0 || pipe2(p->err, O_CLOEXEC) < 0 ||
+	    pipe2(p->exec, O_CLOEXEC) < 0)
 		return -errno;
 	(void)fcntl(p->in[1], F_SETFL, O_NONBLOCK);
 	(void)fcntl(p->out[0], F_SETFL, O_NONBLOCK);
@@ -77,8 +79,8 @@ static void feed(int *fd, const struct spawn_opts *o, size_t *done)
 	ssize_t n = 0;
 
 	if (*done < o->input_len)
-		n = write(*fd, (const char *)o->input + *done,
-		          o->input_len - *done);
+		n = send(*fd, (const char *)o->input + *done,
+		         o->input_len - *done, MSG_NOSIGNAL);
 	if (n > 0)
 		*done += (size_t)n;
 	if (*done == o->input_len || (n < 0 && errno != EAGAIN))
@@ -102,8 +104,12 @@ static int pump(const struct spawn_opts *o, struct pipes *p, struct buf *errs)
 		if (now >= end)
 			return -ETIMEDOUT;
 		r = poll(pf, 3, (int)((end - now) / NS_PER_MS) + 1);
-		if (r < 0)
-			return errno == EINTR ? 0 : -errno;
+		if (r < 0 && errno != EINTR)
+			return -errno;
+		if (r < 0) {
+			r = 0;
+			continue;
+		}
 		if (pf[2].revents)
 			feed(&p->in[1], o, &fed);
 		if (pf[0].revents)

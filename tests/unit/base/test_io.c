@@ -125,6 +125,7 @@ static int run_sh(const char *script, const char *input, struct buf *out,
 
 static void helpers_are_bounded_in_time_and_output(void **state)
 {
+	static char big[1 << 20];
 	struct buf out = BUF_INIT_MAX(1000);
 	struct err e = {0};
 	uint64_t start;
@@ -132,6 +133,7 @@ static void helpers_are_bounded_in_time_and_output(void **state)
 	const struct spawn_opts o = {.argv = missing, .timeout_ms = 1000};
 
 	(void)state;
+	memset(big, 'x', sizeof(big) - 1);
 	assert_int_equal(run_sh("cat", "hello", &out, 5000, &e), 0);
 	assert_string_equal(buf_str(&out), "hello");
 	assert_int_equal(run_sh("echo why >&2; exit 3", NULL, NULL, 5000, &e),
@@ -145,6 +147,8 @@ static void helpers_are_bounded_in_time_and_output(void **state)
 	                 -ETIMEDOUT);
 	assert_true(clock_now_ns() - start < 5 * NS_PER_S);
 	assert_int_equal(spawn_run(&o, &e), -ENOENT);
+	/* Its exit with input unread is not our end by SIGPIPE. */
+	assert_int_equal(run_sh("exit 4", big, NULL, 5000, &e), 4);
 	buf_release(&out);
 }
 
