@@ -5,6 +5,8 @@ ASAN    ?= build-asan
 PYTEST  := /usr/bin/python3 -m pytest
 PREFIX  ?= /usr/local
 FUZZ_SECONDS ?= 10
+# Warnings are errors for us and CI, not for users with other compilers.
+WERROR  ?= $(if $(CI),true,false)
 
 .DEFAULT_GOAL := all
 .PHONY: help all demo check unit e2e fuzz bench fmt lint asan install clean \
@@ -65,4 +67,4 @@ kernel: configure
 	@tools/kernel-link.sh $(BUILD)
 
 configure:
-	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) . >/dev/null
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) . -Dwerror=$(WERROR) >/dev/null

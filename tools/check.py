@@ -89,7 +89,8 @@ def asan(args):
     ninja = os.path.join(TOP, args.asan, "build.ninja")
     if not os.path.exists(ninja):
         run(["meson", "setup", args.asan, ".", "-Dbuildtype=debug",
-             "-Db_sanitize=address,undefined", "-Db_lundef=false"],
+             "-Db_sanitize=address,undefined", "-Db_lundef=false",
+             f"-Dwerror={'true' if os.environ.get('CI') else 'false'}"],
             stdout=subprocess.DEVNULL, check=True)
     if run(["ninja", "-C", args.asan, "--quiet"]).returncode != 0:
         return Result(failed=1)
