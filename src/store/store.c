@@ -267,7 +267,10 @@ int store_reserve(struct store *s, uint64_t need, struct err *err)
 	if (avail >= STORE_FLOOR_BYTES && avail - STORE_FLOOR_BYTES >= need &&
 	    (v.f_files == 0 || v.f_favail >= STORE_FLOOR_INODES))
 		return 0;
-	err_set(err, -ENOSPC, "not enough space in %s: %s needed, %s free%s",
+	_Static_assert(STORE_FLOOR_BYTES == 64 * MIB, "the text below");
+	err_set(err, -ENOSPC,
+	        "not enough space in %s: %s needed "
+	        "beside a reserve of 64 MiB, %s free%s",
 	        s->home, num_format_size(need, want, sizeof(want)),
 	        num_format_size(avail, have, sizeof(have)),
 	        v.f_files && v.f_favail < STORE_FLOOR_INODES ? ", no inodes"
