@@ -208,7 +208,7 @@ awk '
 
 export KBUILD_BUILD_TIMESTAMP='2025-01-01 00:00:00 UTC' KBUILD_BUILD_USER=msb KBUILD_BUILD_HOST=msb KBUILD_BUILD_VERSION=1
 unset MAKEFLAGS MAKELEVEL MFLAGS KCONFIG_CONFIG KBUILD_OUTPUT ARCH CROSS_COMPILE
-kmake() { make -C "$tree/src" O="$tree/obj" ARCH=x86_64 CC="$cc" "$@" >>"$log" 2>&1; }
+kmake() { make -C "$tree/src" O="$tree/obj" ARCH=x86_64 CC="$cc" KCFLAGS=-pipe "$@" >>"$log" 2>&1; }
 
 say "configuring"
 KCONFIG_ALLCONFIG="$tree/asked" kmake allnoconfig || fail "configuration failed"

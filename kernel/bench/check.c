@@ -173,7 +173,6 @@ int main(void)
 	tell("bridge", link_of("br9", "bridge"));
 	tell("veth", link_of("ve9", "veth"));
 	tell("dummy", link_of("du9", "dummy"));
-	tell("wireguard", link_of("wg9", "wireguard"));
 	tell("bridge netfilter", !access("/proc/sys/net/bridge/bridge-nf-call-iptables", F_OK));
 	tell("iptables filter", xtables("filter"));
 	tell("iptables nat", xtables("nat"));

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Three words for the kernel command line, for a machine whose maker knows what the kernel would otherwise find
- * out by waiting. Nothing changes when a word is absent. build.sh adds this file to arch/x86/kernel; it is the
- * only addition to Debian's source.
+ * What a machine without ACPI and RTC lacks: a way to power off, and three words for the kernel command line, for a
+ * machine whose maker knows what the kernel would otherwise find out by waiting. Nothing changes when a word is
+ * absent. build.sh adds this file to arch/x86/kernel; it is the only addition to Debian's source.
+ *
+ * Power-off         Without ACPI it would only halt the CPU, which nobody outside can tell from an idle one. A reset
+ *                   ends the machine: with reboot=t it is a triple fault, and whoever runs us takes that for the end.
  *
  * lapic_timer_hz=N  The frequency of the local APIC timer. Without it the kernel measures that frequency against
  *                   the PIT for 100 ms and then checks the result for another 100 ms. QEMU and KVM count at
@@ -20,6 +23,8 @@
 #include <linux/init.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
+#include <linux/pm.h>
+#include <linux/reboot.h>
 #include <linux/time64.h>
 #include <asm/apic.h>
 #include <asm/x86_init.h>
@@ -73,3 +78,16 @@ static int __init msb_no_cmos_clock(char *arg)
 	return 0;
 }
 early_param("no_cmos_clock", msb_no_cmos_clock);
+
+static void msb_power_off(void)
+{
+	machine_emergency_restart();
+}
+
+static int __init msb_power_off_init(void)
+{
+	if (!pm_power_off)
+		pm_power_off = msb_power_off;
+	return 0;
+}
+core_initcall(msb_power_off_init);
