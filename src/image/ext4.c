@@ -49,13 +49,16 @@ static int run_tool(char *const *argv, const char *input, struct buf *output,
 	return r > 0 ? -EIO : r;
 }
 
+#define FEATURES "^resize_inode,meta_bg"
+
 /*
  * meta_bg in place of the resize inode keeps the file system growable and the
  * template small; one inode for 64 KiB is ample for an upper; nothing is
  * reserved for root; prezeroed tables spare the guest from writing them. A
  * small disk gets a small journal.
  */
-static int make_fs(const char *path, uint64_t size, struct err *err)
+static int make_fs(const char *path, uint64_t size, const char *features,
+                   struct err *err)
 {
 	char tool[64], blocks[32];
 	char *argv[] = {
@@ -67,7 +70,7 @@ static int make_fs(const char *path, uint64_t size, struct err *err)
 		"-b",
 		"4096",
 		"-O",
-		"^resize_inode,meta_bg",
+		(char *)(uintptr_t)features,
 		"-i",
 		"65536",
 		"-J",
@@ -116,7 +119,13 @@ static int make_folders(const char *path, struct err *err)
 
 int ext4_make(const char *path, uint64_t size, struct err *err)
 {
-	int r = make_fs(path, size, err);
+	/*
+	 * Newer mke2fs make an orphan file of megabytes, which every clone of
+	 * the template would copy; older ones refuse to hear its name.
+	 */
+	int r = make_fs(path, size, FEATURES ",^orphan_file", err);
 
+	if (r == -EIO)
+		r = make_fs(path, size, FEATURES, err);
 	return r < 0 ? r : make_folders(path, err);
 }

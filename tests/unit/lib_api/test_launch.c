@@ -87,7 +87,8 @@ static const char script[] =
 	"cat <&4 | head -c 12; echo\n"
 	"cat <&5; cat <&6; cat <&7; cat <&8\n"
 	"echo $MSB_LOG ${HOME:-no-home} $1\n"
-	"ps -o sid= -p $$ | tr -d ' ' | grep -qx $$ && echo own-session\n";
+	"read -r pid comm state ppid pgrp sid rest </proc/$$/stat\n"
+	"[ \"$sid\" = $$ ] && echo own-session\n";
 
 static int temp_file(const char *content)
 {
