@@ -23,10 +23,9 @@ static int reset_signals(void)
 	sigset_t none;
 
 	(void)sigemptyset(&none);
-	if (sigaction(SIGPIPE, &dfl, NULL) < 0 ||
-	    sigprocmask(SIG_SETMASK, &none, NULL) < 0)
-		return -errno;
-	return 0;
+	for (int sig = 1; sig < NSIG; sig++)
+		(void)sigaction(sig, &dfl, NULL); /* not KILL, STOP, libc's */
+	return sigprocmask(SIG_SETMASK, &none, NULL) < 0 ? -errno : 0;
 }
 
 /* Only 0, 1, 2 and @fds outlive exec; the status pipe closes with it. */

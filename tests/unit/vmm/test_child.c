@@ -63,6 +63,7 @@ static void only_named_descriptors_are_inherited(void **state)
 static void rights_and_signals_are_as_they_should_be(void **state)
 {
 	struct buf cleanup_buf out = BUF_INIT;
+	const char *ignored;
 	sigset_t set;
 
 	(void)state;
@@ -70,14 +71,20 @@ static void rights_and_signals_are_as_they_should_be(void **state)
 	(void)sigaddset(&set, SIGTERM);
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN);
 	/* By exec: a shell blocks signals while it starts a program. */
 	run_script("ulimit -c; exec /bin/grep -E "
 	           "'^(NoNewPrivs|SigBlk|SigIgn)' /proc/self/status",
 	           NULL, 0, &out);
+	(void)signal(SIGHUP, SIG_DFL);
 	(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
-	assert_string_equal(buf_str(&out), "0\nSigBlk:\t0000000000000000\n"
-	                                   "SigIgn:\t0000000000000000\n"
-	                                   "NoNewPrivs:\t1\n");
+	/* 32 and 33 are libc's own: they stay as whoever ran us had them. */
+	ignored = strstr(buf_str(&out), "SigIgn:\t0000000");
+	assert_non_null(ignored);
+	assert_memory_equal(ignored + 17, "0000000\n", 8);
+	assert_non_null(strstr(ignored, "NoNewPrivs:\t1\n"));
+	assert_memory_equal(buf_str(&out), "0\nSigBlk:\t0000000000000000\n",
+	                    27);
 }
 
 static void a_program_that_is_missing_gives_its_errno(void **state)
