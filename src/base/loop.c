@@ -23,6 +23,7 @@ struct post {
 struct loop {
 	int epfd, wakefd;
 	struct loop_timer *timers; /* sorted by deadline */
+	uint64_t timer_round;
 	struct epoll_event round[ROUND_MAX];
 	int round_len;
 	atomic_bool stopped;
@@ -126,20 +127,33 @@ void loop_timer_set(struct loop *l, struct loop_timer *t, uint64_t deadline_ns,
 	loop_timer_del(l, t);
 	while (*p && (*p)->deadline_ns <= deadline_ns)
 		p = &(*p)->next;
-	*t = (struct loop_timer){deadline_ns, cb, arg, *p, true};
+	*t = (struct loop_timer){deadline_ns, cb,   arg,
+	                         *p,          true, l->timer_round};
 	*p = t;
 }
 
-/* Timers that are due now; one armed by a callback waits for the next round. */
+/* The first that is due and was not armed in this round. */
+static struct loop_timer *due_timer(const struct loop *l, uint64_t now)
+{
+	struct loop_timer *t = l->timers;
+
+	while (t && t->deadline_ns <= now && t->round == l->timer_round)
+		t = t->next;
+	return t && t->deadline_ns <= now ? t : NULL;
+}
+
+/*
+ * Timers that are due now; one armed by a callback waits for the next round,
+ * also when its deadline has passed already: descriptors get their turn.
+ */
 static void run_timers(struct loop *l)
 {
 	uint64_t now = clock_now_ns();
+	struct loop_timer *t;
 
-	while (l->timers && l->timers->deadline_ns <= now) {
-		struct loop_timer *t = l->timers;
-
-		l->timers = t->next;
-		t->armed = false;
+	l->timer_round++;
+	while ((t = due_timer(l, now))) {
+		loop_timer_del(l, t);
 		t->cb(t->arg);
 	}
 }

@@ -34,6 +34,7 @@ struct loop_timer {
 	void *arg;
 	struct loop_timer *next;
 	bool armed;
+	uint64_t round; /* in which it was armed */
 };
 
 /* A new loop, or NULL with errno set. */

@@ -51,6 +51,8 @@ child(const struct pipes *p, char *const *argv)
 
 	(void)setpgid(0, 0);
 	(void)signal(SIGPIPE, SIG_DFL);
+	/* What the program we live in left open is not the helper's. */
+	(void)close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
 	if (dup2(p->in[0], 0) >= 0 && dup2(p->out[1], 1) >= 0 &&
 	    dup2(p->err[1], 2) >= 0)
 		(void)execvp(argv[0], argv);

@@ -134,6 +134,8 @@ int proto_encode(struct buf *b, const struct proto_msg *msg)
 		r = -E2BIG;
 	if (r < 0) {
 		b->len = MIN(b->len, start);
+		if (b->data)
+			b->data[b->len] = '\0';
 		return r;
 	}
 	put_le32(b->data + start,

@@ -48,6 +48,24 @@ static void an_atomic_write_leaves_one_whole_file(void **state)
 	assert_int_equal(access(name, F_OK), -1);
 }
 
+static void a_file_as_long_as_the_bound_is_read(void **state)
+{
+	char name[] = "/tmp/test_io.XXXXXX";
+	int dir = tmp_dir(name);
+	struct buf b = BUF_INIT_MAX(4);
+
+	(void)state;
+	assert_int_equal(file_write_atomic(dir, "f", "four", 4, 0600), 0);
+	assert_int_equal(file_read(dir, "f", &b), 0);
+	assert_string_equal(buf_str(&b), "four");
+	buf_reset(&b);
+	b.max = 3;
+	assert_int_equal(file_read(dir, "f", &b), -E2BIG);
+	buf_release(&b);
+	close(dir);
+	assert_int_equal(dir_remove(AT_FDCWD, name), 0);
+}
+
 static void removal_does_not_follow_links(void **state)
 {
 	char name[] = "/tmp/test_io.XXXXXX", other[] = "/tmp/test_io.XXXXXX";
@@ -195,6 +213,38 @@ static void timers_run_in_order_and_once(void **state)
 /* Both are readable in one round; whichever runs first removes the other. */
 static struct counted pair[2];
 
+struct again {
+	struct loop *loop;
+	struct loop_timer timer;
+	int count;
+};
+
+static void arm_again(void *arg)
+{
+	struct again *a = arg;
+
+	a->count++;
+	loop_timer_set(a->loop, &a->timer, 0, arm_again, a);
+}
+
+static void a_timer_in_the_past_runs_once_a_round(void **state)
+{
+	struct loop *l = loop_new();
+	struct again a = {.loop = l}, b = {.loop = l};
+
+	(void)state;
+	loop_timer_set(l, &a.timer, 0, arm_again, &a);
+	loop_timer_set(l, &b.timer, 1, arm_again, &b);
+	for (int i = 1; i <= 3; i++) {
+		assert_int_equal(loop_step(l, 0), 0);
+		assert_int_equal(a.count, i);
+		assert_int_equal(b.count, i);
+	}
+	loop_timer_del(l, &a.timer);
+	loop_timer_del(l, &b.timer);
+	loop_free(l);
+}
+
 static void remove_other(void *arg, uint32_t events)
 {
 	struct counted *c = arg, *other = c == &pair[0] ? &pair[1] : &pair[0];
@@ -278,11 +328,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_atomic_write_leaves_one_whole_file),
+		cmocka_unit_test(a_file_as_long_as_the_bound_is_read),
 		cmocka_unit_test(removal_does_not_follow_links),
 		cmocka_unit_test(descriptors_travel_and_are_counted),
 		cmocka_unit_test(digests_have_one_text_form),
 		cmocka_unit_test(helpers_are_bounded_in_time_and_output),
 		cmocka_unit_test(timers_run_in_order_and_once),
+		cmocka_unit_test(a_timer_in_the_past_runs_once_a_round),
 		cmocka_unit_test(a_removed_source_gets_no_event_of_the_round),
 		cmocka_unit_test(posted_work_arrives_from_other_threads),
 		cmocka_unit_test(readable_descriptors_are_level_triggered),
