@@ -237,7 +237,7 @@ cp "$tree/obj/System.map" "$tree/result/System.map"
         "$(cat "$tree/obj/include/config/kernel.release")" "$version" "$compiler" "$variant" "$RECIPE" "$key" "$((SECONDS - started))"
 } >"$tree/result/VERSION"
 mv "$log" "$tree/result/build.log"
-sync -f "$tree/result/vmlinux" 2>/dev/null || true
+sync "$tree"/result/* || true           # these only: the tree's other gigabyte goes away unwritten
 rm -rf "${root:?}/$key"                 # only ever an unfinished one
 mv -T "$tree/result" "$root/$key"
 if [ "$keep_tree" = 1 ]; then mv -T "$tree" "$root/tree-$key"; say "tree kept in $root/tree-$key"; else rm -rf "$tree"; fi
