@@ -73,6 +73,17 @@ static void add_limits(struct line *l)
 	       "resourcecontrol=deny");
 }
 
+/*
+ * Several processors take turns in one thread. In threads of their own one
+ * may still run the int3 that another has just patched away again, which is
+ * how Linux changes its own code: seen here as a panic at boot, once in some
+ * hundred starts.
+ */
+static const char *tcg(const struct vmm_config *c)
+{
+	return c->cpus > 1 ? "tcg,thread=single" : "tcg";
+}
+
 static void add_board(struct line *l, const struct qemu_args *a)
 {
 	const struct vmm_config *c = a->cfg;
@@ -87,7 +98,7 @@ static void add_board(struct line *l, const struct qemu_args *a)
 	       c->memory_mib);
 	option(l, "-m", "%uM", c->memory_mib);
 	option(l, "-smp", "%u", c->cpus);
-	option(l, "-accel", "%s", kvm ? "kvm" : "tcg,thread=multi");
+	option(l, "-accel", "%s", kvm ? "kvm" : tcg(c));
 	option(l, "-cpu", "%s", kvm ? "host" : "max");
 	/* vhost-user devices have the modern register layout only. */
 	option(l, "-global", "virtio-mmio.force-legacy=false");

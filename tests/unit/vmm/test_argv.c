@@ -58,7 +58,7 @@ static void the_command_line_is_exactly_this(void **state)
 		"-smp",
 		"2",
 		"-accel",
-		"tcg,thread=multi",
+		"tcg,thread=single",
 		"-cpu",
 		"max",
 		"-global",
