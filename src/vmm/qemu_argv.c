@@ -76,8 +76,8 @@ static void add_limits(struct line *l)
 /*
  * Several processors take turns in one thread. In threads of their own one
  * may still run the int3 that another has just patched away again, which is
- * how Linux changes its own code: seen here as a panic at boot, once in some
- * hundred starts.
+ * how Linux changes its own code: a run of the test suite saw it as a panic
+ * at boot.
  */
 static const char *tcg(const struct vmm_config *c)
 {
