@@ -4,6 +4,7 @@ import ctypes
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -15,7 +16,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 sys.path.insert(0, str(TOP / "tests" / "images"))
 
-from lib.cli import Cli, descendants, is_gone  # noqa: E402
+from lib.cli import Cli, descendants, die_with_parent, is_gone  # noqa: E402
 
 # Orphans become our children, so that none is overlooked below.
 PR_SET_CHILD_SUBREAPER = 36
@@ -132,7 +133,8 @@ http: {{addr: "127.0.0.1:{self.port}"}}
 """)
         with open(folder / "log", "wb") as log:
             self.process = subprocess.Popen(
-                ["docker-registry", "serve", config], stdout=log, stderr=log)
+                ["docker-registry", "serve", config], stdout=log, stderr=log,
+                preexec_fn=die_with_parent)
         end = time.monotonic() + 20
         while not listening(self.port):
             assert self.process.poll() is None and time.monotonic() < end, \

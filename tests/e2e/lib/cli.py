@@ -1,5 +1,6 @@
 """Runs build/msb: captured, in the background, or on a terminal of its own."""
 import contextlib
+import ctypes
 import fcntl
 import os
 import pathlib
@@ -121,6 +122,12 @@ class Terminal:
             self.process.wait()
         os.close(self.master)
         os.close(self.slave)
+
+
+def die_with_parent():
+    """For preexec_fn: a killed test run leaves no server behind."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
 def descendants(pid):

@@ -24,6 +24,8 @@ import tarfile
 import threading
 import time
 
+from .cli import die_with_parent
+
 OCI = "application/vnd.oci.image."
 
 
@@ -501,7 +503,8 @@ class DockerRegistry:
             f.write("\n".join(lines) + "\n")
         self.log = open(os.path.join(folder, "registry.log"), "wb")
         self.child = subprocess.Popen(["docker-registry", "serve", config],
-                                      stdout=self.log, stderr=self.log)
+                                      stdout=self.log, stderr=self.log,
+                                      preexec_fn=die_with_parent)
         self._wait()
 
     def _wait(self):
