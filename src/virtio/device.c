@@ -25,6 +25,12 @@ void virtio_broken(struct virtio_dev *d, const char *why)
 	d->transport->broken(d, why);
 }
 
+void virtio_config_changed(struct virtio_dev *d)
+{
+	if (d->transport && d->transport->config_changed)
+		d->transport->config_changed(d);
+}
+
 /*
  * One interrupt for a whole batch is cheap, but the driver should not wait
  * for many large transfers when the first is done.

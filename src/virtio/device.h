@@ -30,7 +30,7 @@ struct virtio_dev;
 #define VIRTIO_ID_VSOCK   19
 #define VIRTIO_ID_FS      26
 
-/* What a model is. `config` is read-only to the guest unless config_write. */
+/* What a model is. Its config space is read-only without write_config(). */
 struct virtio_dev_ops {
 	const char *name;
 	uint32_t id;
@@ -40,6 +40,13 @@ struct virtio_dev_ops {
 
 	void (*read_config)(struct virtio_dev *d, uint32_t off, void *data,
 	                    uint32_t len); /* bytes past the end read 0 */
+
+	/*
+	 * The driver wrote [off, off + len) of the config space, all of it
+	 * inside config_len. NULL: writes are ignored.
+	 */
+	void (*write_config)(struct virtio_dev *d, uint32_t off,
+	                     const void *data, uint32_t len);
 
 	/*
 	 * @d->mem, @d->vqs, @d->features are set and frozen. A queue that the
@@ -65,6 +72,11 @@ struct virtio_transport_ops {
 	void (*broken)(struct virtio_dev *d, const char *why);
 	/* Queue @q had its turn and has more: notify() again, after others. */
 	void (*again)(struct virtio_dev *d, uint16_t q);
+	/*
+	 * What read_config() gives has changed: the guest is told. NULL where
+	 * the transport cannot tell (vhost-user here).
+	 */
+	void (*config_changed)(struct virtio_dev *d);
 };
 
 /* Embedded as the first member of each model's struct. */
@@ -99,6 +111,9 @@ void virtio_serve(struct virtio_dev *d, uint16_t q,
 
 /* Interrupt for queue @q if the driver wants it. */
 void virtio_signal(struct virtio_dev *d, uint16_t q);
+
+/* The model's config space changed; tell the guest if the transport can. */
+void virtio_config_changed(struct virtio_dev *d);
 
 /* Stop the device: one log line, then the transport's broken(); only once. */
 void virtio_broken(struct virtio_dev *d, const char *why);

@@ -2,15 +2,17 @@
  * engine.h - what runs a machine's processors and memory.
  *
  * An engine is a table of functions. It gets device models, never makes them,
- * and brings the transport through which its guest reaches them: the qemu
- * engine serves them over vhost-user.
+ * and brings the transport through which its guest reaches them: the kvm
+ * engine over virtio-mmio, the qemu engine over vhost-user.
  *
- *	probe() -> start() -> attach() each device -> ... ended()
+ *	probe() -> (jail) -> start() -> attach() each device -> run() -> ended()
  *
- * start() gets the machine going as early as possible and needs only to know
- * which devices there will be; the models are made while it comes up. All
- * calls and callbacks are in the main loop's thread, except that attach() may
- * leave work to the device's own loop.
+ * probe() says whether it could run a config here, and opens what only the
+ * host's paths give, before the jail hides them. start() gets the machine
+ * going as early as possible and needs only to know which devices there will
+ * be; the models are made while it comes up. After run() the guest may be
+ * anywhere. All calls and callbacks are in the main loop's thread, except that
+ * attach() may leave work to the device's own loop.
  */
 #ifndef VMM_ENGINE_H
 #define VMM_ENGINE_H
@@ -48,24 +50,39 @@ struct engine_events {
 	void *arg;
 };
 
+/* What probe() opened for start(). */
+struct engine_host {
+	int kvm_fd; /* /dev/kvm; -1: not opened */
+};
+
 struct engine_opts {
 	struct loop *loop;
 	const struct vmm_config *cfg;
+	const struct engine_host *host;
 	const struct engine_slot *slots; /* must outlive the engine */
 	size_t nslots;
-	int serial_fd; /* the guest's serial port; the caller's to close */
+	int serial_fd; /* a socket for the guest's serial port; borrowed */
 	struct engine_events events;
 };
 
 struct engine_ops {
 	const char *name;
-	/* Can it run this config here? Without effects. */
-	int (*probe)(const struct vmm_config *cfg, struct err *err);
+	/*
+	 * Can it run this config here? @named: the user asked for this engine,
+	 * so that only what makes it impossible counts.
+	 */
+	int (*probe)(const struct vmm_config *cfg, bool named,
+	             struct engine_host *host, struct err *err);
 	int (*start)(const struct engine_opts *opts, struct engine **ret,
 	             struct err *err);
 	/* Serve slot @i by @dev in @l's thread, which does not run yet. */
 	int (*attach)(struct engine *e, size_t i, struct virtio_dev *dev,
 	              struct loop *l, struct err *err);
+	/* All devices are attached: the guest may run. NULL: it does. */
+	int (*run)(struct engine *e, struct err *err);
+	/* Stop its processors, and let them go on; both may be repeated. */
+	int (*pause)(struct engine *e);
+	int (*resume)(struct engine *e);
 	/* "tcg", "kvm", and when the machine was started (CLOCK_MONOTONIC). */
 	const char *(*accel)(const struct engine *e);
 	uint64_t (*spawn_ns)(const struct engine *e);
@@ -75,6 +92,6 @@ struct engine_ops {
 	void (*free)(struct engine *e);
 };
 
-extern const struct engine_ops engine_qemu;
+extern const struct engine_ops engine_kvm, engine_qemu;
 
 #endif

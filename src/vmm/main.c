@@ -35,6 +35,7 @@ static const struct {
 	{"engine", vm_start_engine }, /* it comes up while we go on */
 	{"engine", vm_start_devices},
 	{"engine", vm_await_agent  },
+	{"engine", vm_run_engine   },
 };
 
 static void setup_log(void)
@@ -52,7 +53,9 @@ static void setup_log(void)
 
 int main(void)
 {
-	static struct vm vm = {.control_fd = VMM_FD_CONTROL, .signal_fd = -1};
+	static struct vm vm = {.control_fd = VMM_FD_CONTROL,
+	                       .signal_fd = -1,
+	                       .host = {.kvm_fd = -1}};
 	struct err err = {0};
 
 	setup_log();

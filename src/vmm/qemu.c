@@ -82,11 +82,14 @@ static uint64_t host_memory_mib(void)
 	return (uint64_t)si.totalram * si.mem_unit / MIB;
 }
 
-static int qemu_probe(const struct vmm_config *cfg, struct err *err)
+static int qemu_probe(const struct vmm_config *cfg, bool named,
+                      struct engine_host *host, struct err *err)
 {
-	uint64_t host = host_memory_mib();
+	uint64_t have = host_memory_mib();
 	enum accel accel;
 
+	(void)named;
+	(void)host;
 	if (cfg->qemu[0] != '/') {
 		err_set(err, -ENOENT, "qemu-system-x86_64 was not found");
 		err_hint(err, QEMU_HINT);
@@ -99,11 +102,11 @@ static int qemu_probe(const struct vmm_config *cfg, struct err *err)
 		err_hint(err, QEMU_HINT);
 		return r;
 	}
-	if (cfg->memory_mib > host) {
+	if (cfg->memory_mib > have) {
 		err_set(err, -ENOMEM,
 		        "%u MiB of memory were asked for, this host has %llu "
 		        "MiB",
-		        cfg->memory_mib, (unsigned long long)host);
+		        cfg->memory_mib, (unsigned long long)have);
 		err_hint(err, MEMORY_HINT);
 		return -ENOMEM;
 	}
@@ -419,6 +422,24 @@ static int qemu_attach(struct engine *e, size_t i, struct virtio_dev *dev,
 	                      err);
 }
 
+/* A stopped process runs no processor; its devices are ours and idle. */
+static int qemu_signal(struct engine *e, int sig)
+{
+	if (e->child.pid <= 0)
+		return -ESRCH;
+	return kill(e->child.pid, sig) < 0 ? -errno : 0;
+}
+
+static int qemu_pause(struct engine *e)
+{
+	return qemu_signal(e, SIGSTOP);
+}
+
+static int qemu_resume(struct engine *e)
+{
+	return qemu_signal(e, SIGCONT);
+}
+
 static const char *qemu_accel(const struct engine *e)
 {
 	return accel_names[e->accel];
@@ -434,6 +455,8 @@ const struct engine_ops engine_qemu = {
 	.probe = qemu_probe,
 	.start = qemu_start,
 	.attach = qemu_attach,
+	.pause = qemu_pause,
+	.resume = qemu_resume,
 	.accel = qemu_accel,
 	.spawn_ns = qemu_spawn_ns,
 	.kill = qemu_kill,

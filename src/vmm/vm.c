@@ -386,7 +386,8 @@ int vm_pick_engine(struct vm *vm, struct err *err)
 		if (strcmp(name, "auto") != 0 &&
 		    strcmp(name, engines[i]->name) != 0)
 			continue;
-		r = engines[i]->probe(&vm->cfg, err);
+		r = engines[i]->probe(&vm->cfg, strcmp(name, "auto") != 0,
+		                      &vm->host, err);
 		if (r == 0) {
 			vm->ops = engines[i];
 			return 0;
@@ -413,6 +414,7 @@ int vm_start_engine(struct vm *vm, struct err *err)
 		&(struct engine_opts){
 			.loop = vm->loop,
 			.cfg = &vm->cfg,
+			.host = &vm->host,
 			.slots = vm->devices.slots,
 			.nslots = vm->devices.n,
 			.serial_fd = serial,
@@ -424,6 +426,11 @@ int vm_start_engine(struct vm *vm, struct err *err)
 int vm_start_devices(struct vm *vm, struct err *err)
 {
 	return devices_start(&vm->devices, vm->ops, vm->engine, err);
+}
+
+int vm_run_engine(struct vm *vm, struct err *err)
+{
+	return vm->ops->run ? vm->ops->run(vm->engine, err) : 0;
 }
 
 int vm_await_agent(struct vm *vm, struct err *err)

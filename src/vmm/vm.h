@@ -35,6 +35,7 @@ struct vm {
 	enum vm_state state;
 	struct vmm_config cfg;
 	const struct engine_ops *ops;
+	struct engine_host host;
 	struct engine *engine;
 	struct console console;
 	struct devices devices;
@@ -58,6 +59,7 @@ int vm_pick_engine(struct vm *vm, struct err *err);
 int vm_start_engine(struct vm *vm, struct err *err);
 int vm_start_devices(struct vm *vm, struct err *err);
 int vm_await_agent(struct vm *vm, struct err *err);
+int vm_run_engine(struct vm *vm, struct err *err);
 
 /* Report that a step failed; ends the engine if there is one. */
 void vm_fail(struct vm *vm, const char *stage, const struct err *err);
