@@ -27,7 +27,8 @@ struct loop {
 	struct epoll_event round[ROUND_MAX];
 	int round_len;
 	atomic_bool stopped;
-	pthread_mutex_t lock; /* guards the two below */
+	_Atomic pthread_t thread; /* 0: nobody ran it yet */
+	pthread_mutex_t lock;     /* guards the two below */
 	struct post *posts, **posts_tail;
 };
 
@@ -196,9 +197,10 @@ static int wait_ms(const struct loop *l, int timeout_ms)
 
 int loop_step(struct loop *l, int timeout_ms)
 {
-	int n = epoll_wait(l->epfd, l->round, ROUND_MAX,
-	                   wait_ms(l, timeout_ms));
+	int n;
 
+	atomic_store_explicit(&l->thread, pthread_self(), memory_order_relaxed);
+	n = epoll_wait(l->epfd, l->round, ROUND_MAX, wait_ms(l, timeout_ms));
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;
 	l->round_len = n;
@@ -225,6 +227,12 @@ int loop_run(struct loop *l)
 	while (r == 0 && !atomic_load(&l->stopped))
 		r = loop_step(l, -1);
 	return r;
+}
+
+bool loop_is_mine(struct loop *l)
+{
+	return atomic_load_explicit(&l->thread, memory_order_relaxed) ==
+	       pthread_self();
 }
 
 void loop_stop(struct loop *l)

@@ -3,11 +3,11 @@
  * from other threads.
  *
  * A loop belongs to the thread that calls loop_run(); every function but
- * loop_post() and loop_stop() may be called by that thread only (or before it
- * runs). Sources and timers are embedded in their owner's struct and are not
- * allocated; the owner removes them before it frees itself. Inside a callback
- * any source may be added, changed or removed, itself included: an event of
- * the same round for a removed source is dropped.
+ * loop_post(), loop_stop() and loop_is_mine() may be called by that thread
+ * only (or before it runs). Sources and timers are embedded in their owner's
+ * struct and are not allocated; the owner removes them before it frees itself.
+ * Inside a callback any source may be added, changed or removed, itself
+ * included: an event of the same round for a removed source is dropped.
  */
 #ifndef BASE_LOOP_H
 #define BASE_LOOP_H
@@ -57,6 +57,9 @@ int loop_run(struct loop *l);
 
 /* One round: wait at most @timeout_ms (-1: for ever), handle what came. */
 int loop_step(struct loop *l, int timeout_ms);
+
+/* Is the caller the thread that runs, or last ran, the loop? Any thread. */
+bool loop_is_mine(struct loop *l);
 
 /* From any thread, also from a signal handler. */
 void loop_stop(struct loop *l);

@@ -5,9 +5,10 @@
  * Two sides meet here. vCPU threads read and write registers: all of them
  * under one lock, most of them answered from what the transport itself holds.
  * The model is called in its loop's thread only: a register write that
- * concerns it (DRIVER_OK, reset) is carried there and waited for, a config
- * write is carried there and not waited for. Config reads come from a copy,
- * taken when the model is attached and when it says that it changed.
+ * concerns it (DRIVER_OK, reset, a config write) is carried there and waited
+ * for; if the caller is that thread, it is done at once. Config reads come
+ * from a copy, taken when the model is attached, when it says that it changed,
+ * and after a write.
  *
  * Notifications come through one eventfd a queue (KVM_IOEVENTFD), so the vCPU
  * does not leave the kernel for them; a write that reaches mmio_write()
@@ -49,5 +50,12 @@ int mmio_notify_fd(const struct mmio *m, uint16_t q);
  */
 void mmio_read(struct mmio *m, uint64_t off, void *data, uint32_t len);
 void mmio_write(struct mmio *m, uint64_t off, const void *data, uint32_t len);
+
+/*
+ * In the loop's thread: do now what a vCPU waits for. For a caller that keeps
+ * the loop from running while it waits for vCPUs (pause, tear down): without
+ * it each would wait for the other.
+ */
+void mmio_settle(struct mmio *m);
 
 #endif
