@@ -1,60 +1,33 @@
 #include "vmm/accel.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/kvm.h>
-#include <string.h>
-#include <sys/ioctl.h>
-
 #include "base/cleanup.h"
-#include "base/fdio.h"
+#include "base/virt.h"
 
 #include "base/banned.h"
 
-#define CPUINFO_MAX 65536 /* the first processor's part is far smaller */
-
 const char *const accel_names[] = {"auto", "tcg", "kvm", NULL};
-
-static bool has_word(const char *text, const char *end, const char *word)
-{
-	size_t len = strlen(word);
-
-	for (const char *p = text; p + len <= end; p++) {
-		if (memcmp(p, word, len) == 0 && (p == text || p[-1] == ' ') &&
-		    (p + len == end || p[len] == ' '))
-			return true;
-	}
-	return false;
-}
 
 bool accel_cpu_has_virt(const char *cpuinfo)
 {
-	cleanup_free char *text = calloc(1, CPUINFO_MAX + 1);
-	cleanup_close int fd = open(cpuinfo, O_RDONLY | O_CLOEXEC);
-	const char *flags, *end;
+	struct virt v;
 
-	if (!text || fd < 0 || fd_read_full(fd, text, CPUINFO_MAX) <= 0)
-		return false;
-	flags = strstr(text, "\nflags");
-	flags = flags ? strchr(flags, ':') : NULL;
-	if (!flags)
-		return false;
-	flags++;
-	end = flags + strcspn(flags, "\n");
-	return has_word(flags, end, "vmx") || has_word(flags, end, "svm");
+	virt_probe(cpuinfo, VIRT_KVM, &v);
+	return v.vmx || v.svm;
 }
 
 int accel_kvm_usable(const char *kvm, struct err *err)
 {
-	cleanup_close int fd = open(kvm, O_RDWR | O_CLOEXEC);
+	cleanup_close int fd = virt_kvm_open(kvm, err);
 
-	if (fd < 0)
-		return err_set(err, -errno, "KVM is not usable: %s: %s", kvm,
-		               strerror(errno));
-	if (ioctl(fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
-		return err_set(err, -ENOTTY,
-		               "KVM is not usable: %s is something else", kvm);
-	return 0;
+	return fd < 0 ? fd : 0;
+}
+
+int accel_hardware(struct err *err)
+{
+	struct virt v;
+
+	virt_probe(VIRT_CPUINFO, VIRT_KVM, &v);
+	return virt_check(&v, err);
 }
 
 int accel_resolve(enum accel asked, enum accel *ret, struct err *err)
@@ -62,18 +35,16 @@ int accel_resolve(enum accel asked, enum accel *ret, struct err *err)
 	int r;
 
 	if (asked == ACCEL_KVM) {
-		r = accel_kvm_usable("/dev/kvm", err);
+		r = accel_kvm_usable(VIRT_KVM, err);
 		if (r < 0) {
-			err_hint(err, "use --accel tcg, or give this user "
-			              "access to /dev/kvm");
+			err_hint(err, "use --accel tcg; msb doctor tells how "
+			              "to turn KVM on");
 			return r;
 		}
 		*ret = ACCEL_KVM;
 		return 0;
 	}
-	*ret = asked == ACCEL_AUTO && accel_cpu_has_virt("/proc/cpuinfo") &&
-	                       accel_kvm_usable("/dev/kvm", NULL) == 0
-	               ? ACCEL_KVM
-	               : ACCEL_TCG;
+	*ret = asked == ACCEL_AUTO && accel_hardware(NULL) == 0 ? ACCEL_KVM
+	                                                        : ACCEL_TCG;
 	return 0;
 }

@@ -1,9 +1,8 @@
 /*
  * accel.h - how the qemu engine runs guest code: by KVM or by emulation.
  *
- * "auto" takes KVM only where it is hardware virtualization: a vmx or svm flag
- * and a /dev/kvm that answers. A /dev/kvm without the flag is a para-virtual
- * one, on which QEMU's x86 guests do not run reliably.
+ * This is the qemu engine's own matter: the kvm engine always runs on KVM.
+ * "auto" takes KVM only where it is hardware virtualization (base/virt.h).
  */
 #ifndef VMM_ACCEL_H
 #define VMM_ACCEL_H
@@ -20,8 +19,11 @@ extern const char *const accel_names[];
 /* Whether the first processor of @cpuinfo (a path) has vmx or svm. */
 bool accel_cpu_has_virt(const char *cpuinfo);
 
-/* 0 when @kvm (a path) opens and speaks the stable KVM interface. */
+/* 0 when @kvm (a path) opens and has all that machines need. */
 int accel_kvm_usable(const char *kvm, struct err *err);
+
+/* 0 where hardware virtualization is real: what "auto" asks of KVM. */
+int accel_hardware(struct err *err);
 
 /* Decide between TCG and KVM; asking for KVM where there is none fails. */
 int accel_resolve(enum accel asked, enum accel *ret, struct err *err);

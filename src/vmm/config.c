@@ -14,7 +14,7 @@
 
 #include "base/banned.h"
 
-const char *const vmm_engine_names[] = {"auto", "qemu", NULL};
+const char *const vmm_engine_names[] = {"auto", "kvm", "qemu", NULL};
 
 /*
  * One key of a JSON object: where its value goes and what it may be. The
@@ -342,6 +342,17 @@ static int check_disks(const struct vmm_config *c, struct err *err)
 	return 0;
 }
 
+/* The kvm engine has nothing that could run without KVM. */
+static int check_accel(const struct vmm_config *c, struct err *err)
+{
+	if (strcmp(vmm_engine_names[c->engine], "kvm") == 0 &&
+	    c->accel == ACCEL_TCG)
+		return err_set(err, -EINVAL,
+		               "config: accel is \"tcg\", which the kvm engine "
+		               "cannot do");
+	return 0;
+}
+
 /* The version first: of another one the keys may differ. */
 static int check_version(json_t *j, struct err *err)
 {
@@ -374,6 +385,8 @@ int config_parse(struct vmm_config *ret, const void *data, size_t len,
 		r = read_object(config_fields, j, ret, "", err);
 	if (r == 0)
 		r = check_disks(ret, err);
+	if (r == 0)
+		r = check_accel(ret, err);
 	return r;
 }
 

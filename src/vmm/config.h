@@ -55,7 +55,7 @@ struct vmm_config {
 	unsigned ndisks;
 };
 
-/* "auto", "qemu", NULL: what "engine" may say. */
+/* "auto", "kvm", "qemu", NULL: what "engine" may say. */
 extern const char *const vmm_engine_names[];
 
 /* Parse and check @len bytes; release @ret with config_release() always. */

@@ -376,22 +376,53 @@ int vm_open_control(struct vm *vm, struct err *err)
 	                    err);
 }
 
+/* Whether the config leaves @e in the race. */
+static bool may_run(const struct vmm_config *c, const struct engine_ops *e)
+{
+	const char *name = vmm_engine_names[c->engine];
+
+	if (strcmp(name, "auto") != 0)
+		return strcmp(name, e->name) == 0;
+	/* An accelerator is the qemu engine's: who names one means that. */
+	return c->accel == ACCEL_AUTO || strcmp(e->name, "qemu") == 0;
+}
+
+/* The newest refusal leads; what kept the others is told behind it. */
+static void add_refusal(struct err *err, const char *earlier,
+                        const struct err *before)
+{
+	struct err last = *err;
+
+	err_set(err, last.code, "%s, and the %s engine cannot run: %s",
+	        last.msg, earlier, before->msg);
+	if (before->hint[0])
+		err_hint(err, "%s%s%s", last.hint, last.hint[0] ? "; or: " : "",
+		         before->hint);
+	else
+		err_hint(err, "%s", last.hint);
+}
+
 /* The one that is named, or the first that works here. */
 int vm_pick_engine(struct vm *vm, struct err *err)
 {
-	const char *name = vmm_engine_names[vm->cfg.engine];
-	int r = -ENOENT;
+	const char *name = vmm_engine_names[vm->cfg.engine], *earlier = NULL;
+	bool named = strcmp(name, "auto") != 0;
+	int r = err_set(err, -ENOENT, "this msb-vmm has no engine %s", name);
 
 	for (size_t i = 0; i < ARRAY_SIZE(engines); i++) {
-		if (strcmp(name, "auto") != 0 &&
-		    strcmp(name, engines[i]->name) != 0)
+		struct err before = *err;
+
+		if (!may_run(&vm->cfg, engines[i]))
 			continue;
-		r = engines[i]->probe(&vm->cfg, strcmp(name, "auto") != 0,
-		                      &vm->host, err);
+		*err = (struct err){0};
+		r = engines[i]->probe(&vm->cfg, named, &vm->host, err);
 		if (r == 0) {
 			vm->ops = engines[i];
 			return 0;
 		}
+		if (earlier)
+			add_refusal(err, earlier, &before);
+		earlier = engines[i]->name;
 	}
 	return r;
 }
