@@ -1,33 +1,17 @@
 /*
  * Theory
  *
- * A device is a page of registers to the guest, and a model in the thread of
- * its loop to us. Between them is one struct under one lock, which any thread
- * takes for moments only.
+ * The model's side of virtio-mmio, all of it in the thread of the device's
+ * loop: jobs that come from the registers, kicks, and what a model asks of a
+ * transport. The lock is taken for what the registers show: status, config,
+ * generation. It is always free soon, as nobody waits while holding it.
  *
- *	vCPU threads                          the loop's thread
- *	mmio_read(), mmio_write()             the model
- *	     |  registers, config copy  <---------- config_changed(), broken()
- *	     |  job: start, reset, config write --> run_job()
- *	     |  wait on a condition   <------------ done
- *	     |  kick eventfd (mostly the kernel) -> notify()
- *	     <------------------------- irq eventfd  interrupt()
- *
- * What concerns the model is a job. There is one at a time, so it needs no
- * memory that could be missing; while it is carried out, every register of
- * this device waits, without the lock. So the loop's thread always gets the
- * lock, and no vCPU sees a device that is half reset. A job ends in bounded
- * time: the loop is never waiting for a vCPU. Who makes it wait for one (pause,
- * tear down) calls mmio_settle() meanwhile.
- *
- * What a driver may do when is in three places: steps[] (the status), the
- * conditions at the head of each register's function, and vq_start().
+ * A job ends in bounded time: the loop never waits for a vCPU. Who makes it
+ * wait for one calls mmio_settle() meanwhile.
  */
 #include "virtio/mmio.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -37,82 +21,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/num.h"
-#include "virtio/queue.h"
+#include "virtio/mmio_int.h"
 
 #include "base/banned.h"
-
-#define MAGIC   0x74726976u /* "virt" */
-#define VERSION 2u
-#define VENDOR  0x5842534du /* "MSBX" */
-#define NOTHING UINT32_MAX  /* of shared memory */
-
-#define CONFIG     0x100u
-#define CONFIG_MAX (MMIO_SIZE - CONFIG)
-
-#define S_ACKNOWLEDGE 1u
-#define S_DRIVER      2u
-#define S_DRIVER_OK   4u
-#define S_FEATURES_OK 8u
-#define S_NEEDS_RESET 0x40u
-#define S_FAILED      0x80u
-
-#define INT_RING   1u
-#define INT_CONFIG 2u
-
-/* The balloon has the most: five. */
-#define QUEUES_MAX 16
-
-/* Where the driver wants a queue; not looked at before DRIVER_OK. */
-struct queue_regs {
-	uint64_t part[3]; /* desc, avail, used */
-	uint16_t size;
-	bool ready;
-};
-
-/* All that the registers hold; what is zero after a reset comes first. */
-struct regs {
-	uint32_t status, device_sel, driver_sel, queue_sel;
-	uint64_t features; /* as written, whatever was offered */
-	struct queue_regs queue[QUEUES_MAX];
-	uint32_t generation;
-	atomic_uint interrupts; /* the only one that needs no lock */
-};
-
-/* Something to be done with the model, in its thread. */
-struct job {
-	void (*run)(struct mmio *m, const struct job *j); /* NULL: none */
-	uint32_t off, len;
-	uint8_t data[8];
-};
-
-struct kick {
-	struct mmio *m;
-	uint16_t q;
-	int fd;
-	struct loop_fd src;
-};
-
-struct mmio {
-	struct loop *l;
-	struct virtio_dev *dev;
-	int irq_fd; /* borrowed */
-
-	/* the loop's thread only */
-	struct guest_mem mem;
-	struct vq vqs[QUEUES_MAX];
-	struct kick kicks[QUEUES_MAX];
-	struct loop_timer again;
-	uint32_t again_mask;
-	struct loop_fd job_src;
-	int job_fd;
-
-	pthread_mutex_t lock; /* guards what follows */
-	pthread_cond_t done;
-	uint64_t jobs_done;
-	struct job job;
-	struct regs regs;
-	uint8_t *config; /* dev->ops->config_len bytes */
-};
 
 static void lock(struct mmio *m)
 {
@@ -124,7 +35,7 @@ static void unlock(struct mmio *m)
 	(void)pthread_mutex_unlock(&m->lock);
 }
 
-static void signal_fd(int fd)
+void mmio_signal_fd(int fd)
 {
 	const uint64_t one = 1;
 
@@ -147,13 +58,13 @@ static void drain_fd(int fd)
 static void raise_interrupt(struct mmio *m, uint32_t cause)
 {
 	atomic_fetch_or(&m->regs.interrupts, cause);
-	signal_fd(m->irq_fd);
+	mmio_signal_fd(m->irq_fd);
 }
 
 static void mmio_interrupt(struct virtio_dev *d, uint16_t q)
 {
 	(void)q; /* they share one line */
-	raise_interrupt(d->transport_data, INT_RING);
+	raise_interrupt(d->transport_data, MMIO_INT_RING);
 }
 
 static void stop_queues(struct mmio *m)
@@ -173,9 +84,9 @@ static void mmio_broken(struct virtio_dev *d, const char *why)
 	(void)why;
 	stop_queues(m);
 	lock(m);
-	m->regs.status |= S_NEEDS_RESET;
+	m->regs.status |= STATUS_NEEDS_RESET;
 	unlock(m);
-	raise_interrupt(m, INT_CONFIG);
+	raise_interrupt(m, MMIO_INT_CONFIG);
 }
 
 static void on_again(void *arg)
@@ -199,6 +110,11 @@ static void mmio_again(struct virtio_dev *d, uint16_t q)
 		               m);
 }
 
+static void copy_config(struct mmio *m)
+{
+	m->dev->ops->read_config(m->dev, 0, m->config, m->dev->ops->config_len);
+}
+
 /* The driver may see the new bytes only with the new generation. */
 static void mmio_config_changed(struct virtio_dev *d)
 {
@@ -206,10 +122,10 @@ static void mmio_config_changed(struct virtio_dev *d)
 
 	lock(m);
 	m->regs.generation++;
-	d->ops->read_config(d, 0, m->config, d->ops->config_len);
+	copy_config(m);
 	unlock(m);
 	if (d->active)
-		raise_interrupt(m, INT_CONFIG);
+		raise_interrupt(m, MMIO_INT_CONFIG);
 }
 
 static const struct virtio_transport_ops mmio_transport = {
@@ -219,9 +135,10 @@ static const struct virtio_transport_ops mmio_transport = {
 	.config_changed = mmio_config_changed,
 };
 
+/* However many kicks came, this is one turn. */
 static void on_kick(void *arg, uint32_t events)
 {
-	const struct kick *k = arg;
+	const struct mmio_kick *k = arg;
 	struct mmio *m = k->m;
 
 	(void)events;
@@ -230,30 +147,26 @@ static void on_kick(void *arg, uint32_t events)
 		m->dev->ops->notify(m->dev, k->q);
 }
 
-/* ---- jobs, in the loop's thread ---------------------------------------- */
+/* ---- jobs: all vCPUs that care for this device wait -------------------- */
 
-/*
- * All vCPUs wait, so the registers are ours to read. What is wrong with them
- * is a breach like any other.
- */
+/* The driver chose the geometry, so what is wrong with it is a breach. */
 static void start_queue(struct mmio *m, uint16_t q)
 {
-	const struct queue_regs *r = &m->regs.queue[q];
+	const struct mmio_queue *r = &m->regs.queue[q];
 	const struct vq_layout at = {.size = r->size,
-	                             .desc = r->part[0],
-	                             .avail = r->part[1],
-	                             .used = r->part[2]};
+	                             .desc = r->desc,
+	                             .avail = r->avail,
+	                             .used = r->used};
 	struct virtio_dev *d = m->dev;
+	struct vq *vq = &m->vqs[q];
 
-	if (vq_start(&m->vqs[q], &at, d->ops->queue_max, &m->mem, d->features) <
-	    0) {
-		virtio_broken(d, m->vqs[q].why);
-		return;
-	}
-	(void)loop_mod(m->l, &m->kicks[q].src, EPOLLIN);
+	if (vq_start(vq, &at, d->ops->queue_max, &m->mem, d->features) < 0)
+		virtio_broken(d, vq->why);
+	else
+		(void)loop_mod(m->l, &m->kicks[q].src, EPOLLIN);
 }
 
-static void job_start(struct mmio *m, const struct job *j)
+void mmio_start(struct mmio *m, const struct mmio_job *j)
 {
 	struct virtio_dev *d = m->dev;
 
@@ -286,36 +199,33 @@ static void reset_model(struct mmio *m)
 	d->features = 0;
 }
 
-/* The last word about the old life's interrupts: they were all raised. */
-static void clear_regs(struct mmio *m)
+void mmio_clear_regs(struct mmio *m)
 {
-	memset(&m->regs, 0, offsetof(struct regs, generation));
+	memset(&m->regs, 0, offsetof(struct mmio_regs, generation));
 	atomic_store(&m->regs.interrupts, 0);
 }
 
-static void job_reset(struct mmio *m, const struct job *j)
+void mmio_reset(struct mmio *m, const struct mmio_job *j)
 {
 	(void)j;
 	reset_model(m);
-	clear_regs(m);
+	mmio_clear_regs(m); /* the model has raised its last interrupt */
 }
 
 /* The copy follows at once: a driver reads what it wrote. */
-static void job_config(struct mmio *m, const struct job *j)
+void mmio_config_write(struct mmio *m, const struct mmio_job *j)
 {
-	struct virtio_dev *d = m->dev;
-
-	if (d->broken)
+	if (m->dev->broken)
 		return;
-	d->ops->write_config(d, j->off, j->data, j->len);
+	m->dev->ops->write_config(m->dev, j->off, j->data, j->len);
 	lock(m);
-	d->ops->read_config(d, 0, m->config, d->ops->config_len);
+	copy_config(m);
 	unlock(m);
 }
 
 void mmio_settle(struct mmio *m)
 {
-	struct job j;
+	struct mmio_job j;
 
 	lock(m);
 	j = m->job;
@@ -339,324 +249,6 @@ static void on_job(void *arg, uint32_t events)
 	mmio_settle(m);
 }
 
-/* ---- registers, under the lock ----------------------------------------- */
-
-/* Take the lock when no job is under way. */
-static void enter(struct mmio *m)
-{
-	lock(m);
-	while (m->job.run)
-		(void)pthread_cond_wait(&m->done, &m->lock);
-}
-
-/* Have @j done; the lock is free meanwhile. */
-static void carry(struct mmio *m, const struct job *j)
-{
-	const uint64_t before = m->jobs_done;
-
-	m->job = *j;
-	if (loop_is_mine(m->l)) {
-		unlock(m);
-		mmio_settle(m);
-		lock(m);
-		return;
-	}
-	signal_fd(m->job_fd);
-	while (m->jobs_done == before)
-		(void)pthread_cond_wait(&m->done, &m->lock);
-}
-
-static uint32_t half(uint64_t v, uint32_t sel)
-{
-	return sel < 2 ? (uint32_t)(v >> 32 * sel) : 0;
-}
-
-static void set_half(uint64_t *v, uint32_t sel, uint32_t to)
-{
-	if (sel < 2)
-		*v = (*v & 0xffffffffULL << 32 * (1 - sel)) |
-		     (uint64_t)to << 32 * sel;
-}
-
-static uint32_t read_device_id(struct mmio *m)
-{
-	return m->dev->ops->id;
-}
-
-static uint32_t read_features(struct mmio *m)
-{
-	return half(m->dev->offered, m->regs.device_sel);
-}
-
-static void write_device_sel(struct mmio *m, uint32_t off, uint32_t v)
-{
-	(void)off;
-	m->regs.device_sel = v;
-}
-
-static void write_driver_sel(struct mmio *m, uint32_t off, uint32_t v)
-{
-	(void)off;
-	m->regs.driver_sel = v;
-}
-
-/* The status without FEATURES_OK and all that follows. */
-static bool may_set_features(const struct mmio *m)
-{
-	return m->regs.status == (S_ACKNOWLEDGE | S_DRIVER);
-}
-
-/* What was not offered is kept: it makes FEATURES_OK fail. */
-static void write_features(struct mmio *m, uint32_t off, uint32_t v)
-{
-	(void)off;
-	if (may_set_features(m))
-		set_half(&m->regs.features, m->regs.driver_sel, v);
-}
-
-static void write_queue_sel(struct mmio *m, uint32_t off, uint32_t v)
-{
-	(void)off;
-	m->regs.queue_sel = v;
-}
-
-static struct queue_regs *selected(struct mmio *m)
-{
-	return m->regs.queue_sel < m->dev->ops->nqueues
-	               ? &m->regs.queue[m->regs.queue_sel]
-	               : NULL;
-}
-
-/* The selected queue while it may be set up. */
-static struct queue_regs *open_queue(struct mmio *m)
-{
-	return m->regs.status == (S_ACKNOWLEDGE | S_DRIVER | S_FEATURES_OK)
-	               ? selected(m)
-	               : NULL;
-}
-
-static uint32_t read_queue_max(struct mmio *m)
-{
-	return selected(m) ? MIN(m->dev->ops->queue_max, VQ_SIZE_MAX) : 0;
-}
-
-/* Too large to be kept is too large to be a size: vq_start() refuses both. */
-static void write_queue_size(struct mmio *m, uint32_t off, uint32_t v)
-{
-	struct queue_regs *q = open_queue(m);
-
-	(void)off;
-	if (q && !q->ready)
-		q->size = (uint16_t)MIN(v, UINT16_MAX);
-}
-
-static uint32_t read_queue_ready(struct mmio *m)
-{
-	const struct queue_regs *q = selected(m);
-
-	return q && q->ready;
-}
-
-static void write_queue_ready(struct mmio *m, uint32_t off, uint32_t v)
-{
-	struct queue_regs *q = open_queue(m);
-
-	(void)off;
-	if (q && v <= 1)
-		q->ready = v;
-}
-
-/* 0x080 and 0x084, 0x090 and 0x094, 0x0a0 and 0x0a4 */
-static void write_queue_part(struct mmio *m, uint32_t off, uint32_t v)
-{
-	struct queue_regs *q = open_queue(m);
-
-	if (q && !q->ready)
-		set_half(&q->part[(off - 0x080) / 0x10], off / 4 % 2, v);
-}
-
-/* As the kernel does where KVM_IOEVENTFD matches. */
-static void write_notify(struct mmio *m, uint32_t off, uint32_t v)
-{
-	(void)off;
-	if (v < m->dev->ops->nqueues)
-		signal_fd(m->kicks[v].fd);
-}
-
-static uint32_t read_interrupts(struct mmio *m)
-{
-	return atomic_load(&m->regs.interrupts);
-}
-
-static void write_interrupt_ack(struct mmio *m, uint32_t off, uint32_t v)
-{
-	(void)off;
-	atomic_fetch_and(&m->regs.interrupts, ~v);
-}
-
-static uint32_t read_status(struct mmio *m)
-{
-	return m->regs.status;
-}
-
-static void take_step(struct mmio *m, uint32_t to)
-{
-	m->regs.status = to;
-}
-
-static void accept_features(struct mmio *m, uint32_t to)
-{
-	const uint64_t f = m->regs.features;
-
-	if (f & ~m->dev->offered || !(f >> VIRTIO_F_VERSION_1 & 1))
-		log_limited(LOG_DEBUG, "%s: driver chose features %#llx",
-		            m->dev->ops->name, (unsigned long long)f);
-	else
-		m->regs.status = to;
-}
-
-/* If the start fails, the status says so when the driver reads it next. */
-static void start(struct mmio *m, uint32_t to)
-{
-	m->regs.status = to;
-	carry(m, &(struct job){.run = job_start});
-}
-
-/* The only way up. */
-static const struct {
-	uint32_t from, to;
-	void (*take)(struct mmio *m, uint32_t to);
-} steps[] = {
-	{0x0, 0x1, take_step      },
-	{0x1, 0x3, take_step      },
-	{0x3, 0xb, accept_features},
-	{0xb, 0xf, start          },
-};
-
-/* A model that was not started has nothing to forget. */
-static void reset(struct mmio *m)
-{
-	if (m->regs.status & S_DRIVER_OK)
-		carry(m, &(struct job){.run = job_reset});
-	else
-		clear_regs(m);
-}
-
-static void write_status(struct mmio *m, uint32_t off, uint32_t v)
-{
-	(void)off;
-	if (v == 0) {
-		reset(m);
-		return;
-	}
-	if (v & S_FAILED) {
-		m->regs.status |= S_FAILED;
-		return;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
-		if (steps[i].from == m->regs.status && steps[i].to == v) {
-			steps[i].take(m, v);
-			return;
-		}
-	}
-	log_limited(LOG_DEBUG, "%s: driver writes status %#x after %#x",
-	            m->dev->ops->name, v, m->regs.status);
-}
-
-static uint32_t read_generation(struct mmio *m)
-{
-	return m->regs.generation;
-}
-
-/* Registers without a function read as @fixed; writes do nothing. */
-static const struct reg {
-	uint32_t fixed;
-	uint32_t (*read)(struct mmio *m);
-	void (*write)(struct mmio *m, uint32_t off, uint32_t v);
-} map[CONFIG / 4] = {
-	[0x000 / 4] = {.fixed = MAGIC           },
-	[0x004 / 4] = {.fixed = VERSION         },
-	[0x008 / 4] = {.read = read_device_id   },
-	[0x00c / 4] = {.fixed = VENDOR          },
-	[0x010 / 4] = {.read = read_features    },
-	[0x014 / 4] = {.write = write_device_sel},
-	[0x020 / 4] = {.write = write_features  },
-	[0x024 / 4] = {.write = write_driver_sel},
-	[0x030 / 4] = {.write = write_queue_sel },
-	[0x034 / 4] = {.read = read_queue_max   },
-	[0x038 / 4] = {.write = write_queue_size},
-	[0x044 / 4] = {.read = read_queue_ready,  .write = write_queue_ready},
-	[MMIO_NOTIFY / 4] = {.write = write_notify                        },
-	[0x060 / 4] = {.read = read_interrupts},
-	[0x064 / 4] = {.write = write_interrupt_ack                        },
-	[0x070 / 4] = {.read = read_status, .write = write_status},
-	[0x080 / 4] = {.write = write_queue_part   },
-	[0x084 / 4] = {.write = write_queue_part},
-	[0x090 / 4] = {.write = write_queue_part},
-	[0x094 / 4] = {.write = write_queue_part},
-	[0x0a0 / 4] = {.write = write_queue_part},
-	[0x0a4 / 4] = {.write = write_queue_part},
-	[0x0b0 / 4] = {.fixed = NOTHING},
-	[0x0b4 / 4] = {.fixed = NOTHING         },
-	[0x0b8 / 4] = {.fixed = NOTHING         },
-	[0x0bc / 4] = {.fixed = NOTHING         },
-	[0x0fc / 4] = {.read = read_generation         },
-};
-
-/* The register at @off, if this is how one is reached. */
-static const struct reg *reg_at(uint64_t off, uint32_t len)
-{
-	return len == 4 && off % 4 == 0 && off < CONFIG ? &map[off / 4] : NULL;
-}
-
-/* A width that the config space may be accessed with. */
-static bool config_width(uint64_t off, uint32_t len)
-{
-	return off >= CONFIG && off < MMIO_SIZE && len <= 8 && num_is_pow2(len);
-}
-
-/* Only a driver that got all the way may write, and only what is there. */
-static void write_config(struct mmio *m, uint32_t off, const void *data,
-                         uint32_t len)
-{
-	const struct virtio_dev_ops *ops = m->dev->ops;
-	struct job j = {.run = job_config, .off = off, .len = len};
-
-	if (!ops->write_config || off >= ops->config_len ||
-	    len > ops->config_len - off ||
-	    (m->regs.status & (S_DRIVER_OK | S_NEEDS_RESET | S_FAILED)) !=
-	            S_DRIVER_OK)
-		return;
-	memcpy(j.data, data, len);
-	carry(m, &j);
-}
-
-void mmio_read(struct mmio *m, uint64_t off, void *data, uint32_t len)
-{
-	const struct reg *r = reg_at(off, len);
-
-	memset(data, 0, len);
-	enter(m);
-	if (r)
-		put_le32(data, r->read ? r->read(m) : r->fixed);
-	else if (config_width(off, len))
-		virtio_config_copy(m->config, m->dev->ops->config_len,
-		                   (uint32_t)(off - CONFIG), data, len);
-	unlock(m);
-}
-
-void mmio_write(struct mmio *m, uint64_t off, const void *data, uint32_t len)
-{
-	const struct reg *r = reg_at(off, len);
-
-	enter(m);
-	if (r && r->write)
-		r->write(m, (uint32_t)off, get_le32(data));
-	else if (config_width(off, len))
-		write_config(m, (uint32_t)(off - CONFIG), data, len);
-	unlock(m);
-}
-
 /* ---- the transport ----------------------------------------------------- */
 
 int mmio_notify_fd(const struct mmio *m, uint16_t q)
@@ -678,7 +270,7 @@ static int open_fds(struct mmio *m)
 	if (r == 0)
 		r = loop_add(m->l, &m->job_src, m->job_fd, EPOLLIN, on_job, m);
 	for (uint16_t i = 0; r == 0 && i < m->dev->ops->nqueues; i++) {
-		struct kick *k = &m->kicks[i];
+		struct mmio_kick *k = &m->kicks[i];
 
 		r = make_eventfd(&k->fd);
 		if (r == 0)
@@ -703,7 +295,7 @@ static void attach(struct mmio *m)
 	d->transport_data = m;
 	d->mem = &m->mem;
 	d->vqs = m->vqs;
-	d->ops->read_config(d, 0, m->config, d->ops->config_len);
+	copy_config(m);
 }
 
 static void detach(struct mmio *m)
@@ -732,8 +324,8 @@ static struct mmio *mmio_alloc(struct loop *l, struct virtio_dev *dev,
 	m->dev = dev;
 	m->irq_fd = irq_fd;
 	m->job_fd = -1;
-	for (uint16_t i = 0; i < QUEUES_MAX; i++)
-		m->kicks[i] = (struct kick){.m = m, .q = i, .fd = -1};
+	for (uint16_t i = 0; i < MMIO_QUEUES_MAX; i++)
+		m->kicks[i] = (struct mmio_kick){.m = m, .q = i, .fd = -1};
 	(void)pthread_mutex_init(&m->lock, NULL);
 	(void)pthread_cond_init(&m->done, NULL);
 	return m;
@@ -743,7 +335,7 @@ static void mmio_release(struct mmio *m)
 {
 	loop_del(m->l, &m->job_src);
 	close_fd(&m->job_fd);
-	for (uint16_t i = 0; i < QUEUES_MAX; i++) {
+	for (uint16_t i = 0; i < MMIO_QUEUES_MAX; i++) {
 		loop_del(m->l, &m->kicks[i].src);
 		close_fd(&m->kicks[i].fd);
 	}
@@ -760,7 +352,8 @@ int mmio_new(struct loop *l, struct virtio_dev *dev,
 	struct mmio *m;
 	int r;
 
-	if (dev->ops->nqueues > QUEUES_MAX || dev->ops->config_len > CONFIG_MAX)
+	if (dev->ops->nqueues > MMIO_QUEUES_MAX ||
+	    dev->ops->config_len > MMIO_CONFIG_MAX)
 		return err_set(err, -EINVAL,
 		               "%s has too many queues, or a config space that "
 		               "is too large",
