@@ -5,7 +5,9 @@
 
 #include "base/log.h"
 #include "base/num.h"
+#include "virtio/balloon.h"
 #include "virtio/blk.h"
+#include "virtio/console.h"
 #include "virtio/rng.h"
 #include "virtio/vsock.h"
 
@@ -21,6 +23,7 @@ struct device_class {
 	const char *name; /* a disk's serial, too */
 	uint32_t virtio_id;
 	bool threaded;
+	bool ours_only; /* QEMU brings its own */
 	bool (*wanted)(const struct vmm_config *cfg, const char *name);
 	int (*make)(struct devices *d, struct device *dev, struct err *err);
 };
@@ -63,26 +66,43 @@ static int make_rng(struct devices *d, struct device *dev, struct err *err)
 	return rng_new(&dev->model, err);
 }
 
+/* What the guest says there joins what it said at the serial port. */
+static int make_console(struct devices *d, struct device *dev, struct err *err)
+{
+	return virtio_console_new(dev->loop, d->console_fd, &dev->model, err);
+}
+
+static int make_balloon(struct devices *d, struct device *dev, struct err *err)
+{
+	(void)d;
+	return balloon_new(dev->loop, &dev->model, err);
+}
+
 /*
  * Every device that a machine can have, in the order in which the engine gets
  * them. New lines go last. A new device is virtio/NAME.[ch], one line here, a
  * line in qemu_argv.c, a unit test and a fuzz target.
  */
 static const struct device_class classes[] = {
-	{"root",  VIRTIO_ID_BLOCK, true,  has_disk, make_disk },
-	{"upper", VIRTIO_ID_BLOCK, true,  has_disk, make_disk },
-	{"vsock", VIRTIO_ID_VSOCK, false, always,   make_vsock},
-	{"rng",   VIRTIO_ID_RNG,   true,  always,   make_rng  },
+	{"root",    VIRTIO_ID_BLOCK,   true,  false, has_disk, make_disk   },
+	{"upper",   VIRTIO_ID_BLOCK,   true,  false, has_disk, make_disk   },
+	{"vsock",   VIRTIO_ID_VSOCK,   false, false, always,   make_vsock  },
+	{"rng",     VIRTIO_ID_RNG,     true,  false, always,   make_rng    },
+	{"console", VIRTIO_ID_CONSOLE, false, true,  always,   make_console},
+	{"balloon", VIRTIO_ID_BALLOON, true,  true,  always,   make_balloon},
 };
 
 void devices_plan(struct devices *d, const struct vmm_config *cfg,
-                  struct loop *main_loop)
+                  const struct engine_ops *ops, struct loop *main_loop,
+                  int console_fd)
 {
-	*d = (struct devices){.cfg = cfg, .main_loop = main_loop};
+	*d = (struct devices){
+		.cfg = cfg, .main_loop = main_loop, .console_fd = console_fd};
 	for (size_t i = 0; i < ARRAY_SIZE(classes); i++) {
 		const struct device_class *class = &classes[i];
 
-		if (!class->wanted(cfg, class->name))
+		if (!class->wanted(cfg, class->name) ||
+		    (class->ours_only && ops->own_console))
 			continue;
 		d->list[d->n].class = class;
 		d->slots[d->n] =

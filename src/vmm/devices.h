@@ -29,14 +29,17 @@ struct device {
 struct devices {
 	const struct vmm_config *cfg;
 	struct loop *main_loop;
+	int console_fd; /* borrowed */
 	struct device list[ENGINE_DEVICES_MAX];
 	struct engine_slot slots[ENGINE_DEVICES_MAX];
 	size_t n;
 	struct virtio_dev *vsock; /* one of the list */
 };
 
+/* @console_fd: a stream socket for what the guest prints; borrowed. */
 void devices_plan(struct devices *d, const struct vmm_config *cfg,
-                  struct loop *main_loop);
+                  const struct engine_ops *ops, struct loop *main_loop,
+                  int console_fd);
 
 int devices_start(struct devices *d, const struct engine_ops *ops,
                   struct engine *e, struct err *err);

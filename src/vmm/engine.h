@@ -67,6 +67,7 @@ struct engine_opts {
 
 struct engine_ops {
 	const char *name;
+	bool own_console; /* console and balloon are not ours to make */
 	/*
 	 * Can it run this config here? @named: the user asked for this engine,
 	 * so that only what makes it impossible counts.
@@ -91,6 +92,11 @@ struct engine_ops {
 	/* Kill it and wait until it is gone; no callback comes any more. */
 	void (*free)(struct engine *e);
 };
+
+#define ENGINE_MEMORY_HINT "ask for less memory (-m), or free some on this host"
+
+/* More than the host has is refused: every engine's probe() asks. */
+int engine_check_memory(const struct vmm_config *cfg, struct err *err);
 
 extern const struct engine_ops engine_kvm, engine_qemu;
 

@@ -55,7 +55,8 @@ int main(void)
 {
 	static struct vm vm = {.control_fd = VMM_FD_CONTROL,
 	                       .signal_fd = -1,
-	                       .host = {.kvm_fd = -1}};
+	                       .host = {.kvm_fd = -1},
+	                       .serial_fd = -1};
 	struct err err = {0};
 
 	setup_log();

@@ -23,7 +23,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/sysinfo.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -44,7 +43,6 @@
 	"install QEMU (on Debian: apt install qemu-system-x86), or name it "   \
 	"in MSB_QEMU"
 
-#define MEMORY_HINT "ask for less memory (-m), or free some on this host"
 #define KVM_HINT                                                               \
 	"use --accel tcg: the KVM of this host may not run a whole kernel"
 
@@ -73,20 +71,11 @@ struct engine {
 	size_t nslots;
 };
 
-static uint64_t host_memory_mib(void)
-{
-	struct sysinfo si;
-
-	if (sysinfo(&si) < 0)
-		return UINT64_MAX;
-	return (uint64_t)si.totalram * si.mem_unit / MIB;
-}
-
 static int qemu_probe(const struct vmm_config *cfg, bool named,
                       struct engine_host *host, struct err *err)
 {
-	uint64_t have = host_memory_mib();
 	enum accel accel;
+	int r;
 
 	(void)named;
 	(void)host;
@@ -96,20 +85,15 @@ static int qemu_probe(const struct vmm_config *cfg, bool named,
 		return -ENOENT;
 	}
 	if (access(cfg->qemu, X_OK) < 0) {
-		int r = err_set(err, -errno, "cannot run QEMU (%s): %s",
-		                cfg->qemu, strerror(errno));
+		r = err_set(err, -errno, "cannot run QEMU (%s): %s", cfg->qemu,
+		            strerror(errno));
 
 		err_hint(err, QEMU_HINT);
 		return r;
 	}
-	if (cfg->memory_mib > have) {
-		err_set(err, -ENOMEM,
-		        "%u MiB of memory were asked for, this host has %llu "
-		        "MiB",
-		        cfg->memory_mib, (unsigned long long)have);
-		err_hint(err, MEMORY_HINT);
-		return -ENOMEM;
-	}
+	r = engine_check_memory(cfg, err);
+	if (r < 0)
+		return r;
 	return accel_resolve(cfg->accel, &accel, err);
 }
 
@@ -227,7 +211,7 @@ static void describe_end(const struct engine *e, const siginfo_t *si,
 		if (e->accel == ACCEL_KVM)
 			end->hint = KVM_HINT;
 		if (is_memory(e, si))
-			end->hint = MEMORY_HINT;
+			end->hint = ENGINE_MEMORY_HINT;
 		if (e->words.len)
 			(void)buf_adds(text, ": ");
 		add_words(e, text);
@@ -452,6 +436,7 @@ static uint64_t qemu_spawn_ns(const struct engine *e)
 
 const struct engine_ops engine_qemu = {
 	.name = "qemu",
+	.own_console = true,
 	.probe = qemu_probe,
 	.start = qemu_start,
 	.attach = qemu_attach,

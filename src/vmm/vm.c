@@ -427,20 +427,14 @@ int vm_pick_engine(struct vm *vm, struct err *err)
 	return r;
 }
 
-static int open_console_pair(struct vm *vm, int *ret, struct err *err)
-{
-	return console_init(&vm->console, vm->loop, vm->cfg.console_fd,
-	                    on_panic, vm, ret, err);
-}
-
 int vm_start_engine(struct vm *vm, struct err *err)
 {
-	cleanup_close int serial = -1;
-	int r = open_console_pair(vm, &serial, err);
+	int r = console_init(&vm->console, vm->loop, vm->cfg.console_fd,
+	                     on_panic, vm, &vm->serial_fd, err);
 
 	if (r < 0)
 		return r;
-	devices_plan(&vm->devices, &vm->cfg, vm->loop);
+	devices_plan(&vm->devices, &vm->cfg, vm->ops, vm->loop, vm->serial_fd);
 	return vm->ops->start(
 		&(struct engine_opts){
 			.loop = vm->loop,
@@ -448,7 +442,7 @@ int vm_start_engine(struct vm *vm, struct err *err)
 			.host = &vm->host,
 			.slots = vm->devices.slots,
 			.nslots = vm->devices.n,
-			.serial_fd = serial,
+			.serial_fd = vm->serial_fd,
 			.events = {on_started, on_ended, vm}
         },
 		&vm->engine, err);

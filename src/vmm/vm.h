@@ -38,6 +38,7 @@ struct vm {
 	struct engine_host host;
 	struct engine *engine;
 	struct console console;
+	int serial_fd; /* the machine's end of it */
 	struct devices devices;
 	struct control control;
 	struct boot boot;
