@@ -15,16 +15,17 @@
 #include "virtio/device.h"
 #include "virtio/queue.h"
 
-#define FUZZ_RAM   0x10000u
-#define FUZZ_PART  0x8000u
-#define FUZZ_SIZE  16u
-#define FUZZ_TURNS 16
+#define FUZZ_RAM    0x10000u
+#define FUZZ_PART   0x8000u
+#define FUZZ_SIZE   16u
+#define FUZZ_TURNS  16
+#define FUZZ_QUEUES 4
 
 struct fuzz_guest {
 	uint8_t *part[2];
 	struct guest_mem mem;
-	struct vq vqs[3];
-	bool again[3];
+	struct vq vqs[FUZZ_QUEUES];
+	bool again[FUZZ_QUEUES];
 };
 
 static inline void fuzz_interrupt(struct virtio_dev *d, uint16_t q)
@@ -38,7 +39,7 @@ static inline void fuzz_broken(struct virtio_dev *d, const char *why)
 	struct fuzz_guest *g = d->transport_data;
 
 	(void)why;
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < FUZZ_QUEUES; i++)
 		g->vqs[i].ready = false;
 }
 

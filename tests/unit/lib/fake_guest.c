@@ -31,10 +31,18 @@ static void fake_again(struct virtio_dev *d, uint16_t q)
 	g->again[q] = true;
 }
 
+static void fake_config_changed(struct virtio_dev *d)
+{
+	struct fake_guest *g = d->transport_data;
+
+	g->config_changes++;
+}
+
 static const struct virtio_transport_ops fake_transport = {
 	.interrupt = fake_interrupt,
 	.broken = fake_broken,
 	.again = fake_again,
+	.config_changed = fake_config_changed,
 };
 
 uint64_t fake_alloc(struct fake_guest *g, size_t len)

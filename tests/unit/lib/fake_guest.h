@@ -23,7 +23,7 @@
 #define FAKE_LOW    0x100000ULL
 #define FAKE_HIGH   0x500000ULL
 #define FAKE_END    0x600000ULL
-#define FAKE_QUEUES 3
+#define FAKE_QUEUES 4
 
 #define D_NEXT     1u
 #define D_WRITE    2u
@@ -45,7 +45,7 @@ struct fake_guest {
 	struct vq vqs[FAKE_QUEUES];
 	struct fake_queue q[FAKE_QUEUES];
 	struct virtio_dev *dev; /* NULL: only queues */
-	unsigned interrupts[FAKE_QUEUES], broken;
+	unsigned interrupts[FAKE_QUEUES], broken, config_changes;
 	bool again[FAKE_QUEUES];
 	const char *why;
 };
