@@ -17,7 +17,7 @@ tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
 . "$here/bench/lib.sh"
 "${CC:-gcc}" -O1 -static -o "$tmp/init" "$here/bench/check.c" -lrt
 initramfs "$tmp/init" "$tmp/initramfs.cpio"
-line=$(<"$here/cmdline"); line+=$(tsc_word "$line")
+line="console=ttyS0 $(<"$here/cmdline")"; line+=$(tsc_word "$line")
 
 disks=()
 if command -v mkfs.ext4 >/dev/null; then

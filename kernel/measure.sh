@@ -14,7 +14,7 @@ set -euo pipefail
 export LC_ALL=C
 here=$(cd "${BASH_SOURCE[0]%/*}" 2>/dev/null && pwd) || here=$PWD
 
-runs=10 kernel='' cpu=max mem=512 cpus=1 machine='' shared=1 verbose=0 line=$(<"$here/cmdline")
+runs=10 kernel='' cpu=max mem=512 cpus=1 machine='' shared=1 verbose=0 line="console=ttyS0 $(<"$here/cmdline")"
 while getopts n:k:c:m:s:M:C:pvh opt; do
     case $opt in
         n) runs=$OPTARG ;; k) kernel=$OPTARG ;; c) cpu=$OPTARG ;; m) mem=$OPTARG ;; s) cpus=$OPTARG ;;

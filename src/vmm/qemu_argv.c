@@ -116,9 +116,10 @@ static void add_kernel(struct line *l, const struct qemu_args *a)
 	 * the guest with a clock of 4 ms (kernel/README.md). kvmclock knows.
 	 */
 	if (a->accel == ACCEL_TCG && a->tsc_khz)
-		option(l, "-append", "%s tsc_khz=%u", c->cmdline, a->tsc_khz);
+		option(l, "-append", "console=ttyS0 tsc_khz=%u %s", a->tsc_khz,
+		       c->cmdline);
 	else
-		option(l, "-append", "%s", c->cmdline);
+		option(l, "-append", "console=ttyS0 %s", c->cmdline);
 }
 
 static void add_device(struct line *l, const struct engine_slot *s, int fd)

@@ -205,26 +205,20 @@ static bool has_console(const struct engine_opts *o)
 
 /*
  * The kernel's words go to the serial port until the virtio console is there,
- * and only to that from then on. What stands behind " -- " is init's.
+ * and only to that from then on. Ours come first: what stands behind a " -- "
+ * is init's.
  */
 static int command_line(const struct engine_opts *o, struct buf *b)
 {
-	const char *all = o->cfg->cmdline;
-	const char *init = strstr(all, " -- ");
-	size_t len = init ? (size_t)(init - all) : strlen(all);
-	int r = buf_add(b, all, len);
+	int r = buf_adds(b, has_console(o) ? "earlycon=uart8250,io,0x3f8 "
+	                                     "console=hvc0 "
+	                                   : "console=ttyS0 ");
 
-	if (r == 0)
-		r = buf_adds(b, has_console(o) ? " earlycon=uart8250,io,0x3f8 "
-		                                 "console=hvc0"
-		                               : " console=ttyS0");
 	for (size_t i = 0; i < o->nslots && r == 0; i++)
-		r = buf_printf(b, " virtio_mmio.device=4K@0x%llx:%u",
+		r = buf_printf(b, "virtio_mmio.device=4K@0x%llx:%u ",
 		               BUS_MMIO_BASE + i * MMIO_SIZE,
 		               BUS_IRQ_BASE + (uint32_t)i);
-	if (r == 0 && init)
-		r = buf_adds(b, init);
-	return r;
+	return r == 0 ? buf_adds(b, o->cfg->cmdline) : r;
 }
 
 static int load(struct engine *e, const struct engine_opts *o,

@@ -16,7 +16,7 @@ static struct vmm_config config(void)
 {
 	return (struct vmm_config){.name = "msb-1",
 	                           .qemu = "/opt/qemu",
-	                           .cmdline = "console=ttyS0 -device,x \"y\"",
+	                           .cmdline = "loglevel=5 -device,x \"y\"",
 	                           .cpus = 2,
 	                           .memory_mib = 512,
 	                           .kernel_fd = 5,
@@ -68,7 +68,7 @@ static void the_command_line_is_exactly_this(void **state)
 		"-initrd",
 		"/proc/self/fd/6",
 		"-append",
-		"console=ttyS0 -device,x \"y\" tsc_khz=2445430",
+		"console=ttyS0 tsc_khz=2445430 loglevel=5 -device,x \"y\"",
 		"-chardev",
 		"socket,id=serial,fd=20",
 		"-serial",
@@ -120,7 +120,8 @@ static void kvm_takes_the_host_processor(void **state)
 		0);
 	assert_true(has_pair(&v, "-accel", "kvm"));
 	assert_true(has_pair(&v, "-cpu", "host"));
-	assert_true(has_pair(&v, "-append", cfg.cmdline));
+	assert_true(has_pair(&v, "-append",
+	                     "console=ttyS0 loglevel=5 -device,x \"y\""));
 }
 
 static void a_device_without_a_front_end_is_refused(void **state)
