@@ -1,9 +1,10 @@
 /*
  * jail.h - what msb-vmm and QEMU give up before anything hostile runs.
  *
- * The stages are one list in jail.c, each with its reason. They come at four
+ * The stages are one list in jail.c, each with its reason. They come at five
  * moments:
  *
+ *	jail_early()   first thing in main(): memory, privileges, files
  *	jail_enter()   the process is single-threaded, the config is read, the
  *	               host's files are still there: namespaces and an empty
  *	               root, or Landlock where there are no namespaces
@@ -12,17 +13,26 @@
  *	jail_seal()    main thread, when the guest's agent says hello, before
  *	               it gets any answer: QEMU's program files vanish, the
  *	               main thread's capabilities and system calls go
+ *
+ * Only our own kernel and agent run in the guest before jail_seal(): no file
+ * of the image is opened before BOOT is sent. An engine without a program of
+ * its own (kvm) is sealed before the guest runs.
+ *
+ * A stage that the host does not allow is left out and not reported by
+ * jail_state(); one that is allowed and fails ends the start.
  */
 #ifndef VMM_JAIL_H
 #define VMM_JAIL_H
 
+#include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/err.h"
-#include "base/strv.h"
 
-/* Each has its own list of system calls. */
+/* Each has its own list of system calls (jail_rules.c). */
 enum jail_thread_kind {
 	JAIL_MAIN,  /* control, relay, vsock, console */
 	JAIL_BLOCK, /* a disk's */
@@ -41,5 +51,55 @@ enum jail_thread_kind {
 #define JAIL_SECCOMP  (1u << 7)
 #define JAIL_NO_CAPS  (1u << 8)
 #define JAIL_NO_PRIVS (1u << 9)
+/* QEMU's own, inside of msb-vmm's. */
+#define JAIL_QEMU_USER_NS (1u << 10)
+#define JAIL_QEMU_PID_NS  (1u << 11)
+#define JAIL_QEMU_IPC_NS  (1u << 12)
+#define JAIL_QEMU_SECCOMP (1u << 13)
+#define JAIL_WALLS        14
+
+/* The program that the engine is, and what it opens by name. */
+struct jail_needs {
+	const char *program; /* absolute; "": the engine is in this process */
+	bool kvm;            /* it opens /dev/kvm */
+	int kernel_fd, initramfs_fd;
+	const int *fds; /* every other descriptor that the config names */
+	size_t nfds;
+};
+
+/* Where they are for the program, after jail_enter(). */
+struct jail_paths {
+	char program[PATH_MAX];
+	char kernel[32], initramfs[32];
+};
+
+int jail_early(struct err *err);
+
+/* Close all but 0-3 and @fds: what the caller of this program left open. */
+int jail_close_others(const int *fds, size_t nfds);
+
+int jail_enter(const struct jail_needs *needs, struct jail_paths *ret,
+               struct err *err);
+
+/*
+ * Flags for the clone() that makes QEMU: the namespaces of its own that this
+ * host allows. If it fails all the same, clone without flags and say so here.
+ */
+unsigned jail_child_flags(void);
+void jail_child_made(unsigned flags);
+
+/* In the child; @program is the pointer that execve() will get. */
+int jail_child(const char *program);
+
+/* Never fails half: a thread that cannot be jailed must not go on. */
+int jail_thread(enum jail_thread_kind kind);
+
+/* @child: QEMU's process, or -1. Main thread only; once. */
+int jail_seal(pid_t child, struct err *err);
+
+uint32_t jail_state(void);
+
+/* Names of the walls in jail_state(), in order; how many. */
+size_t jail_names(const char *ret[JAIL_WALLS]);
 
 #endif

@@ -20,6 +20,7 @@ import time
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TOP / "tests/bench"), str(TOP / "tests/e2e"),
                 str(TOP / "tests/images")]
+import kvm  # noqa: E402
 import peer  # noqa: E402
 
 PHASES = [("boot: QEMU start to init", "spawn", "init"),
@@ -228,6 +229,7 @@ def main():
         pulls(b)
         prepare(b, image)
         memory(b, image)
+        kvm.rows(b)
     b.table.print()
     b.table.save(build / "bench.json")
     missed = [r["name"] for r in b.table.rows if r["met"] is False]

@@ -363,9 +363,7 @@ static const char *kvm_accel(const struct engine *e)
 
 static uint64_t kvm_spawn_ns(const struct engine *e)
 {
-	uint64_t ran = atomic_load(&e->vcpus->first_run_ns);
-
-	return ran ? ran : e->start_ns;
+	return e->vcpus->first_run_ns ? e->vcpus->first_run_ns : e->start_ns;
 }
 
 const struct engine_ops engine_kvm = {

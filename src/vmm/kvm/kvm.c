@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -102,8 +103,9 @@ static int map_ram(struct kvm_vm *vm, uint64_t bytes, uint8_t **ret)
 	ram = (uint8_t *)num_align_up((uintptr_t)base + GUARD, HUGE_PAGE);
 	if (mprotect(ram, bytes, PROT_READ | PROT_WRITE) < 0)
 		return -errno;
-	/* Never in a core dump: it is somebody's work. */
+	/* Never in a core dump: it is somebody's work. The name is for us. */
 	(void)madvise(ram, bytes, MADV_DONTDUMP);
+	(void)prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, ram, bytes, "guest-ram");
 	*ret = ram;
 	return 0;
 }

@@ -222,6 +222,14 @@ static bool enter(struct vcpu *v)
 	}
 }
 
+static void tell_first_run(struct vcpus *s)
+{
+	(void)pthread_mutex_lock(&s->lock);
+	s->first_run_ns = clock_now_ns();
+	(void)pthread_cond_broadcast(&s->changed);
+	(void)pthread_mutex_unlock(&s->lock);
+}
+
 static void *vcpu_main(void *arg)
 {
 	struct vcpu *v = arg;
@@ -230,7 +238,7 @@ static void *vcpu_main(void *arg)
 	if (v->set->confine)
 		v->set->confine();
 	if (v->id == 0)
-		atomic_store(&v->set->first_run_ns, clock_now_ns());
+		tell_first_run(v->set);
 	while (more && enter(v)) {
 		int r = ioctl(v->fd, KVM_RUN, 0);
 		int e = errno;
@@ -292,6 +300,10 @@ int vcpus_start(struct vcpus *s, struct err *err)
 	if (r < 0)
 		return err_set(err, r, "cannot start a processor: %s",
 		               strerror(-r));
+	(void)pthread_mutex_lock(&s->lock);
+	while (!s->first_run_ns)
+		(void)pthread_cond_wait(&s->changed, &s->lock);
+	(void)pthread_mutex_unlock(&s->lock);
 	return 0;
 }
 

@@ -58,13 +58,13 @@ struct vcpus {
 	void *arg;
 	void (*confine)(void);     /* each thread's first act */
 	void (*settle)(void *arg); /* answer those who wait for this thread */
-	_Atomic uint64_t first_run_ns; /* CLOCK_MONOTONIC */
+	uint64_t first_run_ns; /* CLOCK_MONOTONIC; when vcpus_start() is over */
 };
 
 int vcpus_new(struct kvm_vm *vm, struct bus *bus, uint32_t n,
               struct vcpus **ret, struct err *err);
 
-/* Threads start, and the first processor begins to run. */
+/* Threads start; returns when the first one is about to enter KVM_RUN. */
 int vcpus_start(struct vcpus *s, struct err *err);
 
 /* Returns when no processor executes guest code; held ones can go on. */
