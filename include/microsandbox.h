@@ -230,10 +230,23 @@ MSB_API int msb_image_prune(struct msb_home *home, int all,
 
 struct msb_sandbox;
 
+/* What runs a machine's processors and memory. */
+enum msb_engine {
+	MSB_ENGINE_DEFAULT = 0, /* MSB_ENGINE, else config.json, else auto */
+	MSB_ENGINE_AUTO = 1,    /* kvm where it is real, else qemu */
+	MSB_ENGINE_KVM = 2,     /* our own machine monitor on /dev/kvm */
+	MSB_ENGINE_QEMU = 3,
+};
+
+/*
+ * How the qemu engine runs guest code. Naming tcg or kvm here makes engine
+ * auto mean qemu; the kvm engine with tcg is MSB_ERR_INVALID.
+ */
 enum msb_accel {
-	MSB_ACCEL_AUTO = 0, /* kvm where hardware virtualization is real */
-	MSB_ACCEL_TCG = 1,
+	MSB_ACCEL_DEFAULT = 0, /* MSB_ACCEL, else config.json, else auto */
+	MSB_ACCEL_TCG = 1,     /* emulation in software */
 	MSB_ACCEL_KVM = 2,
+	MSB_ACCEL_AUTO = 3, /* kvm where it is real, else tcg */
 };
 
 enum msb_state {
@@ -256,18 +269,30 @@ struct msb_sandbox_opts {
 	const struct msb_image *image; /* required */
 	const char *name;              /* NULL: msb-<8 hex digits> */
 	const char *hostname;          /* NULL: the name */
-	uint32_t cpus;                 /* 0: 1 */
+	uint32_t cpus;                 /* 0: config.json's, else 1 */
 	int32_t accel;                 /* enum msb_accel */
-	uint64_t memory_bytes;         /* 0: MSB_MEMORY_DEFAULT */
-	uint64_t upper_bytes;          /* sparse; 0: MSB_UPPER_DEFAULT */
-	uint32_t boot_timeout_ms;      /* 0: MSB_BOOT_TIMEOUT_MS */
-	int32_t log_fd;                /* where msb-vmm logs; 0: nowhere */
+	uint64_t memory_bytes; /* 0: config.json's, else MSB_MEMORY_DEFAULT */
+	uint64_t upper_bytes;  /* sparse; 0: MSB_UPPER_DEFAULT */
+	uint32_t boot_timeout_ms; /* 0: MSB_BOOT_TIMEOUT_MS */
+	int32_t log_fd;           /* where msb-vmm logs; 0: nowhere */
 	const char *log_level; /* error, warn, info, debug, trace; NULL: warn */
+	int32_t engine;        /* enum msb_engine */
 };
 #define MSB_SANDBOX_OPTS_INIT                                                  \
 	{                                                                      \
 		.size = sizeof(struct msb_sandbox_opts)                        \
 	}
+
+/*
+ * Defaults that a user sets for all programs are in the file MSB_CONFIG_PATH,
+ * else config.json in the home folder:
+ *
+ *	{"sandbox_defaults": {"cpus": 2, "memory_mib": 1024,
+ *	                      "engine": "auto", "accel": "auto"}}
+ *
+ * Options go before variables, variables before the file. A wrong file is
+ * MSB_ERR_INVALID with a message that names file and key.
+ */
 
 /*
  * Start a machine from an image. Returns as soon as its process runs, before

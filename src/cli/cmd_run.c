@@ -23,17 +23,18 @@ struct run_values {
 	const char *name, *hostname, *workdir, *user, *entrypoint, *times;
 	uint64_t memory, timeout_ms, boot_timeout_ms;
 	uint32_t cpus;
-	int32_t pull, accel;
+	int32_t pull, engine, accel;
 	bool tty, no_tty, no_stdin, quiet;
 };
 static_assert(sizeof(struct run_values) <= COMMAND_VALUES_MAX, "grow it");
 
 #define BOOT_MAX_MS 3600000u
 
-/* In the order of enum msb_pull_policy and enum msb_accel. */
+/* In the order of enum msb_pull_policy, msb_engine and msb_accel. */
 static const char *const pull_choices[] = {"if-missing", "always", "never",
                                            NULL};
-static const char *const accel_choices[] = {"auto", "tcg", "kvm", NULL};
+static const char *const engine_choices[] = {"", "auto", "kvm", "qemu", NULL};
+static const char *const accel_choices[] = {"", "tcg", "kvm", "auto", NULL};
 
 #define FIELD(f) offsetof(struct run_values, f)
 const struct opt cmd_run_opts[] = {
@@ -67,7 +68,14 @@ const struct opt cmd_run_opts[] = {
                 "Limit a resource, as nofile=1024:4096 (repeatable)"),
 	OPT_ROW_CHOICE(0, "pull", "WHEN", FIELD(pull), "When to pull the image",
                        pull_choices, NULL),
-	OPT_ROW_CHOICE(0, "accel", "KIND", FIELD(accel), "How the CPU is run",
+	OPT_ROW_CHOICE(0, "engine", "ENGINE", FIELD(engine),
+                       "What runs the machine: auto takes kvm where "
+                       "hardware virtualization is real, else qemu",
+                       engine_choices, "MSB_ENGINE"),
+	OPT_ROW_CHOICE(0, "accel", "KIND", FIELD(accel),
+                       "How the qemu engine runs the processor: tcg is "
+                       "emulation, kvm uses /dev/kvm; either makes --engine "
+                       "auto mean qemu",
                        accel_choices, "MSB_ACCEL"),
 	OPT_ROW('q', "quiet", NULL, OPT_FLAG, FIELD(quiet),
                 "No progress, no notes"),
@@ -119,6 +127,7 @@ static int create(struct session *s, const struct cli *cli,
 	opts.name = v->name;
 	opts.hostname = v->hostname;
 	opts.cpus = v->cpus;
+	opts.engine = v->engine;
 	opts.accel = v->accel;
 	opts.memory_bytes = v->memory;
 	opts.boot_timeout_ms = (uint32_t)MIN(v->boot_timeout_ms, BOOT_MAX_MS);
@@ -291,6 +300,10 @@ int cmd_run(struct cli *cli, void *values)
 		return usage("an image is missing");
 	if (v->tty && v->no_tty)
 		return usage("--tty and --no-tty exclude each other");
+	if (v->engine == MSB_ENGINE_KVM && v->accel == MSB_ACCEL_TCG)
+		return usage("--engine kvm (or MSB_ENGINE) and --accel tcg (or "
+		             "MSB_ACCEL) exclude each other: the kvm engine "
+		             "always runs on KVM, tcg is the qemu engine's");
 	s.tty = v->tty || (terminals && !v->no_tty && !v->no_stdin);
 	s.raw = s.tty && isatty(0) && !v->no_stdin;
 	code = run(&s, cli, v);

@@ -121,9 +121,16 @@ const struct command command_root = {
 	.summary = "Run commands in their own small virtual machines",
 	.details =
 		"Variables: MSB_HOME (where images are kept, ~/.microsandbox), "
-		"MSB_LOG (error to trace, as the options), MSB_ACCEL (auto, "
-		"tcg, kvm), MSB_QEMU and MSB_RUNTIME (where QEMU is, and the "
-		"folder of msb-vmm and the kernel), NO_COLOR.",
+		"MSB_LOG (error to trace, as the options), MSB_ENGINE (auto, "
+		"kvm, qemu), MSB_ACCEL (tcg, kvm, auto: of the qemu engine), "
+		"MSB_CONFIG_PATH (a file of defaults, config.json in "
+		"MSB_HOME), MSB_QEMU and MSB_RUNTIME (where QEMU is, and the "
+		"folder of msb-vmm and the kernel), NO_COLOR.\n"
+		"\n"
+		"Defaults for all machines can be set in the file; options go "
+		"before variables, variables before the file:\n"
+		"  {\"sandbox_defaults\": {\"cpus\": 2, \"memory_mib\": 1024,\n"
+		"                        \"engine\": \"auto\"}}",
 	.sub = root_commands,
 };
 

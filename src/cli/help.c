@@ -63,10 +63,15 @@ static void wrap(const char *text, size_t indent)
 static void choices_text(const struct opt *o, char *out, size_t len)
 {
 	size_t used = (size_t)snprintf(out, len, "%s", o->help);
+	const char *mark = " [";
 
-	for (size_t i = 0; o->choices && o->choices[i] && used < len; i++)
-		used += (size_t)snprintf(out + used, len - used, "%s%s",
-		                         i ? ", " : " [", o->choices[i]);
+	for (size_t i = 0; o->choices && o->choices[i] && used < len; i++) {
+		if (!*o->choices[i])
+			continue;
+		used += (size_t)snprintf(out + used, len - used, "%s%s", mark,
+		                         o->choices[i]);
+		mark = ", ";
+	}
 	if (o->choices && used < len)
 		used += (size_t)snprintf(out + used, len - used, "]");
 	if (o->env && used < len)

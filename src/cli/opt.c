@@ -63,11 +63,14 @@ static int set_choice(const struct opt *o, void *v, const char *text,
 	size_t n = 0;
 
 	for (; o->choices[n]; n++) {
+		if (!*o->choices[n])
+			continue;
 		if (strcmp(o->choices[n], text) == 0) {
 			*(int32_t *)v = (int32_t)n;
 			return 0;
 		}
-		(void)buf_printf(&all, "%s%s", n ? ", " : "", o->choices[n]);
+		(void)buf_printf(&all, "%s%s", all.len ? ", " : "",
+		                 o->choices[n]);
 	}
 	bad_value(o, text, "known", err);
 	err_hint(err, "one of: %s", buf_str(&all));

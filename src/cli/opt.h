@@ -12,7 +12,8 @@
  *	OPT_COUNT     uint32_t         a number of 1 or more
  *	OPT_MEMORY    uint64_t         bytes; a bare number is MiB
  *	OPT_DURATION  uint64_t         ms; 500ms 30s 5m 2h 1d, bare: seconds
- *	OPT_CHOICE    int32_t          index into `choices`
+ *	OPT_CHOICE    int32_t          index into `choices`; where the first
+ *	                               is "", 0 means that none was given
  *
  * Long options may be given as --name VALUE or --name=VALUE, short ones may be
  * clustered (-qt) with the value behind (-m512) or next. "--" ends options.

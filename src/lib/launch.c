@@ -12,15 +12,10 @@
 #include "base/json.h"
 #include "base/num.h"
 #include "base/strv.h"
+#include "lib/defaults.h"
 #include "lib/error.h"
 
 #include "base/banned.h"
-
-static const char *const accel_names[] = {
-	[MSB_ACCEL_AUTO] = "auto",
-	[MSB_ACCEL_TCG] = "tcg",
-	[MSB_ACCEL_KVM] = "kvm",
-};
 
 static json_t *extent(int fd, uint64_t offset, uint64_t len)
 {
@@ -65,8 +60,9 @@ char *launch_config(const struct launch *l)
 	json_t *cleanup_json o = json_pack(
 		"{s:i, s:s, s:s, s:s, s:s, s:I, s:I, s:i, s:i, s:s, s:o, s:s, "
 		"s:I}",
-		"version", 1, "name", l->name, "engine", "auto", "accel",
-		accel_names[l->accel], "qemu", l->runtime->qemu, "cpus",
+		"version", 1, "name", l->name, "engine",
+		defaults_engines[l->engine], "accel", defaults_accels[l->accel],
+		"qemu", l->runtime->qemu ? l->runtime->qemu : "", "cpus",
 		(json_int_t)l->cpus, "memory_mib", (json_int_t)l->memory_mib,
 		"kernel_fd", LAUNCH_FD_KERNEL, "initramfs_fd",
 		LAUNCH_FD_INITRAMFS, "cmdline", l->runtime->cmdline, "disks",

@@ -38,6 +38,7 @@ struct launch {
 	uint64_t upper_bytes;
 	const char *name, *hostname;
 	uint32_t cpus, memory_mib, boot_timeout_ms;
+	enum msb_engine engine; /* these two: not DEFAULT */
 	enum msb_accel accel;
 	int log_fd;            /* -1: /dev/null */
 	const char *log_level; /* NULL: msb-vmm's default */

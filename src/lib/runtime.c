@@ -209,8 +209,6 @@ int runtime_find(struct runtime *ret, struct err *err)
 	if (rt.initramfs_fd < 0)
 		return rt.initramfs_fd;
 	r = read_cmdline(rt.dir, &rt.cmdline, err);
-	if (r == 0)
-		r = runtime_find_qemu(&rt.qemu, err);
 	if (r < 0)
 		return r;
 	*ret = rt;

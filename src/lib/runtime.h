@@ -16,7 +16,7 @@
 struct runtime {
 	char *dir;
 	char *vmm;  /* path of msb-vmm */
-	char *qemu; /* path of the emulator */
+	char *qemu; /* path of the emulator; NULL: runtime_find_qemu() */
 	int kernel_fd, initramfs_fd;
 	char *cmdline; /* no newline */
 };
@@ -26,7 +26,7 @@ struct runtime {
 		.kernel_fd = -1, .initramfs_fd = -1                            \
 	}
 
-/* -LIB_EINSTALL with a message that names what is missing, and a hint. */
+/* All but QEMU. -LIB_EINSTALL names what is missing and has a hint. */
 int runtime_find(struct runtime *ret, struct err *err);
 void runtime_release(struct runtime *rt);
 

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/fdio.h"
 #include "base/num.h"
+#include "lib/defaults.h"
 #include "lib/error.h"
 #include "lib/home.h"
 #include "lib/image.h"
@@ -75,9 +76,6 @@ static int check_opts(const struct msb_sandbox_opts *o, struct err *err)
 	                           o->boot_timeout_ms > BOOT_MAX_MS))
 		return err_set(err, -EINVAL,
 		               "boot time limit: between 100 ms and 1 h");
-	if (o->accel < 0 || o->accel > MSB_ACCEL_KVM)
-		return err_set(err, -EINVAL, "no such accelerator: %d",
-		               (int)o->accel);
 	return 0;
 }
 
@@ -110,6 +108,27 @@ static int copy_config(struct image_config *to, const struct image_config *from)
 	return r;
 }
 
+/*
+ * QEMU is needed by its own engine only. Where "auto" may do without it,
+ * msb-vmm decides; but a path that the user set must be right.
+ */
+static int find_qemu(const struct msb_sandbox_opts *o, struct runtime *rt,
+                     struct err *err)
+{
+	bool automatic =
+		o->engine == MSB_ENGINE_AUTO && o->accel == MSB_ACCEL_AUTO;
+	const char *set = getenv("MSB_QEMU");
+	int r;
+
+	if (o->engine == MSB_ENGINE_KVM)
+		return 0;
+	r = runtime_find_qemu(&rt->qemu, err);
+	if (r != -LIB_EINSTALL || !automatic || (set && *set))
+		return r;
+	*err = (struct err){0};
+	return 0;
+}
+
 static int launch(struct msb_sandbox *sb, struct store *store,
                   const struct msb_sandbox_opts *o, struct err *err)
 {
@@ -122,13 +141,11 @@ static int launch(struct msb_sandbox *sb, struct store *store,
 		.upper_bytes =
 			o->upper_bytes ? o->upper_bytes : MSB_UPPER_DEFAULT,
 		.hostname = o->hostname,
-		.cpus = o->cpus ? o->cpus : 1,
-		.memory_mib =
-			(uint32_t)((o->memory_bytes ? o->memory_bytes
-	                                            : MSB_MEMORY_DEFAULT) /
-	                           MIB),
+		.cpus = o->cpus,
+		.memory_mib = (uint32_t)(o->memory_bytes / MIB),
 		.boot_timeout_ms = o->boot_timeout_ms ? o->boot_timeout_ms
 	                                              : MSB_BOOT_TIMEOUT_MS,
+		.engine = (enum msb_engine)o->engine,
 		.accel = (enum msb_accel)o->accel,
 		.log_fd = o->log_fd > 0 ? o->log_fd : -1,
 		.log_level = o->log_level,
@@ -136,6 +153,8 @@ static int launch(struct msb_sandbox *sb, struct store *store,
 	char hostname[HOSTNAME_LEN + 1], name[VMM_NAME_LEN + 1];
 	int r = runtime_find(&rt, err);
 
+	if (r == 0)
+		r = find_qemu(o, &rt, err);
 	(void)snprintf(name, sizeof(name), "%.*s", VMM_NAME_LEN, sb->name);
 	l.name = name;
 	if (!l.hostname) {
@@ -174,6 +193,8 @@ int msb_sandbox_create(struct msb_home *home,
 	sb->machine = (struct machine)MACHINE_INIT;
 	(void)pthread_mutex_init(&sb->lock, NULL);
 	r = check_opts(&o, &err);
+	if (r == 0)
+		r = defaults_fill(&o, home->store->home, &err);
 	if (r == 0)
 		r = make_name(o.name, sb->name, sizeof(sb->name));
 	if (r == 0)

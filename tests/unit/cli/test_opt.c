@@ -13,10 +13,11 @@ struct values {
 	struct strv list, env;
 	uint32_t cpus;
 	uint64_t memory, timeout;
-	int32_t when;
+	int32_t when, engine;
 };
 
 static const char *const when_choices[] = {"missing", "always", NULL};
+static const char *const engine_choices[] = {"", "auto", "kvm", NULL};
 
 #define FIELD(f) offsetof(struct values, f)
 static const struct opt opts[] = {
@@ -30,6 +31,8 @@ static const struct opt opts[] = {
 	OPT_ROW(0, "timeout", "D", OPT_DURATION, FIELD(timeout), ""),
 	OPT_ROW_CHOICE(0, "when", "W", FIELD(when), "", when_choices,
                        "MSB_TEST_WHEN"),
+	OPT_ROW_CHOICE(0, "engine", "E", FIELD(engine), "", engine_choices,
+                       "MSB_TEST_ENGINE"),
 	OPT_ROW(0, "secret", "X", OPT_STRING, FIELD(name), NULL),
 	{0},
 };
@@ -221,6 +224,28 @@ static void a_variable_gives_the_default_of_a_choice(void **state)
 	assert_int_equal(opt_defaults(&t, &err), 0);
 }
 
+static void a_choice_that_is_auto_beats_its_variable(void **state)
+{
+	struct opt_target t = {opts, NULL};
+	struct parse *x;
+
+	(void)state;
+	(void)setenv("MSB_TEST_ENGINE", "kvm", 1);
+	x = PARSE("--engine auto");
+	t.values = &x->v;
+	assert_int_equal(opt_defaults(&t, NULL), 0);
+	assert_string_equal(engine_choices[x->v.engine], "auto");
+	x = PARSE("x");
+	assert_int_equal(opt_defaults(&t, NULL), 0);
+	assert_string_equal(engine_choices[x->v.engine], "kvm");
+	(void)unsetenv("MSB_TEST_ENGINE");
+	x = PARSE("x");
+	assert_int_equal(opt_defaults(&t, NULL), 0);
+	assert_int_equal(x->v.engine, 0);
+	refused(PARSE("--engine="), "''", "one of: auto, kvm");
+	refused(PARSE("--engine xen"), "'xen'", "one of: auto, kvm");
+}
+
 static void help_ends_the_parse(void **state)
 {
 	(void)state;
@@ -295,6 +320,7 @@ int main(void)
 		cmocka_unit_test(unknown_options_come_with_a_suggestion),
 		cmocka_unit_test(environment_values_may_come_from_here),
 		cmocka_unit_test(a_variable_gives_the_default_of_a_choice),
+		cmocka_unit_test(a_choice_that_is_auto_beats_its_variable),
 		cmocka_unit_test(help_ends_the_parse),
 		cmocka_unit_test(the_nearest_name_is_found),
 		cmocka_unit_test(the_command_table_is_sound),

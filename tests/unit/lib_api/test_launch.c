@@ -37,6 +37,7 @@ static void the_configuration_is_as_agreed(void **state)
 	                   .cpus = 2,
 	                   .memory_mib = 512,
 	                   .boot_timeout_ms = 60000,
+	                   .engine = MSB_ENGINE_QEMU,
 	                   .accel = MSB_ACCEL_TCG};
 	char *json = launch_config(&l);
 	json_t *j, *disks, *e;
@@ -48,7 +49,7 @@ static void the_configuration_is_as_agreed(void **state)
 	assert_int_equal(json_int(j, "version", 0), 1);
 	assert_string_equal(json_str(j, "name", ""), "msb-1");
 	assert_string_equal(json_str(j, "hostname", ""), "host");
-	assert_string_equal(json_str(j, "engine", ""), "auto");
+	assert_string_equal(json_str(j, "engine", ""), "qemu");
 	assert_string_equal(json_str(j, "accel", ""), "tcg");
 	assert_string_equal(json_str(j, "qemu", ""), "/usr/bin/q");
 	assert_string_equal(json_str(j, "cmdline", ""), "console=ttyS0");
@@ -130,6 +131,8 @@ static void the_child_gets_its_descriptors_and_no_others(void **state)
 	                   .name = "msb-1",
 	                   .hostname = "h",
 	                   .cpus = 1,
+	                   .engine = MSB_ENGINE_AUTO,
+	                   .accel = MSB_ACCEL_AUTO,
 	                   .log_fd = -1,
 	                   .log_level = "info"};
 	struct err err = {0};
@@ -180,6 +183,8 @@ static void a_missing_vmm_is_an_error(void **state)
 	                   .upper_fd = root_fd,
 	                   .name = "n",
 	                   .hostname = "h",
+	                   .engine = MSB_ENGINE_AUTO,
+	                   .accel = MSB_ACCEL_AUTO,
 	                   .log_fd = -1};
 	struct err err = {0};
 	pid_t pid = 0;

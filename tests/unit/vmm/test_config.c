@@ -121,7 +121,8 @@ static const struct {
 	{"\"kernel_fd\": 50",                           "\"kernel_fd\": 60",                      "not a file",         -EINVAL         },
 	{"\"initramfs_fd\": 50",                        "\"initramfs_fd\": -1",                   "initramfs_fd",
          -EINVAL															},
-	{"\"auto\"",				    "\"kvm\"",				"engine",             -EINVAL         },
+	{"\"auto\"",				    "\"kvm\"",				"accel is \"tcg\"",   -EINVAL         },
+	{"\"auto\"",				    "\"xen\"",				"engine is none of",  -EINVAL         },
 	{"\"tcg\"",				     "\"hvf\"",				"accel",              -EINVAL         },
 	{"\"tcg\"",				     "7",				      "accel",              -EINVAL         },
 	{"\"msb-1\"",				   "\"a,b\"",                                "name",               -EINVAL         },
@@ -175,6 +176,26 @@ static void every_bad_value_is_named(void **state)
 	}
 }
 
+static void each_engine_is_taken(void **state)
+{
+	static const char *const names[] = {"auto", "kvm", "qemu"};
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct vmm_config cleanup_config c;
+		const char *at = strstr(GOOD, "\"auto\"");
+		char text[4096];
+
+		(void)snprintf(text, sizeof(text), "%.*s\"%s\"%s",
+		               (int)(at - GOOD), GOOD, names[i],
+		               at + strlen("\"auto\""));
+		memcpy(strstr(text, "\"tcg\""), "\"kvm\"", 5);
+		assert_int_equal(parse(&c, text, NULL), 0);
+		assert_string_equal(vmm_engine_names[c.engine], names[i]);
+		assert_int_equal(c.accel, ACCEL_KVM);
+	}
+}
+
 static void what_is_no_object_is_refused(void **state)
 {
 	static const char *const texts[] = {"", "[]", "[1]", "{", "{}"};
@@ -194,6 +215,7 @@ int main(void)
 		cmocka_unit_test(a_config_is_read_from_the_start_of_its_file),
 		cmocka_unit_test(a_file_that_is_too_long_is_refused),
 		cmocka_unit_test(every_bad_value_is_named),
+		cmocka_unit_test(each_engine_is_taken),
 		cmocka_unit_test(what_is_no_object_is_refused),
 	};
 
