@@ -76,12 +76,12 @@ struct balloon {
 	struct balloon_space space;
 	enum kind kind[KINDS]; /* of each queue in use */
 	uint16_t nqueues;
-	uint64_t ram_pages, pages; /* of the guest; in the balloon */
-	size_t done[KINDS];        /* of the request at a queue's head */
-	int budget;                /* left of this turn */
-	bool more;                 /* it ended before the queue did */
-	bool return_stats;         /* the buffer goes back to be refilled */
-	uint64_t stats_at_ns;      /* not before */
+	uint64_t pages;       /* in the balloon */
+	size_t done[KINDS];   /* of the request at a queue's head */
+	int budget;           /* left of this turn */
+	bool more;            /* it ended before the queue did */
+	bool return_stats;    /* the buffer goes back to be refilled */
+	uint64_t stats_at_ns; /* not before */
 	struct loop_timer timer;
 
 	atomic_bool target_posted, stats_posted;
@@ -161,9 +161,14 @@ static size_t drop_within(struct balloon *b, const struct iovec *v)
 
 /* ---- requests ---------------------------------------------------------- */
 
+/* A page may be given twice, but not more than there are. */
 static void set_pages(struct balloon *b, uint64_t pages)
 {
-	b->pages = MIN(pages, b->ram_pages);
+	uint64_t most = 0;
+
+	for (uint32_t i = 0; pages && i < b->dev.mem->n; i++)
+		most += b->dev.mem->region[i].len / PAGE;
+	b->pages = MIN(pages, most);
 	(void)pthread_mutex_lock(&b->lock);
 	b->stats.inflated = b->pages * PAGE;
 	(void)pthread_mutex_unlock(&b->lock);
@@ -402,9 +407,6 @@ static int balloon_activate(struct virtio_dev *d)
 		b->kind[b->nqueues++] = STATS;
 	if (d->features >> BALLOON_F_PAGE_REPORTING & 1)
 		b->kind[b->nqueues++] = REPORTING;
-	b->ram_pages = 0;
-	for (uint32_t i = 0; i < d->mem->n; i++)
-		b->ram_pages += d->mem->region[i].len / PAGE;
 	return 0;
 }
 
