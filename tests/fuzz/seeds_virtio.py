@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Seeds of the virtio fuzz targets: one well-formed input for each path.
 
-Run in tests/fuzz; writes corpus/{vq,blk,rng,vsock,vhost_user}/seed-*.
+Run in tests/fuzz; writes corpus/TARGET/seed-* for each target named below.
 """
 import os
 import struct
@@ -120,6 +120,57 @@ def vhost_user():
     write("vhost_user", "reset", start + message(4) + start)
 
 
+def rings(queues, extra):
+    """Memory with several queues, 0x400 bytes each, and then data."""
+    mem = bytearray()
+    for q, chains in enumerate(queues):
+        mem[q * 0x400:] = ring(chains)
+    for at, data in extra.items():
+        mem.extend(bytes(max(0, at + len(data) - len(mem))))
+        mem[at:at + len(data)] = data
+    return bytes(mem)
+
+
+def change(at, byte, what):
+    return struct.pack("<HBB", at, byte, what)
+
+
+def balloon():
+    def pfns(*numbers):
+        return struct.pack(f"<{len(numbers)}I", *numbers)
+    stats = b"".join(struct.pack("<HQ", tag, 1000 * tag)
+                     for tag in (4, 5, 6, 7, 99))
+    extra = {0x1000: pfns(8, 9, 10, 12, 15, 14, 16, 0xffffffff),
+             0x1100: stats}
+    inflate = [[(0x1000, 32, 0)]]
+    deflate = [[(0x1000, 8, 0)]]
+    keep = [[(0x1100, 50, 0)]]
+    report = [[(0x8000, 0x4000, 2), (0xd001, 0x2000, 2)]]
+    all_four = rings([inflate, deflate, keep, report], extra)
+    write("balloon", "all", b"\0\0" + all_four)
+    write("balloon", "no-stats", b"\x02\0"
+          + rings([inflate, deflate, report], extra))
+    write("balloon", "odd", b"\0\0" + rings([[[(0x1000, 31, 0)]]], extra))
+    large = [[(0, 0x10000, 0), (0x1000, 0x4000, 0)]]
+    write("balloon", "large", b"\0\1" + change(8, 0, 0x80) + rings([large],
+                                                                   extra))
+    again = change(0x902, 2, 2) + change(0x4f0, 1, 0x62)
+    write("balloon", "changes", b"\0\2" + again + all_four)
+
+
+def vconsole():
+    room = [[(0x1000, 64, 2)], [(0x1800, 1, 2)]]
+    text = [[(0x2000, 100, 0), (0x3000, 1, 0)], [(0x2800, 0, 0)]]
+    large = [[(0, 0x10000, 0), (0x1000, 0x8000, 0)]]
+    data = {0x2000: b"words " * 20}
+    typed = change(0x3000, 65, 1 << 1) + change(0x3000, 66, 0x10)
+    write("vconsole", "talk", b"\2" + typed + rings([room, text], data))
+    slow = b"".join(change(0x408, 1, 2 << 1 | 1) for _ in range(30))
+    write("vconsole", "large", b"\x1e" + slow + rings([room, large], data))
+    end = change(0, 0, 1 << 1) + change(0, 0, 3 << 1) + change(0, 0, 4 << 1)
+    write("vconsole", "ends", b"\3" + end + rings([room, large], data))
+
+
 if __name__ == "__main__":
-    for target in (vq, blk, rng, vsock, vhost_user):
+    for target in (vq, blk, rng, vsock, vhost_user, balloon, vconsole):
         target()
