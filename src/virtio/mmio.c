@@ -209,6 +209,7 @@ void mmio_reset(struct mmio *m, const struct mmio_job *j)
 {
 	(void)j;
 	reset_model(m);
+	copy_config(m);
 	mmio_clear_regs(m); /* the model has raised its last interrupt */
 }
 

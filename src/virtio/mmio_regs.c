@@ -309,17 +309,19 @@ static bool in_config(uint64_t off, uint32_t len)
 	       num_is_pow2(len);
 }
 
-/* Only a driver that got all the way may write, and only what is there. */
+/*
+ * Whole fields only, and not once the device is stopped. A driver may write
+ * before it set up anything: a console's emergency output is for that.
+ */
 static void write_config(struct mmio *m, uint32_t off, const void *data,
                          uint32_t len)
 {
 	const struct virtio_dev_ops *ops = m->dev->ops;
-	const uint32_t stopped = STATUS_NEEDS_RESET | STATUS_FAILED;
 	struct mmio_job j = {.run = mmio_config_write, .off = off, .len = len};
 
 	if (!ops->write_config || off >= ops->config_len ||
 	    len > ops->config_len - off ||
-	    (m->regs.status & (STATUS_DRIVER_OK | stopped)) != STATUS_DRIVER_OK)
+	    m->regs.status & (STATUS_NEEDS_RESET | STATUS_FAILED))
 		return;
 	memcpy(j.data, data, len);
 	carry(m, &j);
