@@ -89,10 +89,14 @@ static void add_board(struct line *l, const struct qemu_args *a)
 	const struct vmm_config *c = a->cfg;
 	bool kvm = a->accel == ACCEL_KVM;
 
+	/*
+	 * Guest memory is in no core file and not merged with other pages of
+	 * the host (KSM tells who has the same).
+	 */
 	/* PIT and PIC: under TCG the kernel calibrates its clock by them. */
 	option(l, "-machine",
 	       "microvm,pit=on,pic=on,rtc=off,isa-serial=on,acpi=off,"
-	       "memory-backend=mem");
+	       "memory-backend=mem,dump-guest-core=off,mem-merge=off");
 	/* Shared, because the device models live in another process: ours. */
 	option(l, "-object", "memory-backend-memfd,id=mem,size=%uM,share=on",
 	       c->memory_mib);
@@ -108,8 +112,8 @@ static void add_kernel(struct line *l, const struct qemu_args *a)
 {
 	const struct vmm_config *c = a->cfg;
 
-	option(l, "-kernel", "/proc/self/fd/%d", c->kernel_fd);
-	option(l, "-initrd", "/proc/self/fd/%d", c->initramfs_fd);
+	option(l, "-kernel", "%s", a->paths->kernel);
+	option(l, "-initrd", "%s", a->paths->initramfs);
 	/*
 	 * Under TCG the guest's TSC is the host's. Told so, the kernel need
 	 * not find out by the PIT, which fails on a busy host and then leaves
@@ -134,11 +138,22 @@ static void add_device(struct line *l, const struct engine_slot *s, int fd)
 	option(l, "-device", "%s,chardev=%s", driver, s->name);
 }
 
+/*
+ * QEMU's own: the memory is its to give back. Behind our devices, so that
+ * these are where they are without it.
+ */
+static void add_balloon(struct line *l)
+{
+	option(l, "-device",
+	       "virtio-balloon-device,free-page-reporting=on,"
+	       "deflate-on-oom=on");
+}
+
 int qemu_argv(const struct qemu_args *a, struct strv *ret)
 {
 	struct line l = {0};
 
-	word(&l, a->cfg->qemu);
+	word(&l, a->paths->program);
 	option(&l, "-name", "guest=%s", a->cfg->name);
 	add_limits(&l);
 	add_board(&l, a);
@@ -147,6 +162,7 @@ int qemu_argv(const struct qemu_args *a, struct strv *ret)
 	option(&l, "-serial", "chardev:serial");
 	for (size_t i = 0; i < a->nslots; i++)
 		add_device(&l, &a->slots[i], a->slot_fds[i]);
+	add_balloon(&l);
 	if (l.r < 0) {
 		strv_release(&l.words);
 		return l.r;

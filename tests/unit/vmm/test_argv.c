@@ -12,6 +12,9 @@ static const struct engine_slot slots[] = {
 };
 static const int slot_fds[] = {21, 22, 23};
 
+static const struct jail_paths paths = {"/opt/qemu-real", "/kernel",
+                                        "/initramfs"};
+
 static struct vmm_config config(void)
 {
 	return (struct vmm_config){.name = "msb-1",
@@ -35,7 +38,7 @@ static void expect(const struct strv *got, const char *const *want)
 static void the_command_line_is_exactly_this(void **state)
 {
 	static const char *const want[] = {
-		"/opt/qemu",
+		"/opt/qemu-real",
 		"-name",
 		"guest=msb-1",
 		"-nodefaults",
@@ -50,7 +53,7 @@ static void the_command_line_is_exactly_this(void **state)
 		"resourcecontrol=deny",
 		"-machine",
 		"microvm,pit=on,pic=on,rtc=off,isa-serial=on,acpi=off,"
-		"memory-backend=mem",
+		"memory-backend=mem,dump-guest-core=off,mem-merge=off",
 		"-object",
 		"memory-backend-memfd,id=mem,size=512M,share=on",
 		"-m",
@@ -64,9 +67,9 @@ static void the_command_line_is_exactly_this(void **state)
 		"-global",
 		"virtio-mmio.force-legacy=false",
 		"-kernel",
-		"/proc/self/fd/5",
+		"/kernel",
 		"-initrd",
-		"/proc/self/fd/6",
+		"/initramfs",
 		"-append",
 		"console=ttyS0 tsc_khz=2445430 loglevel=5 -device,x \"y\"",
 		"-chardev",
@@ -85,6 +88,9 @@ static void the_command_line_is_exactly_this(void **state)
 		"socket,id=rng,fd=23",
 		"-device",
 		"vhost-user-rng,chardev=rng",
+		"-device",
+		"virtio-balloon-device,free-page-reporting=on,"
+		"deflate-on-oom=on",
 		NULL};
 	struct vmm_config cfg = config();
 	struct strv cleanup_strv v = {0};
@@ -92,7 +98,7 @@ static void the_command_line_is_exactly_this(void **state)
 	(void)state;
 	assert_int_equal(
 		qemu_argv(&(struct qemu_args){&cfg, ACCEL_TCG, slots, slot_fds,
-	                                      3, 20, 2445430},
+	                                      3, 20, 2445430, &paths},
 	                  &v),
 		0);
 	expect(&v, want);
@@ -115,7 +121,7 @@ static void kvm_takes_the_host_processor(void **state)
 	(void)state;
 	assert_int_equal(
 		qemu_argv(&(struct qemu_args){&cfg, ACCEL_KVM, slots, slot_fds,
-	                                      3, 20, 2445430},
+	                                      3, 20, 2445430, &paths},
 	                  &v),
 		0);
 	assert_true(has_pair(&v, "-accel", "kvm"));
@@ -133,10 +139,11 @@ static void a_device_without_a_front_end_is_refused(void **state)
 	struct strv cleanup_strv v = {0};
 
 	(void)state;
-	assert_int_equal(qemu_argv(&(struct qemu_args){&cfg, ACCEL_TCG, odd,
-	                                               slot_fds, 1, 20, 0},
-	                           &v),
-	                 -ENODEV);
+	assert_int_equal(
+		qemu_argv(&(struct qemu_args){&cfg, ACCEL_TCG, odd, slot_fds, 1,
+	                                      20, 0, &paths},
+	                  &v),
+		-ENODEV);
 	assert_null(v.v);
 }
 
