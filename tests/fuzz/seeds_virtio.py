@@ -154,7 +154,7 @@ def balloon():
     large = [[(0, 0x10000, 0), (0x1000, 0x4000, 0)]]
     write("balloon", "large", b"\0\1" + change(8, 0, 0x80) + rings([large],
                                                                    extra))
-    again = change(0x902, 2, 2) + change(0x4f0, 1, 0x62)
+    again = change(0x902, 2, 2) + change(0x4f0, 1, 0x72)
     write("balloon", "changes", b"\0\2" + again + all_four)
 
 
