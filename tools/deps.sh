@@ -5,7 +5,7 @@ set -eu
 
 build="gcc make pkg-config meson ninja-build musl-tools python3
 	libcurl4-openssl-dev libssl-dev libjansson-dev libzstd-dev libisal-dev
-	libcmocka-dev
+	libcmocka-dev libseccomp-dev
 	flex bison bc libelf-dev xz-utils cpio"
 run="qemu-system-x86 e2fsprogs busybox-static ca-certificates"
 test="clang clang-format python3-pytest docker-registry skopeo umoci

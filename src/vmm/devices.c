@@ -23,7 +23,8 @@ struct device_class {
 	const char *name; /* a disk's serial, too */
 	uint32_t virtio_id;
 	bool threaded;
-	bool ours_only; /* QEMU brings its own */
+	enum jail_thread_kind kind; /* what its thread may do */
+	bool ours_only;             /* QEMU brings its own */
 	bool (*wanted)(const struct vmm_config *cfg, const char *name);
 	int (*make)(struct devices *d, struct device *dev, struct err *err);
 };
@@ -84,12 +85,15 @@ static int make_balloon(struct devices *d, struct device *dev, struct err *err)
  * line in qemu_argv.c, a unit test and a fuzz target.
  */
 static const struct device_class classes[] = {
-	{"root",    VIRTIO_ID_BLOCK,   true,  false, has_disk, make_disk   },
-	{"upper",   VIRTIO_ID_BLOCK,   true,  false, has_disk, make_disk   },
-	{"vsock",   VIRTIO_ID_VSOCK,   false, false, always,   make_vsock  },
-	{"rng",     VIRTIO_ID_RNG,     true,  false, always,   make_rng    },
-	{"console", VIRTIO_ID_CONSOLE, false, true,  always,   make_console},
-	{"balloon", VIRTIO_ID_BALLOON, true,  true,  always,   make_balloon},
+	{"root",    VIRTIO_ID_BLOCK,   true,  JAIL_BLOCK, false, has_disk, make_disk },
+	{"upper",   VIRTIO_ID_BLOCK,   true,  JAIL_BLOCK, false, has_disk,
+         make_disk								   },
+	{"vsock",   VIRTIO_ID_VSOCK,   false, JAIL_MAIN,  false, always,   make_vsock},
+	{"rng",     VIRTIO_ID_RNG,     true,  JAIL_SMALL, false, always,   make_rng  },
+	{"console", VIRTIO_ID_CONSOLE, false, JAIL_MAIN,  true,  always,
+         make_console								},
+	{"balloon", VIRTIO_ID_BALLOON, true,  JAIL_SMALL, true,  always,
+         make_balloon								},
 };
 
 void devices_plan(struct devices *d, const struct vmm_config *cfg,
@@ -117,6 +121,8 @@ static void *thread_main(void *arg)
 	int r;
 
 	(void)pthread_setname_np(pthread_self(), dev->class->name);
+	if (jail_thread(dev->class->kind) < 0)
+		return NULL; /* a device that does not answer */
 	r = loop_run(dev->loop);
 	if (r < 0)
 		log_error("device %s: its loop failed: %s", dev->class->name,

@@ -20,11 +20,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 #include "base/loop.h"
 #include "virtio/device.h"
 #include "vmm/config.h"
+#include "vmm/jail.h"
+#include "vmm/tsc.h"
 
 #define ENGINE_DEVICES_MAX 16
 
@@ -53,12 +56,16 @@ struct engine_events {
 /* What probe() opened for start(). */
 struct engine_host {
 	int kvm_fd; /* /dev/kvm; -1: not opened */
+	/* The qemu engine's: TCG or KVM; when its clock was first read. */
+	enum accel accel;
+	struct tsc_point tsc;
 };
 
 struct engine_opts {
 	struct loop *loop;
 	const struct vmm_config *cfg;
 	const struct engine_host *host;
+	const struct jail_paths *paths;  /* of the program that it is */
 	const struct engine_slot *slots; /* must outlive the engine */
 	size_t nslots;
 	int serial_fd; /* a socket for the guest's serial port; borrowed */
@@ -87,6 +94,8 @@ struct engine_ops {
 	/* "tcg", "kvm", and when the machine was started (CLOCK_MONOTONIC). */
 	const char *(*accel)(const struct engine *e);
 	uint64_t (*spawn_ns)(const struct engine *e);
+	/* The engine's own process; NULL: it is in this one. */
+	pid_t (*child)(const struct engine *e);
 	/* End it now. ended() follows from the loop. */
 	void (*kill)(struct engine *e);
 	/* Kill it and wait until it is gone; no callback comes any more. */

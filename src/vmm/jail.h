@@ -63,8 +63,6 @@ struct jail_needs {
 	const char *program; /* absolute; "": the engine is in this process */
 	bool kvm;            /* it opens /dev/kvm */
 	int kernel_fd, initramfs_fd;
-	const int *fds; /* every other descriptor that the config names */
-	size_t nfds;
 };
 
 /* Where they are for the program, after jail_enter(). */

@@ -11,7 +11,7 @@
 
 #include "base/log.h"
 #include "base/num.h"
-#include "vmm/isolate.h"
+#include "vmm/jail.h"
 #include "vmm/vm.h"
 
 #include "base/banned.h"
@@ -19,7 +19,7 @@
 static int isolate(struct vm *vm, struct err *err)
 {
 	(void)vm;
-	return isolate_early(err);
+	return jail_early(err);
 }
 
 /* The whole start, in order. The stage is what VMM_FAILED names. */
@@ -28,13 +28,15 @@ static const struct {
 	int (*run)(struct vm *vm, struct err *err);
 } steps[] = {
 	{"engine", isolate         },
-	{"config", vm_read_config  },
-	{"engine", vm_open_loop    },
+        {"config", vm_read_config  },
+	{"engine", vm_close_others },
+        {"engine", vm_open_loop    },
 	{"engine", vm_open_control },
-	{"engine", vm_pick_engine  },
+        {"engine", vm_pick_engine  },
+	{"engine", vm_enter_jail   }, /* no other thread yet */
 	{"engine", vm_start_engine }, /* it comes up while we go on */
 	{"engine", vm_start_devices},
-	{"engine", vm_await_agent  },
+        {"engine", vm_await_agent  },
 	{"engine", vm_run_engine   },
 };
 

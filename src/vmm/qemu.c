@@ -74,11 +74,9 @@ struct engine {
 static int qemu_probe(const struct vmm_config *cfg, bool named,
                       struct engine_host *host, struct err *err)
 {
-	enum accel accel;
 	int r;
 
 	(void)named;
-	(void)host;
 	if (cfg->qemu[0] != '/') {
 		err_set(err, -ENOENT, "qemu-system-x86_64 was not found");
 		err_hint(err, QEMU_HINT);
@@ -94,7 +92,10 @@ static int qemu_probe(const struct vmm_config *cfg, bool named,
 	r = engine_check_memory(cfg, err);
 	if (r < 0)
 		return r;
-	return accel_resolve(cfg->accel, &accel, err);
+	r = accel_resolve(cfg->accel, &host->accel, err);
+	if (r == 0 && host->accel == ACCEL_TCG && tsc_is_clock())
+		host->tsc = tsc_now(); /* measured while the jail is built */
+	return r;
 }
 
 /*
@@ -304,26 +305,41 @@ static int spawn(struct engine *e, const struct engine_opts *o, struct err *err)
 	struct strv cleanup_strv argv = {0};
 	int slot_fds[ENGINE_DEVICES_MAX];
 	int keep[ENGINE_DEVICES_MAX + 3];
+	unsigned namespaces = 0;
 	uint32_t tsc_khz = 0;
 	size_t n = 0;
 	int r;
 
-	if (e->accel == ACCEL_TCG)
-		tsc_khz = tsc_khz_since(tsc_now());
+	if (o->host->tsc.ns)
+		tsc_khz = tsc_khz_since(o->host->tsc);
 	for (size_t i = 0; i < e->nslots; i++)
 		keep[n++] = slot_fds[i] = e->slots[i].theirs;
 	keep[n++] = o->serial_fd;
-	keep[n++] = o->cfg->kernel_fd;
-	keep[n++] = o->cfg->initramfs_fd;
-	r = qemu_argv(&(struct qemu_args){o->cfg, e->accel, o->slots, slot_fds,
-	                                  e->nslots, o->serial_fd, tsc_khz},
+	if (!(jail_state() & JAIL_ROOT)) { /* in there they have names */
+		keep[n++] = o->cfg->kernel_fd;
+		keep[n++] = o->cfg->initramfs_fd;
+	}
+	r = qemu_argv(&(struct qemu_args){.cfg = o->cfg,
+	                                  .accel = e->accel,
+	                                  .slots = o->slots,
+	                                  .slot_fds = slot_fds,
+	                                  .nslots = e->nslots,
+	                                  .paths = o->paths,
+	                                  .serial_fd = o->serial_fd,
+	                                  .tsc_khz = tsc_khz},
 	              &argv);
 	if (r < 0)
 		return err_set(err, r, "cannot make QEMU's command line: %s",
 		               strerror(-r));
 	log_command_line(&argv);
 	e->spawn_ns = clock_now_ns();
-	r = child_spawn(argv.v, keep, n, &e->child, err);
+	r = child_spawn(&(struct child_opts){.argv = argv.v,
+	                                     .fds = keep,
+	                                     .nfds = n,
+	                                     .namespaces = jail_child_flags(),
+	                                     .enter = jail_child},
+	                &e->child, &namespaces, err);
+	jail_child_made(namespaces);
 	for (size_t i = 0; i < e->nslots; i++)
 		close_fd(&e->slots[i].theirs);
 	return r;
@@ -354,9 +370,7 @@ static int qemu_start(const struct engine_opts *o, struct engine **ret,
 	e->loop = o->loop;
 	e->events = o->events;
 	e->child = (struct child)CHILD_INIT;
-	r = accel_resolve(o->cfg->accel, &e->accel, err);
-	if (r < 0)
-		return r;
+	e->accel = o->host->accel;
 	r = open_slots(e, o);
 	if (r < 0)
 		return err_set(err, r, "cannot make the devices' sockets: %s",
@@ -373,8 +387,7 @@ static int qemu_start(const struct engine_opts *o, struct engine **ret,
 
 static void qemu_kill(struct engine *e)
 {
-	if (e->child.pid > 0)
-		(void)kill(e->child.pid, SIGKILL);
+	(void)child_signal(&e->child, SIGKILL);
 }
 
 static void peer_broke(void *arg)
@@ -409,9 +422,7 @@ static int qemu_attach(struct engine *e, size_t i, struct virtio_dev *dev,
 /* A stopped process runs no processor; its devices are ours and idle. */
 static int qemu_signal(struct engine *e, int sig)
 {
-	if (e->child.pid <= 0)
-		return -ESRCH;
-	return kill(e->child.pid, sig) < 0 ? -errno : 0;
+	return child_signal(&e->child, sig);
 }
 
 static int qemu_pause(struct engine *e)
@@ -422,6 +433,11 @@ static int qemu_pause(struct engine *e)
 static int qemu_resume(struct engine *e)
 {
 	return qemu_signal(e, SIGCONT);
+}
+
+static pid_t qemu_child(const struct engine *e)
+{
+	return e->child.pid;
 }
 
 static const char *qemu_accel(const struct engine *e)
@@ -443,6 +459,7 @@ const struct engine_ops engine_qemu = {
 	.pause = qemu_pause,
 	.resume = qemu_resume,
 	.accel = qemu_accel,
+	.child = qemu_child,
 	.spawn_ns = qemu_spawn_ns,
 	.kill = qemu_kill,
 	.free = qemu_free,

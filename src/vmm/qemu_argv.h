@@ -3,7 +3,7 @@
  *
  * What is not named does not exist: -nodefaults and -no-user-config, a
  * microvm without RTC, ACPI, USB and PCI, no monitor, no display, no network
- * of QEMU's own. Every file and socket is a descriptor by number. Nothing that
+ * of QEMU's own. Every socket is a descriptor by number. Nothing that
  * a user typed becomes part of an option that QEMU parses: the kernel's
  * command line is an argument of its own and the name has letters, digits,
  * dot, dash and underscore only (config.c).
@@ -14,6 +14,7 @@
 #include "base/strv.h"
 #include "vmm/accel.h"
 #include "vmm/engine.h"
+#include "vmm/jail.h"
 
 struct qemu_args {
 	const struct vmm_config *cfg;
@@ -22,7 +23,8 @@ struct qemu_args {
 	const int *slot_fds; /* QEMU's end of each slot's vhost-user socket */
 	size_t nslots;
 	int serial_fd;
-	uint32_t tsc_khz; /* of this host, for TCG; 0: unknown */
+	uint32_t tsc_khz;               /* of this host, for TCG; 0: unknown */
+	const struct jail_paths *paths; /* where its files are for it */
 };
 
 /* 0, -ENOMEM, -ENODEV (a slot that QEMU has no vhost-user form of). */

@@ -210,14 +210,27 @@ static void on_panic(void *arg)
 
 /* ---- the agent ---- */
 
+/* After this no file of this host can be opened, and no process started. */
+static int seal(struct vm *vm, struct err *err)
+{
+	if (vm->sealed)
+		return 0;
+	vm->sealed = true;
+	return jail_seal(vm->ops->child ? vm->ops->child(vm->engine) : -1, err);
+}
+
+/* Only our kernel and agent ran so far; BOOT lets the image in. */
 static void on_hello(void *arg, const struct proto_hello *m)
 {
 	struct vm *vm = arg;
 	uint64_t now = clock_now_ns();
 	uint64_t most = now - vm->ops->spawn_ns(vm->engine);
+	struct err err = {0};
 
 	vm->init_ns = now - MIN(m->since_init_ns, most);
 	log_debug("the agent is there, version %u", m->version);
+	if (seal(vm, &err) < 0)
+		vm_fail(vm, "engine", &err);
 }
 
 static void on_ready(void *arg, const struct proto_ready *m)
@@ -427,6 +440,51 @@ int vm_pick_engine(struct vm *vm, struct err *err)
 	return r;
 }
 
+/* Every descriptor that the config names; how many. */
+static size_t config_fds(const struct vmm_config *c, int *fds)
+{
+	const int fixed[] = {c->kernel_fd, c->initramfs_fd, c->console_fd};
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
+		if (fixed[i] >= 0)
+			fds[n++] = fixed[i];
+	for (unsigned i = 0; i < c->ndisks; i++)
+		for (uint32_t k = 0; k < c->disks[i].nextents; k++)
+			fds[n++] = c->disks[i].extents[k].fd;
+	return n;
+}
+
+int vm_close_others(struct vm *vm, struct err *err)
+{
+	size_t n = 3;
+	cleanup_free int *fds = NULL;
+	int r = -ENOMEM;
+
+	for (unsigned i = 0; i < vm->cfg.ndisks; i++)
+		n += vm->cfg.disks[i].nextents;
+	fds = calloc(n, sizeof(*fds));
+	if (fds)
+		r = jail_close_others(fds, config_fds(&vm->cfg, fds));
+	if (r < 0)
+		return err_set(err, r, "cannot close what is not ours: %s",
+		               strerror(-r));
+	return 0;
+}
+
+int vm_enter_jail(struct vm *vm, struct err *err)
+{
+	bool program = vm->ops->child;
+
+	return jail_enter(
+		&(struct jail_needs){.program = program ? vm->cfg.qemu : "",
+	                             .kvm = program &&
+	                                    vm->host.accel == ACCEL_KVM,
+	                             .kernel_fd = vm->cfg.kernel_fd,
+	                             .initramfs_fd = vm->cfg.initramfs_fd},
+		&vm->paths, err);
+}
+
 int vm_start_engine(struct vm *vm, struct err *err)
 {
 	int r = console_init(&vm->console, vm->loop, vm->cfg.console_fd,
@@ -440,6 +498,7 @@ int vm_start_engine(struct vm *vm, struct err *err)
 			.loop = vm->loop,
 			.cfg = &vm->cfg,
 			.host = &vm->host,
+			.paths = &vm->paths,
 			.slots = vm->devices.slots,
 			.nslots = vm->devices.n,
 			.serial_fd = vm->serial_fd,
@@ -455,7 +514,10 @@ int vm_start_devices(struct vm *vm, struct err *err)
 
 int vm_run_engine(struct vm *vm, struct err *err)
 {
-	return vm->ops->run ? vm->ops->run(vm->engine, err) : 0;
+	int r = vm->ops->run ? vm->ops->run(vm->engine, err) : 0;
+
+	/* Without a program of its own an engine needs no file any more. */
+	return r == 0 && !vm->ops->child ? seal(vm, err) : r;
 }
 
 int vm_await_agent(struct vm *vm, struct err *err)

@@ -37,6 +37,8 @@ struct vm {
 	const struct engine_ops *ops;
 	struct engine_host host;
 	struct engine *engine;
+	struct jail_paths paths;
+	bool sealed;
 	struct console console;
 	int serial_fd; /* the machine's end of it */
 	struct devices devices;
@@ -57,6 +59,8 @@ int vm_open_loop(struct vm *vm, struct err *err);
 int vm_read_config(struct vm *vm, struct err *err);
 int vm_open_control(struct vm *vm, struct err *err);
 int vm_pick_engine(struct vm *vm, struct err *err);
+int vm_close_others(struct vm *vm, struct err *err);
+int vm_enter_jail(struct vm *vm, struct err *err);
 int vm_start_engine(struct vm *vm, struct err *err);
 int vm_start_devices(struct vm *vm, struct err *err);
 int vm_await_agent(struct vm *vm, struct err *err);

@@ -436,7 +436,8 @@ def test_qemu_owns_only_what_it_needs(start):
     assert "-nodefaults" in words and "-no-user-config" in words
     assert words[words.index("-monitor") + 1] == "none"
     devices = [words[i + 1].split(",")[0] for i, w in enumerate(words) if w == "-device"]
-    assert devices == ["vhost-user-blk", "vhost-user-blk", "vhost-user-vsock-device", "vhost-user-rng"]
+    assert devices == ["vhost-user-blk", "vhost-user-blk", "vhost-user-vsock-device", "vhost-user-rng",
+                       "virtio-balloon-device"]
     assert not {"-netdev", "-nic", "-net", "-qmp", "-drive", "-usb", "-fsdev"} & set(words)
     assert "Max core file size        0                    0" in (proc / "limits").read_text()
     links = [os.readlink(f) for f in (proc / "fd").iterdir()]

@@ -13,6 +13,15 @@
 #include "base/fdio.h"
 #include "vmm/child.h"
 
+static int spawn(char *const *argv, const int *fds, size_t nfds,
+                 struct child *ret)
+{
+	unsigned namespaces;
+
+	return child_spawn(&(struct child_opts){argv, fds, nfds, 0, NULL}, ret,
+	                   &namespaces, NULL);
+}
+
 /* Run a shell script as the child and give what it printed. */
 static void run_script(const char *script, const int *fds, size_t nfds,
                        struct buf *out)
@@ -23,7 +32,7 @@ static void run_script(const char *script, const int *fds, size_t nfds,
 	struct pollfd p;
 	int code;
 
-	assert_int_equal(child_spawn(argv, fds, nfds, &c, NULL), 0);
+	assert_int_equal(spawn(argv, fds, nfds, &c), 0);
 	p = (struct pollfd){.fd = c.pidfd, .events = POLLIN};
 	assert_int_equal(poll(&p, 1, 10000), 1);
 	assert_int_equal(read(c.execfd, &code, sizeof(code)), 0);
@@ -96,7 +105,7 @@ static void a_program_that_is_missing_gives_its_errno(void **state)
 	int code = 0;
 
 	(void)state;
-	assert_int_equal(child_spawn(argv, NULL, 0, &c, NULL), 0);
+	assert_int_equal(spawn(argv, NULL, 0, &c), 0);
 	p = (struct pollfd){.fd = c.pidfd, .events = POLLIN};
 	assert_int_equal(poll(&p, 1, 10000), 1);
 	assert_int_equal(read(c.execfd, &code, sizeof(code)), sizeof(code));
@@ -112,7 +121,7 @@ static void release_kills(void **state)
 	pid_t pid;
 
 	(void)state;
-	assert_int_equal(child_spawn(argv, NULL, 0, &c, NULL), 0);
+	assert_int_equal(spawn(argv, NULL, 0, &c), 0);
 	pid = c.pid;
 	child_release(&c);
 	assert_int_equal(kill(pid, 0), -1);
@@ -138,7 +147,7 @@ static void the_child_dies_with_its_parent(void **state)
 
 		(void)snprintf(script, sizeof(script),
 		               "echo >&%d; exec sleep 600", up[1]);
-		if (child_spawn(argv, &up[1], 1, &c, NULL) == 0)
+		if (spawn(argv, &up[1], 1, &c) == 0)
 			(void)pause();
 		_exit(1);
 	}

@@ -1,0 +1,432 @@
+/*
+ * Theory
+ *
+ * Two processes are held: ours, which has the device models, and QEMU, where
+ * it is the engine. Whoever takes over one of them by a fault in it should
+ * find nothing: no file, no network, no other process, no system call but
+ * those its work needs.
+ *
+ *	msb-vmm   user, mount, pid, ipc, net namespace; empty root
+ *	  QEMU    user, pid, ipc namespace below those
+ *
+ * QEMU sees the same root and the same empty network as we do, but has no
+ * rights there: they belong to the user namespace above its own. Its user
+ * namespace has no mapping at all: in it, QEMU is nobody.
+ *
+ * The pid namespace is made by the library, for a process cannot enter a new
+ * one itself. An msb-vmm that was started by hand goes without; QEMU has its
+ * own all the same.
+ *
+ * Where user namespaces are not allowed, Landlock hides the files instead,
+ * and the host's processes are out of reach by Landlock's scopes and by the
+ * lists of system calls alone.
+ *
+ * As root (uid 0 of the host) the mapping is from root to root: files of the
+ * host's root would still be ours by their owner, which is why the empty root
+ * is the wall there and not the uid. Nothing else depends on who starts us.
+ */
+#include "vmm/jail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/close_range.h>
+#include <linux/securebits.h>
+#include <malloc.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fdio.h"
+#include "base/log.h"
+#include "base/num.h"
+#include "vmm/jail_filter.h"
+#include "vmm/jail_landlock.h"
+#include "vmm/jail_root.h"
+
+#include "base/banned.h"
+
+/* A machine's sessions, disks and layers are descriptors. */
+#define FILES_MAX 16384
+
+/* QEMU: its devices' sockets and eventfds, the firmware while it loads. */
+#define QEMU_FILES_MAX 512
+
+static struct {
+	atomic_uint state; /* JAIL_* bits */
+	uint64_t ns;       /* how long it all took */
+} jail;
+
+static void holds(uint32_t bits)
+{
+	atomic_fetch_or(&jail.state, bits);
+}
+
+static bool is_held(uint32_t bit)
+{
+	return atomic_load(&jail.state) & bit;
+}
+
+/* ---- early ---- */
+
+/* Guest memory is mapped here: no core file, no debugger of the same user. */
+static int hide_memory(void)
+{
+	const struct rlimit none = {0, 0};
+
+	if (setrlimit(RLIMIT_CORE, &none) < 0)
+		return -errno;
+	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? -errno : 0;
+}
+
+/* No program started from here gains rights, setuid or not. */
+static int refuse_privileges(void)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -errno;
+	holds(JAIL_NO_PRIVS);
+	return 0;
+}
+
+/* We make no files; should we ever, they are the user's alone. */
+static int private_files(void)
+{
+	(void)umask(077);
+	return 0;
+}
+
+/* Many guest connections must not run into a shell's low soft limit. */
+static int allow_files(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) < 0)
+		return -errno;
+	l.rlim_cur = MAX(l.rlim_cur, MIN(l.rlim_max, (rlim_t)FILES_MAX));
+	return setrlimit(RLIMIT_NOFILE, &l) < 0 ? -errno : 0;
+}
+
+/* A terminal there could be written to (TIOCSTI); QEMU gets it, too. */
+static int empty_stdin(void)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int r = fd < 0 || dup2(fd, 0) < 0 ? -errno : 0;
+
+	if (fd > 0)
+		(void)close(fd);
+	return r;
+}
+
+/* One arena: others cost memory, and glibc counts processors for them. */
+static int one_arena(void)
+{
+	(void)mallopt(M_ARENA_MAX, 1);
+	return 0;
+}
+
+struct stage {
+	const char *what;
+	int (*run)(void);
+};
+
+static int run_stages(const struct stage *list, size_t n, struct err *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		int r = list[i].run();
+
+		if (r < 0)
+			return err_set(err, r, "msb-vmm cannot %s: %s",
+			               list[i].what, strerror(-r));
+	}
+	return 0;
+}
+
+int jail_early(struct err *err)
+{
+	static const struct stage list[] = {
+		{"hide its memory",       hide_memory      },
+		{"refuse privileges",     refuse_privileges},
+		{"set its file mode",     private_files    },
+		{"raise its file limits", allow_files      },
+		{"close its input",       empty_stdin      },
+		{"bound its memory",      one_arena        },
+	};
+
+	return run_stages(list, ARRAY_SIZE(list), err);
+}
+
+/* ---- descriptors ---- */
+
+static int by_number(const void *a, const void *b)
+{
+	int x = *(const int *)a, y = *(const int *)b;
+
+	return (x > y) - (x < y);
+}
+
+int jail_close_others(const int *fds, size_t nfds)
+{
+	cleanup_free int *sorted = calloc(nfds + 1, sizeof(*sorted));
+	int next = 4; /* 0-2, control */
+
+	if (!sorted)
+		return -ENOMEM;
+	memcpy(sorted, fds, nfds * sizeof(*fds));
+	qsort(sorted, nfds, sizeof(*sorted), by_number);
+	for (size_t i = 0; i < nfds; i++) {
+		if (sorted[i] > next &&
+		    close_range((unsigned)next, (unsigned)sorted[i] - 1, 0) < 0)
+			return -errno;
+		next = MAX(next, sorted[i] + 1);
+	}
+	return close_range((unsigned)next, ~0U, 0) < 0 ? -errno : 0;
+}
+
+/* ---- capabilities ---- */
+
+static int set_capabilities(uint64_t caps)
+{
+	struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct data[2] = {
+		{(uint32_t)caps,         (uint32_t)caps,         0},
+		{(uint32_t)(caps >> 32), (uint32_t)(caps >> 32), 0},
+	};
+
+	return syscall(SYS_capset, &head, data) < 0 ? -errno : 0;
+}
+
+/*
+ * What an exec could give back: the bounding set, and what uid 0 means. Both
+ * take CAP_SETPCAP, which those who have nothing to give back may lack.
+ */
+static void close_capabilities(void)
+{
+	for (unsigned long cap = 0; cap < 64; cap++)
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno == EINVAL)
+			break;
+	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	(void)prctl(
+		PR_SET_SECUREBITS,
+		SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
+			SECBIT_NO_SETUID_FIXUP_LOCKED |
+			SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
+			SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED,
+		0, 0, 0);
+}
+
+/* ---- enter ---- */
+
+static const char *const names[JAIL_WALLS] = {
+	"user-namespace",
+	"mount-namespace",
+	"pid-namespace",
+	"ipc-namespace",
+	"net-namespace",
+	"empty-root",
+	"landlock",
+	"seccomp",
+	"no-capabilities",
+	"no-new-privileges",
+	"qemu-user-namespace",
+	"qemu-pid-namespace",
+	"qemu-ipc-namespace",
+	"qemu-seccomp",
+};
+
+static void same_paths(const struct jail_needs *needs, struct jail_paths *ret)
+{
+	(void)snprintf(ret->program, sizeof(ret->program), "%s",
+	               needs->program);
+	(void)snprintf(ret->kernel, sizeof(ret->kernel), "/proc/self/fd/%d",
+	               needs->kernel_fd);
+	(void)snprintf(ret->initramfs, sizeof(ret->initramfs),
+	               "/proc/self/fd/%d", needs->initramfs_fd);
+}
+
+/* Namespaces and an empty root; where that cannot be, Landlock. */
+static int hide_files(const struct jail_needs *needs, struct jail_paths *ret)
+{
+	int r;
+
+	if (is_held(JAIL_MOUNT_NS)) {
+		r = jail_root_enter(needs, ret);
+		if (r == 0) {
+			holds(JAIL_ROOT);
+			return 0;
+		}
+		log_warn("no root of its own for this machine: %s",
+		         strerror(-r));
+	}
+	same_paths(needs, ret);
+	r = jail_landlock(needs);
+	if (r == 0)
+		holds(JAIL_LANDLOCK);
+	return r == -EOPNOTSUPP ? 0 : r;
+}
+
+/*
+ * Of root's groups none is needed. Others cannot leave theirs, and need not:
+ * there is no file that a group would open.
+ */
+static void leave_groups(void)
+{
+	(void)setgroups(0, NULL);
+}
+
+int jail_enter(const struct jail_needs *needs, struct jail_paths *ret,
+               struct err *err)
+{
+	uint64_t start = clock_now_ns();
+	int r;
+
+	leave_groups();
+	holds(jail_namespaces());
+	r = hide_files(needs, ret);
+	if (r < 0)
+		return err_set(err, r,
+		               "msb-vmm cannot hide the host's files: "
+		               "%s",
+		               strerror(-r));
+	close_capabilities();
+	/* To empty the root when QEMU has started: jail_seal(). */
+	r = set_capabilities(is_held(JAIL_ROOT) ? 1ull << CAP_SYS_ADMIN : 0);
+	if (r == 0)
+		r = jail_filter_report();
+	if (r < 0)
+		return err_set(err, r, "msb-vmm cannot drop privileges: %s",
+		               strerror(-r));
+	jail.ns = clock_now_ns() - start;
+	log_debug("jail: entered in %llu us",
+	          (unsigned long long)(jail.ns / 1000));
+	return 0;
+}
+
+/* ---- QEMU ---- */
+
+unsigned jail_child_flags(void)
+{
+	return is_held(JAIL_USER_NS)
+	               ? CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWIPC
+	               : 0;
+}
+
+void jail_child_made(unsigned flags)
+{
+	if (flags & CLONE_NEWUSER)
+		holds(JAIL_QEMU_USER_NS);
+	if (flags & CLONE_NEWPID)
+		holds(JAIL_QEMU_PID_NS);
+	if (flags & CLONE_NEWIPC)
+		holds(JAIL_QEMU_IPC_NS);
+}
+
+static int child_limits(void)
+{
+	const struct rlimit none = {0, 0};
+	const struct rlimit files = {QEMU_FILES_MAX, QEMU_FILES_MAX};
+
+	/* Its threads and its memory's size are set: jail_seal(). */
+	return setrlimit(RLIMIT_CORE, &none) < 0 ||
+	                       setrlimit(RLIMIT_NOFILE, &files) < 0 ||
+	                       setrlimit(RLIMIT_MSGQUEUE, &none) < 0
+	               ? -errno
+	               : 0;
+}
+
+int jail_child(const char *program)
+{
+	int r = child_limits();
+
+	close_capabilities();
+	if (r == 0)
+		r = set_capabilities(0);
+	if (r == 0)
+		r = jail_filter_load(JAIL_FILTER_QEMU, program);
+	return r == -EOPNOTSUPP ? 0 : r;
+}
+
+/* ---- threads ---- */
+
+int jail_thread(enum jail_thread_kind kind)
+{
+	int r = set_capabilities(0);
+
+	if (r == 0 && is_held(JAIL_LANDLOCK))
+		r = jail_landlock(NULL);
+	if (r == 0) {
+		r = jail_filter_load((enum jail_filter)kind, NULL);
+		if (r == -EOPNOTSUPP)
+			r = 0;
+	}
+	if (r < 0)
+		log_error("a thread cannot enter the jail: %s", strerror(-r));
+	return r;
+}
+
+/* ---- seal ---- */
+
+/* All its threads run and its memory has its size: no more of either. */
+static int limit_child(pid_t child)
+{
+	const struct rlimit none = {0, 0};
+
+	if (child <= 0)
+		return 0;
+	return prlimit(child, RLIMIT_NPROC, &none, NULL) < 0 ||
+	                       prlimit(child, RLIMIT_FSIZE, &none, NULL) < 0
+	               ? -errno
+	               : 0;
+}
+
+int jail_seal(pid_t child, struct err *err)
+{
+	const struct rlimit none = {0, 0};
+	uint64_t start = clock_now_ns();
+	int r = 0;
+
+	if (is_held(JAIL_ROOT))
+		r = jail_root_empty();
+	if (r == 0)
+		r = limit_child(child);
+	if (r == 0 && setrlimit(RLIMIT_NPROC, &none) < 0)
+		r = -errno;
+	if (r == 0)
+		r = jail_thread(JAIL_MAIN);
+	if (r < 0)
+		return err_set(err, r, "msb-vmm cannot close its jail: %s",
+		               strerror(-r));
+	holds(JAIL_NO_CAPS);
+#if !defined(__SANITIZE_ADDRESS__)
+	holds(JAIL_SECCOMP | (child > 0 ? JAIL_QEMU_SECCOMP : 0));
+#endif
+	jail.ns += clock_now_ns() - start;
+	log_debug("jail: sealed in %llu us, %llu us in all",
+	          (unsigned long long)((clock_now_ns() - start) / 1000),
+	          (unsigned long long)(jail.ns / 1000));
+	return 0;
+}
+
+/* ---- report ---- */
+
+uint32_t jail_state(void)
+{
+	return atomic_load(&jail.state);
+}
+
+size_t jail_names(const char *ret[JAIL_WALLS])
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; i < JAIL_WALLS; i++)
+		if (is_held(1u << i))
+			ret[n++] = names[i];
+	return n;
+}

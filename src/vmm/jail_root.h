@@ -1,0 +1,30 @@
+/*
+ * jail_root.h - namespaces of msb-vmm's own, and a root with nothing in it but
+ * what the engine's program is made of, for as long as that is needed.
+ */
+#ifndef VMM_JAIL_ROOT_H
+#define VMM_JAIL_ROOT_H
+
+#include "vmm/jail.h"
+
+/* Which of JAIL_*_NS this process has now; 0: the host allows none. */
+uint32_t jail_namespaces(void);
+
+/*
+ * The new root. Needs a mount namespace of our own. A negative errno: the old
+ * root is still there.
+ */
+int jail_root_enter(const struct jail_needs *needs, struct jail_paths *ret);
+
+/* The program's files go; who has them open or mapped keeps that. */
+int jail_root_empty(void);
+
+/*
+ * Every path that a program at @program needs, for jail_root_enter() and for
+ * Landlock: calls @fn until it fails. Those that are missing are left out by
+ * @fn.
+ */
+int jail_program_paths(const char *program, bool kvm,
+                       int (*fn)(void *arg, const char *path), void *arg);
+
+#endif

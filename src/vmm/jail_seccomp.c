@@ -1,0 +1,110 @@
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/num.h"
+#include "vmm/jail_filter.h"
+
+#include "jail_filters.h"
+
+#include "base/banned.h"
+
+#define FILTER_MAX 512 /* instructions; the kernel takes 4096 */
+
+/* What a shell would show for a process that died of SIGSYS. */
+#define EXIT_SIGSYS (128 + SIGSYS)
+
+static const struct {
+	const char *name;
+	const struct sock_filter *code;
+	size_t n;
+} filters[] = {
+	[JAIL_FILTER_MAIN] = {"main",  filter_main,  ARRAY_SIZE(filter_main) },
+	[JAIL_FILTER_BLOCK] = {"block", filter_block, ARRAY_SIZE(filter_block)},
+	[JAIL_FILTER_SMALL] = {"small", filter_small, ARRAY_SIZE(filter_small)},
+	[JAIL_FILTER_VCPU] = {"vcpu",  filter_vcpu,  ARRAY_SIZE(filter_vcpu) },
+	[JAIL_FILTER_QEMU] = {"qemu",  filter_qemu,  ARRAY_SIZE(filter_qemu) },
+};
+
+_Static_assert(ARRAY_SIZE(filter_main) <= FILTER_MAX &&
+                       ARRAY_SIZE(filter_block) <= FILTER_MAX &&
+                       ARRAY_SIZE(filter_small) <= FILTER_MAX &&
+                       ARRAY_SIZE(filter_vcpu) <= FILTER_MAX &&
+                       ARRAY_SIZE(filter_qemu) <= FILTER_MAX,
+               "a filter does not fit into jail_filter_load()'s copy");
+
+/* Which one holds this thread, for the report. */
+static _Thread_local const char *mine = "?";
+
+/* Put this run's values where the lists have their stand-ins. */
+static void fill_in(struct sock_filter *f, const char *program)
+{
+	uint64_t p = (uintptr_t)program;
+
+	if (BPF_CLASS(f->code) != BPF_JMP)
+		return;
+	if (f->k == JAIL_PID)
+		f->k = (uint32_t)getpid();
+	else if (f->k == (uint32_t)(JAIL_PROGRAM >> 32))
+		f->k = (uint32_t)(p >> 32);
+	else if (f->k == (uint32_t)JAIL_PROGRAM)
+		f->k = (uint32_t)p;
+}
+
+int jail_filter_load(enum jail_filter which, const char *program)
+{
+	struct sock_filter code[FILTER_MAX];
+	struct sock_fprog prog = {(unsigned short)filters[which].n, code};
+
+#if defined(__SANITIZE_ADDRESS__)
+	return -EOPNOTSUPP;
+#endif
+	memcpy(code, filters[which].code, prog.len * sizeof(code[0]));
+	for (size_t i = 0; i < prog.len; i++)
+		fill_in(&code[i], program);
+	mine = filters[which].name;
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) < 0)
+		return -errno;
+	return 0;
+}
+
+static size_t put(char *line, size_t n, const char *s)
+{
+	size_t len = strlen(s);
+
+	memcpy(line + n, s, len);
+	return n + len;
+}
+
+/* No stdio here: the thread may be anywhere, or not itself any more. */
+static void stopped(int sig, siginfo_t *si, void *context)
+{
+	char line[128], digits[12] = {0};
+	size_t n = 0, d = sizeof(digits) - 1;
+	ssize_t w;
+
+	(void)sig;
+	(void)context;
+	for (unsigned v = (unsigned)si->si_syscall; v || !digits[d]; v /= 10)
+		digits[--d] = (char)('0' + v % 10);
+	n = put(line, n, "msb-vmm: error: the jail stopped thread ");
+	n = put(line, n, mine);
+	n = put(line, n, " at system call ");
+	n = put(line, n, digits + d);
+	line[n++] = '\n';
+	w = write(2, line, n);
+	(void)w;
+	_exit(EXIT_SIGSYS);
+}
+
+int jail_filter_report(void)
+{
+	struct sigaction sa = {.sa_sigaction = stopped, .sa_flags = SA_SIGINFO};
+
+	return sigaction(SIGSYS, &sa, NULL) < 0 ? -errno : 0;
+}
