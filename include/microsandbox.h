@@ -298,7 +298,8 @@ struct msb_sandbox_opts {
  * Start a machine from an image. Returns as soon as its process runs, before
  * it has booted; msb_exec_start() may follow at once. The machine is attached
  * to this process and leaves nothing on disk. MSB_ERR_INSTALL when a part of
- * the installation is missing.
+ * the installation is missing, MSB_ERR_EXISTS when a machine of that name
+ * runs.
  */
 MSB_API int msb_sandbox_create(struct msb_home *home,
                                const struct msb_sandbox_opts *opts,
@@ -350,9 +351,41 @@ struct msb_sandbox_times {
 MSB_API void msb_sandbox_times(struct msb_sandbox *sandbox,
                                struct msb_sandbox_times *ret_times);
 
-/* "qemu" and "tcg" or "kvm"; "" while not known. */
+/* "kvm" or "qemu", and "kvm" or "tcg"; "" while not known. */
 MSB_API const char *msb_sandbox_engine(const struct msb_sandbox *sandbox);
 MSB_API const char *msb_sandbox_accel(const struct msb_sandbox *sandbox);
+
+/*
+ * The walls of the jail around the machine's processes, as "user-namespace"
+ * or "seccomp"; ends with NULL. Empty until the machine is ready.
+ */
+MSB_API const char *const *msb_sandbox_walls(const struct msb_sandbox *sandbox);
+
+/* What the user should know beforehand about a machine like this, or "". */
+MSB_API const char *msb_sandbox_warning(const struct msb_sandbox *sandbox);
+
+/* ---- what runs now ----------------------------------------------------- */
+
+/* A machine of any process that uses this home. */
+struct msb_sandbox_info {
+	const char *name;
+	const char *image; /* normalised reference, or a path */
+	int32_t state;     /* MSB_STATE_STARTING or MSB_STATE_READY */
+	uint32_t cpus;
+	uint64_t memory_bytes;
+	const char *engine, *accel; /* "" while it starts */
+	const char *const *walls;   /* as msb_sandbox_walls() */
+	const char *boundary;       /* what protects the user, in words */
+	int64_t pid;                /* of its msb-vmm */
+	int64_t owner_pid;          /* of the process it is attached to */
+	int64_t started_unix;
+};
+
+/* MSB_ERR_NOT_FOUND when no machine of that name runs. */
+MSB_API int msb_sandbox_inspect(struct msb_home *home, const char *name,
+                                struct msb_sandbox_info **ret_info,
+                                struct msb_error *error);
+MSB_API void msb_sandbox_info_free(struct msb_sandbox_info *info);
 
 /* ---- commands ---------------------------------------------------------- */
 

@@ -136,9 +136,12 @@ static int create(struct session *s, const struct cli *cli,
 		opts.log_fd = 2;
 	opts.log_level = cli->log_level;
 	r = msb_sandbox_create(s->home, &opts, &s->sandbox, &s->error);
-	if (r == 0)
-		log_info("sandbox %s", msb_sandbox_name(s->sandbox));
-	return r;
+	if (r < 0)
+		return r;
+	log_info("sandbox %s", msb_sandbox_name(s->sandbox));
+	if (*msb_sandbox_warning(s->sandbox) && !v->quiet)
+		out_note("warn: %s", msb_sandbox_warning(s->sandbox));
+	return 0;
 }
 
 static const char *const shell[] = {"/bin/sh", NULL};

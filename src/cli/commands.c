@@ -7,6 +7,7 @@
 #include "base/banned.h"
 
 COMMAND_DECLARE(run)
+COMMAND_DECLARE(inspect)
 COMMAND_DECLARE(pull)
 COMMAND_DECLARE(load)
 COMMAND_DECLARE(image_list)
@@ -98,6 +99,11 @@ static const struct command image_commands[] = {
 static const struct command root_commands[] = {
 	ROW(run, "run", NULL, "Sandboxes", "[IMAGE]",
             "Run a command in a fresh machine", run_details, 0, 1, true),
+	ROW(inspect, "inspect", NULL, "Sandboxes", "<NAME>",
+            "Show what a running sandbox is",
+            "Image, engine, process, and which walls protect you from it. "
+            "The name is the one of msb run --name.",
+            1, 1, false),
 	ROW(pull, "pull", NULL, "Images", "<IMAGE>",
             "Fetch an image from a registry", pull_details, 1, 1, false),
 	ROW(load, "load", NULL, "Images", "", "Load images from an archive",

@@ -184,6 +184,9 @@ static int on_started(struct msb_exec *x, const struct proto_msg *m,
 	x->state = EXEC_RUNNING;
 	ev->kind = MSB_EXEC_STARTED;
 	ev->pid = m->started.pid;
+	/* The machine is ready: whoever inspects it shall see that. */
+	if (x->sandbox)
+		(void)msb_sandbox_state(x->sandbox);
 	return 1;
 }
 

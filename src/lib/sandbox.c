@@ -7,11 +7,13 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fdio.h"
 #include "base/num.h"
+#include "base/virt.h"
 #include "lib/defaults.h"
 #include "lib/error.h"
 #include "lib/home.h"
@@ -32,30 +34,16 @@
 
 #define cleanup_rootfs cleanup(rootfs_release)
 
-static bool is_name(const char *s, size_t max)
-{
-	size_t len = strlen(s);
-
-	if (len == 0 || len > max || *s == '.' || *s == '-')
-		return false;
-	for (; *s; s++)
-		if (!strchr("abcdefghijklmnopqrstuvwxyz"
-		            "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-",
-		            *s))
-			return false;
-	return true;
-}
-
 static int check_opts(const struct msb_sandbox_opts *o, struct err *err)
 {
 	if (!o->image)
 		return err_set(err, -EINVAL, "a sandbox needs an image");
-	if (o->name && !is_name(o->name, MSB_NAME_MAX))
+	if (o->name && !running_is_name(o->name, MSB_NAME_MAX))
 		return err_set(err, -EINVAL,
 		               "name %s: 1 to %d letters, digits, . _ -, "
 		               "beginning with a letter or digit",
 		               o->name, MSB_NAME_MAX);
-	if (o->hostname && !is_name(o->hostname, HOSTNAME_LEN))
+	if (o->hostname && !running_is_name(o->hostname, HOSTNAME_LEN))
 		return err_set(err, -EINVAL,
 		               "hostname %s: 1 to %d letters, digits, . _ -",
 		               o->hostname, HOSTNAME_LEN);
@@ -172,6 +160,75 @@ static int launch(struct msb_sandbox *sb, struct store *store,
 	return launch_start(&l, &sb->machine.pid, &sb->machine.control, err);
 }
 
+/* Whether the user wants KVM where it is only emulated. */
+static bool wants_emulated_kvm(const struct msb_sandbox_opts *o)
+{
+	struct virt v;
+
+	if (o->engine != MSB_ENGINE_KVM && o->accel != MSB_ACCEL_KVM)
+		return false;
+	virt_probe(VIRT_CPUINFO, VIRT_KVM, &v);
+	return virt_is_emulated(&v);
+}
+
+/* What is needed of the options later. */
+static int keep_options(struct msb_sandbox *sb,
+                        const struct msb_sandbox_opts *o)
+{
+	const char *reference = msb_image_info(o->image)->reference;
+
+	sb->cpus = o->cpus;
+	sb->memory_bytes = o->memory_bytes;
+	sb->emulated = wants_emulated_kvm(o);
+	sb->started_unix = time(NULL);
+	sb->image = strdup(reference ? reference : "");
+	if (!sb->image)
+		return -ENOMEM;
+	return copy_config(&sb->config, &o->image->image.config);
+}
+
+static const char *const no_walls[] = {NULL};
+
+/* Let run/NAME.json say what is; called under the lock or alone. */
+static int record(struct msb_sandbox *sb, struct err *err)
+{
+	const struct machine *m = &sb->machine;
+	const struct msb_sandbox_info info = {
+		.name = sb->name,
+		.image = sb->image,
+		.state = (int32_t)m->state,
+		.cpus = sb->cpus,
+		.memory_bytes = sb->memory_bytes,
+		.engine = m->engine,
+		.accel = m->accel,
+		.walls = no_walls,
+		.pid = m->pid,
+		.owner_pid = getpid(),
+		.started_unix = sb->started_unix,
+	};
+	int r = running_write(&sb->running, &info);
+
+	if (r < 0)
+		return err_set(err, r, "cannot write run/%s: %s",
+		               sb->running.file, strerror(-r));
+	sb->recorded = info.state;
+	return 0;
+}
+
+/* Take what msb-vmm said. That it is ready or ended goes on record. */
+static void process(struct msb_sandbox *sb)
+{
+	machine_process(&sb->machine);
+	if (sb->recorded < 0 || sb->recorded == (int32_t)sb->machine.state)
+		return;
+	if (machine_has_ended(&sb->machine)) {
+		sb->recorded = -1;
+		running_drop(&sb->running);
+	} else if (record(sb, NULL) < 0) {
+		sb->recorded = (int32_t)sb->machine.state; /* once is enough */
+	}
+}
+
 int msb_sandbox_create(struct msb_home *home,
                        const struct msb_sandbox_opts *opts,
                        struct msb_sandbox **ret_sandbox,
@@ -191,6 +248,8 @@ int msb_sandbox_create(struct msb_home *home,
 	sb->create_ns = clock_now_ns();
 	sb->refs = 1;
 	sb->machine = (struct machine)MACHINE_INIT;
+	sb->running = (struct running)RUNNING_INIT;
+	sb->recorded = -1;
 	(void)pthread_mutex_init(&sb->lock, NULL);
 	r = check_opts(&o, &err);
 	if (r == 0)
@@ -198,9 +257,13 @@ int msb_sandbox_create(struct msb_home *home,
 	if (r == 0)
 		r = make_name(o.name, sb->name, sizeof(sb->name));
 	if (r == 0)
-		r = copy_config(&sb->config, &o.image->image.config);
+		r = keep_options(sb, &o);
+	if (r == 0)
+		r = running_claim(home->store, sb->name, &sb->running, &err);
 	if (r == 0)
 		r = launch(sb, home->store, &o, &err);
+	if (r == 0)
+		r = record(sb, &err);
 	if (r < 0) {
 		sandbox_unref(sb);
 		return error_return(error, r, &err);
@@ -237,7 +300,9 @@ void sandbox_unref(struct msb_sandbox *sb)
 	if (left)
 		return;
 	machine_release(&sb->machine);
+	running_drop(&sb->running);
 	config_release(&sb->config);
+	free(sb->image);
 	(void)pthread_mutex_destroy(&sb->lock);
 	free(sb);
 }
@@ -250,6 +315,7 @@ void msb_sandbox_free(struct msb_sandbox *sb)
 	(void)pthread_mutex_lock(&sb->lock);
 	sb->machine.stop_asked = true;
 	machine_kill(&sb->machine);
+	process(sb);
 	(void)pthread_mutex_unlock(&sb->lock);
 	sandbox_unref(sb);
 }
@@ -269,10 +335,30 @@ enum msb_state msb_sandbox_state(struct msb_sandbox *sb)
 	enum msb_state state;
 
 	(void)pthread_mutex_lock(&sb->lock);
-	machine_process(&sb->machine);
+	process(sb);
 	state = sb->machine.state;
 	(void)pthread_mutex_unlock(&sb->lock);
 	return state;
+}
+
+#define EMULATED                                                               \
+	"KVM is emulated on this host (the processor shows neither vmx nor "   \
+	"svm): a whole Linux does not run on it"
+
+const char *msb_sandbox_warning(const struct msb_sandbox *sb)
+{
+	return sb->emulated ? EMULATED : "";
+}
+
+/* Why it ended, under the lock. */
+static int explain_end(const struct msb_sandbox *sb, struct err *err)
+{
+	int r = machine_end_error(&sb->machine, err);
+
+	if (sb->emulated && r != -LIB_EGONE)
+		err_hint(err, EMULATED "; leave --engine and --accel at auto, "
+		                       "or take --engine qemu --accel tcg");
+	return r;
 }
 
 static int end_error(struct msb_sandbox *sb, struct msb_error *error)
@@ -281,7 +367,7 @@ static int end_error(struct msb_sandbox *sb, struct msb_error *error)
 	int r;
 
 	(void)pthread_mutex_lock(&sb->lock);
-	r = machine_end_error(&sb->machine, &err);
+	r = explain_end(sb, &err);
 	(void)pthread_mutex_unlock(&sb->lock);
 	return error_return(error, r, &err);
 }
@@ -319,6 +405,7 @@ int msb_sandbox_stop(struct msb_sandbox *sb, uint32_t timeout_ms,
 	(void)error;
 	(void)pthread_mutex_lock(&sb->lock);
 	machine_stop(&sb->machine, timeout_ms);
+	process(sb);
 	(void)pthread_mutex_unlock(&sb->lock);
 	return 0;
 }
@@ -336,7 +423,7 @@ void msb_sandbox_times(struct msb_sandbox *sb,
 	                              .launched_ns = sb->launched_ns};
 
 	(void)pthread_mutex_lock(&sb->lock);
-	machine_process(&sb->machine);
+	process(sb);
 	t.spawn_ns = sb->machine.spawn_ns;
 	t.init_ns = sb->machine.init_ns;
 	t.ready_ns = sb->machine.ready_ns;
@@ -354,6 +441,22 @@ const char *msb_sandbox_accel(const struct msb_sandbox *sb)
 	return sb->machine.accel;
 }
 
+const char *const *msb_sandbox_walls(const struct msb_sandbox *sb)
+{
+	(void)sb;
+	return no_walls;
+}
+
+int msb_sandbox_inspect(struct msb_home *home, const char *name,
+                        struct msb_sandbox_info **ret_info,
+                        struct msb_error *error)
+{
+	struct err err = {0};
+	int r = running_read(home->store, name, ret_info, &err);
+
+	return r < 0 ? error_return(error, r, &err) : 0;
+}
+
 int sandbox_connect(struct msb_sandbox *sb, uint32_t port)
 {
 	cleanup_close int ours = -1, theirs = -1;
@@ -367,7 +470,7 @@ int sandbox_connect(struct msb_sandbox *sb, uint32_t port)
 	if (r < 0)
 		return r;
 	(void)pthread_mutex_lock(&sb->lock);
-	machine_process(&sb->machine);
+	process(sb);
 	r = machine_connect(&sb->machine, theirs, port);
 	(void)pthread_mutex_unlock(&sb->lock);
 	return r < 0 ? r : take_fd(ours);
@@ -380,7 +483,7 @@ int sandbox_lost(struct msb_sandbox *sb, struct err *err)
 	(void)pthread_mutex_lock(&sb->lock);
 	r = machine_wait_end(&sb->machine, LOST_WAIT_MS);
 	if (r == 0)
-		r = machine_end_error(&sb->machine, err);
+		r = explain_end(sb, err);
 	else
 		r = err_set(err, -LIB_EGONE,
 		            "the guest dropped the command (was it shut down "

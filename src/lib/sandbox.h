@@ -10,13 +10,22 @@
 
 #include "image/image.h"
 #include "lib/machine.h"
+#include "lib/running.h"
 #include "microsandbox.h"
 
 struct msb_sandbox {
 	pthread_mutex_t lock;
-	unsigned refs;          /* the handle and each msb_exec */
-	struct machine machine; /* the members to here: under the lock */
+	unsigned refs; /* the handle and each msb_exec */
+	struct machine machine;
+	struct running running;
+	int32_t recorded; /* the state that `running` says; -1: none yet */
+	/* the members to here: under the lock */
 	char name[MSB_NAME_MAX + 1];
+	char *image; /* its reference */
+	uint32_t cpus;
+	uint64_t memory_bytes;
+	int64_t started_unix;
+	bool emulated; /* KVM was asked for where it is emulated */
 	struct image_config config;
 	uint64_t create_ns, launched_ns;
 };
