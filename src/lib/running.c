@@ -24,8 +24,9 @@
 #define SUFFIX          ".json"
 
 /* Another process may be about to remove what we lock, or to replace it. */
-#define TRIES    100
-#define PAUSE_US 1000
+#define TRIES      100
+#define BUSY_TRIES 10
+#define PAUSE_US   1000
 
 static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
 			      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
