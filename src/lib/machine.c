@@ -59,11 +59,20 @@ static void on_started(struct machine *m, const struct proto_msg *msg)
 	               msg->vmm_started.accel);
 }
 
+/* Out of memory they are not known: no reason to end a machine. */
+static void keep_walls(struct machine *m, const struct proto_strs *s)
+{
+	strv_release(&m->walls);
+	for (uint32_t i = 0; i < s->n; i++)
+		(void)strv_add(&m->walls, s->v[i]);
+}
+
 static void on_ready(struct machine *m, const struct proto_msg *msg)
 {
 	m->spawn_ns = msg->vmm_ready.spawn_ns;
 	m->init_ns = msg->vmm_ready.init_ns;
 	m->ready_ns = msg->vmm_ready.ready_ns;
+	keep_walls(m, &msg->vmm_ready.jail);
 	if (m->state == MSB_STATE_STARTING)
 		m->state = MSB_STATE_READY;
 }
@@ -291,4 +300,5 @@ void machine_release(struct machine *m)
 	close_fd(&m->control);
 	free(m->console);
 	m->console = NULL;
+	strv_release(&m->walls);
 }

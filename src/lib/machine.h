@@ -19,6 +19,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "base/strv.h"
 #include "microsandbox.h"
 #include "proto/proto.h"
 
@@ -31,6 +32,7 @@ struct machine {
 	struct err end; /* why it ended; code 0: it was asked to */
 	char *console;  /* or NULL */
 	char engine[32], accel[32];
+	struct strv walls; /* of the jail; empty until it is ready */
 	uint64_t spawn_ns, init_ns, ready_ns;
 	int wait_status;
 	bool stop_asked;

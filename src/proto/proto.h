@@ -120,7 +120,8 @@
 #define PROTO_VMM_READY_FIELDS(F, m)   /* vmm -> lib: the agent answers */ \
 	F(m, u64, spawn_ns) \
 	F(m, u64, init_ns)             /* the guest's init started */ \
-	F(m, u64, ready_ns)
+	F(m, u64, ready_ns) \
+	F(m, strs, jail)               /* names of the walls that hold */
 #define PROTO_VMM_FAILED_FIELDS(F, m)  /* vmm -> lib, then it exits */ \
 	F(m, i32, error)               /* errno, positive */ \
 	F(m, str, stage)               /* config, engine, boot, agent */ \

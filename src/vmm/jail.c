@@ -421,12 +421,13 @@ uint32_t jail_state(void)
 	return atomic_load(&jail.state);
 }
 
-size_t jail_names(const char *ret[JAIL_WALLS])
+size_t jail_names(char *ret[JAIL_WALLS + 1])
 {
 	size_t n = 0;
 
 	for (unsigned i = 0; i < JAIL_WALLS; i++)
 		if (is_held(1u << i))
-			ret[n++] = names[i];
+			ret[n++] = (char *)(uintptr_t)names[i];
+	ret[n] = NULL;
 	return n;
 }

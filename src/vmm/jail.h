@@ -97,7 +97,7 @@ int jail_seal(pid_t child, struct err *err);
 
 uint32_t jail_state(void);
 
-/* Names of the walls in jail_state(), in order; how many. */
-size_t jail_names(const char *ret[JAIL_WALLS]);
+/* Names of the walls in jail_state(), in order, then NULL; how many. */
+size_t jail_names(char *ret[JAIL_WALLS + 1]);
 
 #endif

@@ -237,11 +237,13 @@ static void on_ready(void *arg, const struct proto_ready *m)
 {
 	struct vm *vm = arg;
 	const uint64_t spawn_ns = vm->ops->spawn_ns(vm->engine);
+	char *walls[JAIL_WALLS + 1];
 	const struct proto_msg msg = {
 		.type = PROTO_VMM_READY,
 		.vmm_ready = {.spawn_ns = spawn_ns,
 	                      .init_ns = vm->init_ns,
-	                      .ready_ns = clock_now_ns()}
+	                      .ready_ns = clock_now_ns(),
+	                      .jail = {walls, (uint32_t)jail_names(walls)}}
         };
 
 	(void)m;

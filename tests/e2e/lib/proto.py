@@ -30,7 +30,7 @@ MESSAGES = [
     (24, "RESIZE", "u16 rows, u16 cols"),
     (25, "EXITED", "i32 code, u32 signo"),
     (64, "VMM_STARTED", "str engine, str accel, u64 spawn_ns"),
-    (65, "VMM_READY", "u64 spawn_ns, u64 init_ns, u64 ready_ns"),
+    (65, "VMM_READY", "u64 spawn_ns, u64 init_ns, u64 ready_ns, strs jail"),
     (66, "VMM_FAILED", "i32 error, str stage, str message, str hint, bytes console"),
     (67, "VMM_CONNECT", "u32 port"),
     (68, "VMM_STOP", "u32 timeout_ms"),

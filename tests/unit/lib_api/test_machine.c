@@ -45,9 +45,15 @@ static void say(struct fake *f, struct proto_msg msg)
 
 static struct proto_msg ready_msg(void)
 {
+	static char *const walls[] = {(char *)"empty-root", (char *)"seccomp",
+	                              NULL};
+
 	return (struct proto_msg){
 		.type = PROTO_VMM_READY,
-		.vmm_ready = {.spawn_ns = 1, .init_ns = 2, .ready_ns = 3}
+		.vmm_ready = {.spawn_ns = 1,
+	                      .init_ns = 2,
+	                      .ready_ns = 3,
+	                      .jail = {walls, 2}}
         };
 }
 
@@ -68,6 +74,8 @@ static void ready_carries_the_times(void **state)
 	assert_int_equal(f.m.state, MSB_STATE_READY);
 	assert_string_equal(f.m.engine, "qemu");
 	assert_string_equal(f.m.accel, "tcg");
+	assert_int_equal(f.m.walls.n, 2);
+	assert_string_equal(f.m.walls.v[0], "empty-root");
 	assert_int_equal(f.m.ready_ns, 3);
 	teardown(&f);
 }
