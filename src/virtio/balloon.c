@@ -50,6 +50,9 @@
 #define PFN_LEN  4u
 #define STAT_LEN 10u /* u16 tag, u64 value */
 
+/* One page each for rings; Linux insists on 32 for reporting. */
+#define QUEUE_MAX 128
+
 #define PFNS_AT_ONCE 256u /* what Linux puts into one request */
 #define STATS_MAX    64u  /* entries looked at; Linux has 16 */
 
@@ -455,7 +458,7 @@ static const struct virtio_dev_ops balloon_ops = {
 	.name = "balloon",
 	.id = VIRTIO_ID_BALLOON,
 	.nqueues = KINDS,
-	.queue_max = VQ_SIZE_MAX,
+	.queue_max = QUEUE_MAX,
 	.config_len = sizeof(struct balloon_space),
 	.read_config = balloon_read_config,
 	.write_config = balloon_write_config,

@@ -43,6 +43,9 @@
 #define RX 0
 #define TX 1
 
+/* Linux fills the whole rx queue with pages of its memory. */
+#define QUEUE_MAX 64
+
 /* Bytes moved by one request at most; larger ones take several turns. */
 #define RX_PART (64 * KIB)
 #define TX_PART (64 * KIB)
@@ -235,7 +238,7 @@ static const struct virtio_dev_ops console_ops = {
 	.name = "console",
 	.id = VIRTIO_ID_CONSOLE,
 	.nqueues = 2,
-	.queue_max = VQ_SIZE_MAX,
+	.queue_max = QUEUE_MAX,
 	.config_len = sizeof(struct console_space),
 	.read_config = console_read_config,
 	.write_config = console_write_config,

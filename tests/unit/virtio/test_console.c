@@ -414,14 +414,16 @@ static void a_flood_leaves_turns_to_others(void **state)
 
 	(void)state;
 	fake_release(&g);
-	fake_init(&g, dev, F_VERSION_1, 256);
-	for (int i = 0; i < 256; i++)
+	fake_init(&g, dev, F_VERSION_1, VIRTIO_BATCH);
+	for (int i = 0; i < VIRTIO_BATCH; i++)
 		fake_chain(&g, TX, &b, 1);
 	dev->ops->notify(dev, TX);
+	/* It does not even look whether there is more. */
 	assert_true(g.again[TX]);
 	assert_int_equal(completed(TX), VIRTIO_BATCH);
+	fake_chain(&g, TX, &b, 1);
 	fake_settle(&g);
-	assert_int_equal(completed(TX), 256 - VIRTIO_BATCH);
+	assert_int_equal(completed(TX), 1);
 }
 
 /* Attack 14: much output, read slowly, or by nobody; nothing grows here. */
