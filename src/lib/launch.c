@@ -1,8 +1,6 @@
 #include "lib/launch.h"
 
 #include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,6 +10,7 @@
 #include "base/json.h"
 #include "base/num.h"
 #include "base/strv.h"
+#include "lib/clone.h"
 #include "lib/defaults.h"
 #include "lib/error.h"
 
@@ -155,65 +154,22 @@ static int child_env(const struct launch *l, struct strv *env)
 	return r;
 }
 
-static int spawn_actions(posix_spawn_file_actions_t *fa,
-                         const struct fd_list *list)
-{
-	int e = 0;
-
-	for (int i = 0; i < list->n && e == 0; i++)
-		e = posix_spawn_file_actions_adddup2(fa, list->fds[i], i);
-	if (e == 0)
-		e = posix_spawn_file_actions_addclosefrom_np(fa, list->n);
-	return -e;
-}
-
-/* Its own session (the terminal's Ctrl-C is not for it), default signals. */
-static int spawn_attributes(posix_spawnattr_t *attr)
-{
-	sigset_t none, all;
-	int e;
-
-	(void)sigemptyset(&none);
-	(void)sigfillset(&all);
-	(void)sigdelset(&all, SIGKILL);
-	(void)sigdelset(&all, SIGSTOP);
-	e = posix_spawnattr_setflags(attr, POSIX_SPAWN_SETSID |
-	                                           POSIX_SPAWN_SETSIGMASK |
-	                                           POSIX_SPAWN_SETSIGDEF);
-	if (e == 0)
-		e = posix_spawnattr_setsigmask(attr, &none);
-	if (e == 0)
-		e = posix_spawnattr_setsigdefault(attr, &all);
-	return -e;
-}
-
 static int spawn_vmm(const struct launch *l, const struct fd_list *list,
                      pid_t *ret_pid)
 {
 	struct strv cleanup_strv env = {0};
 	char program[] = "msb-vmm";
 	char *argv[] = {program, (char *)(uintptr_t)l->name, NULL};
-	posix_spawn_file_actions_t fa;
-	posix_spawnattr_t attr;
 	int r = child_env(l, &env);
 
 	if (r < 0)
 		return r;
-	if (posix_spawn_file_actions_init(&fa) != 0)
-		return -ENOMEM;
-	if (posix_spawnattr_init(&attr) != 0) {
-		(void)posix_spawn_file_actions_destroy(&fa);
-		return -ENOMEM;
-	}
-	r = spawn_actions(&fa, list);
-	if (r == 0)
-		r = spawn_attributes(&attr);
-	if (r == 0)
-		r = -posix_spawn(ret_pid, l->runtime->vmm, &fa, &attr, argv,
-		                 strv_list(&env));
-	(void)posix_spawnattr_destroy(&attr);
-	(void)posix_spawn_file_actions_destroy(&fa);
-	return r;
+	return clone_program(&(struct clone_opts){.path = l->runtime->vmm,
+	                                          .argv = argv,
+	                                          .env = strv_list(&env),
+	                                          .fds = list->fds,
+	                                          .nfds = list->n},
+	                     ret_pid);
 }
 
 static int start(const struct launch *l, int control, pid_t *ret_pid)

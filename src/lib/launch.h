@@ -3,10 +3,9 @@
  * process.
  *
  * The program that loads this library may have many threads, many open files
- * and its own signal handlers. So the child is made by posix_spawn() (it
- * shares memory until exec: nothing is allocated or locked in between, and a
- * host with much memory pays nothing), all descriptors of ours are
- * close-on-exec from their birth, and the child closes all it was not given.
+ * and its own signal handlers: clone.h says how the child is made all the
+ * same. All descriptors of ours are close-on-exec from their birth, and the
+ * child closes all it was not given.
  *
  *	0 /dev/null   1,2 log   3 control socket   4 configuration (memfd)
  *	5 kernel   6 initramfs   7.. the files of the root disk, then the upper

@@ -109,7 +109,8 @@ static const struct rule rules[] = {
 	{DEVICES, SCMP_SYS(recvmsg)},
 	{DEVICES, SCMP_SYS(sendmsg)},
 	{DEVICES, SCMP_SYS(recvfrom)},
-	{DEVICES, SCMP_SYS(sendto)},
+	/* To the peer, not to a name; a vCPU's serial port does it, too. */
+	{OURS,    SCMP_SYS(sendto),   {EQ(4, 0)}},
 	{DEVICES, SCMP_SYS(fcntl),    {EQ(1, F_GETFL)}},
 	{DEVICES, SCMP_SYS(fcntl),    {EQ(1, F_SETFL)}},
 	{DEVICES, SCMP_SYS(fcntl),    {EQ(1, F_SETFD)}},
@@ -120,7 +121,8 @@ static const struct rule rules[] = {
 	{M,       SCMP_SYS(shutdown)},
 	{M,       SCMP_SYS(getsockopt), {EQ(1, SOL_SOCKET)}},
 	/* The guest's boot session is a pair of ours. */
-	{M,       SCMP_SYS(socketpair), {EQ(0, AF_UNIX)}},
+	{M,       SCMP_SYS(socketpair), {EQ(0, AF_UNIX),
+	                                 BITS(1, 0xf, SOCK_STREAM)}},
 	/* QEMU by the descriptor of its process: nobody else has one. */
 	{M,       SCMP_SYS(pidfd_send_signal)},
 	{M,       SCMP_SYS(waitid)},

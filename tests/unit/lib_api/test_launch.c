@@ -84,12 +84,13 @@ static void the_configuration_is_as_agreed(void **state)
 static const char script[] =
 	"#!/bin/sh\n"
 	"exec >&3\n"
-	"ls -1 /proc/$$/fd | tr '\\n' ' '\n"
+	/* $$ is 1 in its own namespace; this /proc is the host's */
+	"read -r pid comm state ppid pgrp sid rest </proc/self/stat\n"
+	"ls -1 /proc/$pid/fd | tr '\\n' ' '\n"
 	"cat <&4 | head -c 12; echo\n"
 	"cat <&5; cat <&6; cat <&7; cat <&8\n"
 	"echo $MSB_LOG ${HOME:-no-home} $1\n"
-	"read -r pid comm state ppid pgrp sid rest </proc/$$/stat\n"
-	"[ \"$sid\" = $$ ] && echo own-session\n";
+	"[ \"$sid\" = $pid ] && echo own-session\n";
 
 static int temp_file(const char *content)
 {
