@@ -4,7 +4,8 @@
 #   build.sh [--source DIR] [--variant NAME] [--out DIR] [--print-key] [--keep-tree]
 #
 #   --source DIR    build this kernel tree instead of Debian's linux-source package (DIR is only read)
-#   --variant NAME  also apply config/variant-NAME.config, whose lines win over the others
+#   --variant NAME  also apply config/variant-NAME.config, whose lines win over the others; or, where there is an
+#                   edit/NAME.py, edit the finished normal kernel with it (built first if need be)
 #   --out DIR       keep results and sources in DIR instead of ~/.cache/microsandbox/kernel
 #   --print-key     print the key of the result and end; no build, no network
 #   --keep-tree     do not remove the build tree after success (to look at it)
@@ -31,15 +32,17 @@ while [ $# -gt 0 ]; do
         --out)     [ $# -ge 2 ] || die "--out needs a folder"; out=$2; shift 2 ;;
         --print-key) print_key=1; shift ;;
         --keep-tree) keep_tree=1; shift ;;
-        -h|--help) sed -n '2,15s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+        -h|--help) sed -n '2,16s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
         *) die "unknown argument: $1 (see --help)" ;;
     esac
 done
 
 case $variant in *[!a-zA-Z0-9_-]*) die "a variant's name is letters, digits, - and _" ;; esac
+edit=''                  # a variant made of the finished normal kernel: no compiler, a second
+if [ -n "$variant" ] && [ -e "$here/edit/$variant.py" ]; then edit=$here/edit/$variant.py; fi
 fragments=("$here"/config/[0-9]*.config)
 [ -e "${fragments[0]}" ] || die "no fragments in $here/config"
-if [ -n "$variant" ]; then
+if [ -n "$variant" ] && [ -z "$edit" ]; then
     [ -r "$here/config/variant-$variant.config" ] || die "no $here/config/variant-$variant.config"
     fragments+=("$here/config/variant-$variant.config")
 fi
@@ -53,6 +56,25 @@ else root=${HOME:?HOME is not set}/.cache/microsandbox/kernel
 fi
 mkdir -p "$root/source"
 root=$(cd "$root" && pwd)
+
+# ---- a variant that is an edit of the normal kernel ----------------------------------------------
+if [ -n "$edit" ]; then
+    base=("$here/build.sh" --out "$root" ${source_dir:+--source "$source_dir"})
+    if [ "$print_key" = 0 ]; then normal=$("${base[@]}"); fi         # first: it may find another version than the pin
+    key=$({ "${base[@]}" --print-key; cat -- "$edit"; } | sha256sum | cut -c1-20)
+    if [ "$print_key" = 1 ]; then printf '%s\n' "$key"; exit 0; fi
+    if [ ! -s "$root/$key/vmlinux" ]; then
+        made=$(mktemp -d "$root/edit.XXXXXX")
+        trap 'rm -rf "$made"' EXIT
+        python3 "$edit" "$normal" "${normal%/*}/System.map" "$made/vmlinux" || die "$edit failed"
+        cp "${normal%/*}/config" "${normal%/*}/System.map" "$made/"
+        sed "s/^variant=.*/variant=$variant/; s/^key=.*/key=$key/" "${normal%/*}/VERSION" >"$made/VERSION"
+        chmod 755 "$made"
+        mv -T "$made" "$root/$key" 2>/dev/null || [ -s "$root/$key/vmlinux" ] || die "cannot make $root/$key"
+    fi
+    printf '%s\n' "$root/$key/vmlinux"
+    exit 0
+fi
 
 # ---- which source -------------------------------------------------------------------------------
 pin=$(<"$here/VERSION")
