@@ -1,21 +1,28 @@
 /*
  * doctor.h - the findings about this host, one function a concern. The list
  * of checks, in the order in which they are shown, is in doctor.c.
+ *
+ * What is found out and what is said about it are apart: the explain
+ * functions get facts, which a test can make up.
  */
 #ifndef LIB_DOCTOR_H
 #define LIB_DOCTOR_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
+#include "base/virt.h"
 #include "microsandbox.h"
 
-#define DOCTOR_CHECKS_MAX 24
+#define DOCTOR_CHECKS_MAX 32
 
 struct msb_report {
 	struct msb_check checks[DOCTOR_CHECKS_MAX]; /* strings are owned */
 	size_t n;
-	const char *home_path; /* during the run only */
+	/* During the run only: */
+	const char *home_path;
+	bool kvm_real, qemu_works; /* what earlier checks found */
 };
 
 /* Add one finding. */
@@ -29,22 +36,46 @@ void doctor_add_err(struct msb_report *r, const char *name,
 
 /* doctor_host.c: what the machine offers. */
 void doctor_qemu(struct msb_report *r);
-void doctor_kvm(struct msb_report *r);
 void doctor_memory(struct msb_report *r);
 void doctor_mke2fs(struct msb_report *r);
-
-/* The parts that a test can feed: */
 
 /* "QEMU emulator version 7.2.22 (Debian ...)"; false when it is not that. */
 bool doctor_qemu_version(const char *text, unsigned *ret_major,
                          unsigned *ret_minor);
 
+/* doctor_kvm.c: the processor's virtualization, and what engine follows. */
+void doctor_kvm(struct msb_report *r);
+void doctor_engine(struct msb_report *r);
+
 struct doctor_kvm_facts {
-	bool vmx, svm;   /* in /proc/cpuinfo's flags */
-	bool hypervisor; /* this is a virtual machine itself */
-	int open_errno;  /* of /dev/kvm; 0: it opens */
+	struct virt virt;
+	bool amd;       /* which module is meant: kvm_amd or kvm_intel */
+	bool loaded;    /* that module is */
+	bool pvm;       /* a module that emulates KVM is */
+	bool container; /* we are in one */
+	char nested;    /* the module's parameter: 'Y', 'N', 0: unknown */
+	char paging;    /* ept or npt, the same */
+	uint32_t mode;  /* of /dev/kvm */
+	char group[32]; /* its group's name; "" when not known */
+	bool may_join;  /* the user database has us in it, this session not */
 };
 void doctor_kvm_explain(struct msb_report *r,
                         const struct doctor_kvm_facts *facts);
+
+/* @chosen: enum msb_engine, as environment and config.json have it. */
+void doctor_engine_explain(struct msb_report *r, int32_t chosen);
+
+/* doctor_jail.c: the walls that this host allows around a machine. */
+void doctor_jail(struct msb_report *r);
+
+struct doctor_jail_facts {
+	int userns;   /* 0: a user may make namespaces; else -errno */
+	int landlock; /* the ABI's number; 0: none */
+	int seccomp;  /* 0, else -errno */
+	/* Switches; -1: not there. */
+	int64_t userns_clone, max_userns, apparmor_userns;
+};
+void doctor_jail_explain(struct msb_report *r,
+                         const struct doctor_jail_facts *facts);
 
 #endif

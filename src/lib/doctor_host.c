@@ -50,8 +50,11 @@ bool doctor_qemu_version(const char *text, unsigned *ret_major,
 	return true;
 }
 
+/* Without QEMU only the kvm engine is left. */
 void doctor_qemu(struct msb_report *r)
 {
+	enum msb_check_status bad =
+		r->kvm_real ? MSB_CHECK_INFO : MSB_CHECK_FAIL;
 	struct buf cleanup_buf out = BUF_INIT_MAX(4096);
 	cleanup_free char *path = NULL;
 	char version[] = "--version";
@@ -68,109 +71,22 @@ void doctor_qemu(struct msb_report *r)
 		e = spawn_run(&o, &err);
 	}
 	if (e != 0) {
-		doctor_add_err(r, "qemu", MSB_CHECK_FAIL, &err);
+		doctor_add_err(r, "qemu", bad, &err);
 		return;
 	}
 	if (!doctor_qemu_version(buf_str(&out), &major, &minor))
-		doctor_add(r, "qemu", MSB_CHECK_FAIL,
+		doctor_add(r, "qemu", bad,
 		           "let MSB_QEMU name a qemu-system-x86_64",
 		           "%s does not say a QEMU version", path);
 	else if (major < 7 || (major == 7 && minor < 2))
-		doctor_add(r, "qemu", MSB_CHECK_FAIL,
-		           "install QEMU 7.2 or newer",
+		doctor_add(r, "qemu", bad, "install QEMU 7.2 or newer",
 		           "%s is version %u.%u, 7.2 is needed", path, major,
 		           minor);
-	else
+	else {
+		r->qemu_works = true;
 		doctor_add(r, "qemu", MSB_CHECK_OK, "", "%s, version %u.%u",
 		           path, major, minor);
-}
-
-/* @flag as a whole word of the first "flags" line of /proc/cpuinfo. */
-static bool has_cpu_flag(const char *cpuinfo, const char *flag)
-{
-	const char *line = strstr(cpuinfo, "\nflags");
-	size_t len = strlen(flag), end;
-
-	if (!line)
-		return false;
-	line++;
-	end = strcspn(line, "\n");
-	for (const char *p = line; (p = strstr(p, flag)) && p < line + end;
-	     p += len) {
-		char after = p[len];
-
-		if ((p[-1] == ' ' || p[-1] == '\t') &&
-		    (after == ' ' || after == '\n' || after == '\0'))
-			return true;
 	}
-	return false;
-}
-
-static void kvm_permission(struct msb_report *r)
-{
-	doctor_add(r, "kvm", MSB_CHECK_WARN,
-	           "sudo usermod -aG kvm \"$USER\", then log in again",
-	           "/dev/kvm is there, but you may not open it");
-}
-
-static void kvm_missing(struct msb_report *r, const struct doctor_kvm_facts *f)
-{
-	if (f->vmx || f->svm)
-		doctor_add(r, "kvm", MSB_CHECK_WARN,
-		           f->vmx ? "sudo modprobe kvm_intel"
-		                  : "sudo modprobe kvm_amd",
-		           "the CPU can virtualize, but the kernel module is "
-		           "not loaded");
-	else if (f->hypervisor)
-		doctor_add(r, "kvm", MSB_CHECK_INFO,
-		           "where you control the host: turn nested "
-		           "virtualization on",
-		           "this is a virtual machine without nested "
-		           "virtualization");
-	else
-		doctor_add(r, "kvm", MSB_CHECK_INFO,
-		           "turn on VT-x or AMD-V in the firmware, if the CPU "
-		           "has it",
-		           "no hardware virtualization");
-}
-
-void doctor_kvm_explain(struct msb_report *r, const struct doctor_kvm_facts *f)
-{
-	bool real = (f->vmx || f->svm) && f->open_errno == 0;
-
-	if (f->open_errno == ENOENT || f->open_errno == ENXIO ||
-	    f->open_errno == ENODEV)
-		kvm_missing(r, f);
-	else if (!f->vmx && !f->svm)
-		doctor_add(r, "kvm", MSB_CHECK_INFO, "",
-		           "unusable: /dev/kvm exists, but the CPU shows "
-		           "neither vmx nor svm, so it is emulated");
-	else if (f->open_errno == EACCES || f->open_errno == EPERM)
-		kvm_permission(r);
-	else if (f->open_errno)
-		doctor_add(r, "kvm", MSB_CHECK_WARN, "", "/dev/kvm: %s",
-		           strerror(f->open_errno));
-	else
-		doctor_add(r, "kvm", MSB_CHECK_OK, "", "/dev/kvm works");
-	doctor_add(r, "engine", MSB_CHECK_OK, "",
-	           real ? "qemu with kvm (--accel auto)"
-	                : "qemu with tcg, software emulation "
-	                  "(--accel auto)");
-}
-
-void doctor_kvm(struct msb_report *r)
-{
-	struct buf cleanup_buf cpuinfo = BUF_INIT_MAX(PROC_MAX);
-	cleanup_close int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	struct doctor_kvm_facts facts = {.open_errno = fd < 0 ? errno : 0};
-
-	if (file_read(AT_FDCWD, "/proc/cpuinfo", &cpuinfo) == 0) {
-		facts.vmx = has_cpu_flag(buf_str(&cpuinfo), "vmx");
-		facts.svm = has_cpu_flag(buf_str(&cpuinfo), "svm");
-		facts.hypervisor =
-			has_cpu_flag(buf_str(&cpuinfo), "hypervisor");
-	}
-	doctor_kvm_explain(r, &facts);
 }
 
 static uint64_t available_memory(void)

@@ -72,9 +72,10 @@ static void on_ready(struct machine *m, const struct proto_msg *msg)
 	m->spawn_ns = msg->vmm_ready.spawn_ns;
 	m->init_ns = msg->vmm_ready.init_ns;
 	m->ready_ns = msg->vmm_ready.ready_ns;
+	if (m->state != MSB_STATE_STARTING)
+		return;
 	keep_walls(m, &msg->vmm_ready.jail);
-	if (m->state == MSB_STATE_STARTING)
-		m->state = MSB_STATE_READY;
+	m->state = MSB_STATE_READY;
 }
 
 static void on_failed(struct machine *m, const struct proto_msg *msg)

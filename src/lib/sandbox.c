@@ -187,8 +187,6 @@ static int keep_options(struct msb_sandbox *sb,
 	return copy_config(&sb->config, &o->image->image.config);
 }
 
-static const char *const no_walls[] = {NULL};
-
 /* Let run/NAME.json say what is; called under the lock or alone. */
 static int record(struct msb_sandbox *sb, struct err *err)
 {
@@ -201,7 +199,7 @@ static int record(struct msb_sandbox *sb, struct err *err)
 		.memory_bytes = sb->memory_bytes,
 		.engine = m->engine,
 		.accel = m->accel,
-		.walls = no_walls,
+		.walls = (const char *const *)strv_list(&m->walls),
 		.pid = m->pid,
 		.owner_pid = getpid(),
 		.started_unix = sb->started_unix,
@@ -443,8 +441,7 @@ const char *msb_sandbox_accel(const struct msb_sandbox *sb)
 
 const char *const *msb_sandbox_walls(const struct msb_sandbox *sb)
 {
-	(void)sb;
-	return no_walls;
+	return (const char *const *)strv_list(&sb->machine.walls);
 }
 
 int msb_sandbox_inspect(struct msb_home *home, const char *name,

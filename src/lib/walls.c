@@ -11,9 +11,24 @@
  * Where code gets out of it, it runs as a process of the user's, and what is
  * left is the jail.
  */
+static bool has(const char *const *walls, const char *name)
+{
+	for (; walls && *walls; walls++)
+		if (strcmp(*walls, name) == 0)
+			return true;
+	return false;
+}
+
+/* Nothing to open, and few ways to ask: less than both is no jail. */
+static bool is_jail(const char *const *walls)
+{
+	return has(walls, "seccomp") &&
+	       (has(walls, "empty-root") || has(walls, "landlock"));
+}
+
 const char *walls_boundary(const char *accel, const char *const *walls)
 {
-	bool jailed = walls && *walls;
+	bool jailed = is_jail(walls);
 
 	if (!*accel)
 		return "not known yet";

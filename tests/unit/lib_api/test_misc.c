@@ -1,4 +1,4 @@
-/* Errors, options structs, search paths, doctor's reasoning. */
+/* Errors, options structs, search paths, QEMU's version. */
 #include "lib/test.h"
 
 #include <errno.h>
@@ -174,42 +174,6 @@ static void qemu_versions_are_read(void **state)
 	assert_false(doctor_qemu_version("bash 5.2", &major, &minor));
 }
 
-static void explain(struct doctor_kvm_facts facts, enum msb_check_status kvm,
-                    const char *message, const char *fix, const char *engine)
-{
-	struct msb_report *r = calloc(1, sizeof(*r));
-
-	assert_non_null(r);
-	doctor_kvm_explain(r, &facts);
-	assert_int_equal(msb_report_count(r), 2);
-	assert_int_equal(msb_report_get(r, 0)->status, kvm);
-	assert_non_null(strstr(msb_report_get(r, 0)->message, message));
-	assert_non_null(strstr(msb_report_get(r, 0)->fix, fix));
-	assert_non_null(strstr(msb_report_get(r, 1)->message, engine));
-	assert_null(msb_report_get(r, 2));
-	msb_report_free(r);
-}
-
-static void each_state_of_kvm_is_explained(void **state)
-{
-	(void)state;
-	explain((struct doctor_kvm_facts){.vmx = true}, MSB_CHECK_OK, "works",
-	        "", "kvm");
-	explain((struct doctor_kvm_facts){.open_errno = 0}, MSB_CHECK_INFO,
-	        "emulated", "", "tcg");
-	explain((struct doctor_kvm_facts){.svm = true, .open_errno = EACCES},
-	        MSB_CHECK_WARN, "may not open", "usermod -aG kvm", "tcg");
-	explain((struct doctor_kvm_facts){.svm = true, .open_errno = ENOENT},
-	        MSB_CHECK_WARN, "not loaded", "modprobe kvm_amd", "tcg");
-	explain((struct doctor_kvm_facts){.vmx = true, .open_errno = ENOENT},
-	        MSB_CHECK_WARN, "not loaded", "modprobe kvm_intel", "tcg");
-	explain((struct doctor_kvm_facts){.hypervisor = true,
-	                                  .open_errno = ENOENT},
-	        MSB_CHECK_INFO, "without nested", "nested", "tcg");
-	explain((struct doctor_kvm_facts){.open_errno = ENOENT}, MSB_CHECK_INFO,
-	        "no hardware", "firmware", "tcg");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,7 +186,6 @@ int main(void)
 		cmocka_unit_test(a_wrong_msb_qemu_is_named),
 		cmocka_unit_test(a_wrong_msb_runtime_is_named),
 		cmocka_unit_test(qemu_versions_are_read),
-		cmocka_unit_test(each_state_of_kvm_is_explained),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,7 +32,7 @@ static int teardown(void **state)
 	return dir_remove(AT_FDCWD, home);
 }
 
-static const char *const walls[] = {"user-namespace", "seccomp", NULL};
+static const char *const walls[] = {"empty-root", "seccomp", NULL};
 
 static struct msb_sandbox_info box(void)
 {
@@ -86,7 +86,7 @@ static void what_was_written_is_read(void **state)
 	assert_int_equal(got->memory_bytes, 1u << 28);
 	assert_string_equal(got->engine, "qemu");
 	assert_string_equal(got->accel, "tcg");
-	assert_string_equal(got->walls[0], "user-namespace");
+	assert_string_equal(got->walls[0], "empty-root");
 	assert_string_equal(got->walls[1], "seccomp");
 	assert_null(got->walls[2]);
 	assert_non_null(strstr(got->boundary, "jail"));
@@ -280,9 +280,12 @@ static void a_path_that_is_not_utf8_is_escaped(void **state)
 
 static void the_wall_that_counts_is_told(void **state)
 {
-	static const char *const none[] = {NULL};
+	static const char *const none[] = {"no-new-privileges", "seccomp",
+	                                   NULL};
+	static const char *const other[] = {"landlock", "seccomp", NULL};
 
 	(void)state;
+	assert_non_null(strstr(walls_boundary("tcg", other), "the jail"));
 	assert_non_null(strstr(walls_boundary("kvm", walls), "virtualization"));
 	assert_non_null(strstr(walls_boundary("kvm", walls), "jail"));
 	assert_non_null(strstr(walls_boundary("kvm", none), "no jail"));
