@@ -1,19 +1,13 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/landlock.h>
-#include <linux/seccomp.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/fdio.h"
 #include "base/num.h"
 #include "lib/doctor.h"
+#include "lib/jail_probe.h"
 
 #include "base/banned.h"
 
@@ -125,53 +119,6 @@ void doctor_jail_explain(struct msb_report *r,
 
 /* ---- what is found out --------------------------------------------------- */
 
-/*
- * In a child of one thread, and with system calls only, since the program
- * around us may have threads. A mount tells more than unshare(): where
- * AppArmor restricts namespaces, they can be made and are of no use.
- */
-static int try_namespaces(void)
-{
-	if (unshare(CLONE_NEWUSER) < 0 ||
-	    unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC) < 0 ||
-	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		return errno;
-	return 0;
-}
-
-static int probe_userns(void)
-{
-	pid_t pid = fork(), got;
-	int status = 0;
-
-	if (pid < 0)
-		return -errno;
-	if (pid == 0)
-		_exit(try_namespaces());
-	do {
-		got = waitpid(pid, &status, 0);
-	} while (got < 0 && errno == EINTR);
-	/* ECHILD: the program around us waits for all children. */
-	return got == pid && WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
-}
-
-static int probe_landlock(void)
-{
-	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0,
-	                   LANDLOCK_CREATE_RULESET_VERSION);
-
-	return (int)MAX(abi, 0);
-}
-
-/* A filter at no address: EFAULT where there are filters. */
-static int probe_seccomp(void)
-{
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, NULL) == 0 ||
-	    errno == EFAULT)
-		return 0;
-	return -errno;
-}
-
 static int64_t read_switch(const char *name)
 {
 	struct buf cleanup_buf b = BUF_INIT_MAX(64);
@@ -189,9 +136,9 @@ static int64_t read_switch(const char *name)
 void doctor_jail(struct msb_report *r)
 {
 	const struct doctor_jail_facts f = {
-		.userns = probe_userns(),
-		.landlock = probe_landlock(),
-		.seccomp = probe_seccomp(),
+		.userns = jail_probe_userns(),
+		.landlock = jail_probe_landlock(),
+		.seccomp = jail_probe_seccomp(),
 		.userns_clone = read_switch("kernel/unprivileged_userns_clone"),
 		.max_userns = read_switch("user/max_user_namespaces"),
 		.apparmor_userns = read_switch(
