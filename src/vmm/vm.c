@@ -20,7 +20,7 @@
 #define TERM_TIMEOUT_MS 5000
 #define STOP_MAX_MS     (24u * 3600 * 1000)
 
-static const struct engine_ops *const engines[] = {&engine_qemu};
+static const struct engine_ops *const engines[] = {&engine_kvm, &engine_qemu};
 
 /* ---- reports ---- */
 

@@ -28,6 +28,7 @@
 #include "virtio/mmio.h"
 #include "vmm/accel.h"
 #include "vmm/engine.h"
+#include "vmm/jail.h"
 #include "vmm/kvm/bus.h"
 #include "vmm/kvm/cpuid.h"
 #include "vmm/kvm/kvm.h"
@@ -259,6 +260,11 @@ static int prepare_processors(struct engine *e,
 	return r < 0 ? r : 0;
 }
 
+static int confine(void)
+{
+	return jail_thread(JAIL_VCPU);
+}
+
 static int make_processors(struct engine *e, const struct engine_opts *o,
                            const struct loader_start *start, struct err *err)
 {
@@ -268,6 +274,7 @@ static int make_processors(struct engine *e, const struct engine_opts *o,
 		return r;
 	e->vcpus->ended = processor_ended;
 	e->vcpus->settle = settle;
+	e->vcpus->confine = confine;
 	e->vcpus->arg = e;
 	return prepare_processors(e, start, err);
 }

@@ -235,8 +235,11 @@ static void *vcpu_main(void *arg)
 	struct vcpu *v = arg;
 	bool more = true;
 
-	if (v->set->confine)
-		v->set->confine();
+	if (v->set->confine && v->set->confine() < 0) {
+		end_machine(v, false, -EPERM,
+		            "processor %u's thread cannot be jailed", v->id);
+		more = false;
+	}
 	if (v->id == 0)
 		tell_first_run(v->set);
 	while (more && enter(v)) {

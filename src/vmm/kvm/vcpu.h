@@ -56,7 +56,7 @@ struct vcpus {
 	struct vcpu_end end;
 	void (*ended)(void *arg);
 	void *arg;
-	void (*confine)(void);     /* each thread's first act */
+	int (*confine)(void);      /* each thread's first act */
 	void (*settle)(void *arg); /* answer those who wait for this thread */
 	uint64_t first_run_ns; /* CLOCK_MONOTONIC; when vcpus_start() is over */
 };
