@@ -235,7 +235,8 @@ static int load(struct engine *e, const struct engine_opts *o,
 		&(struct loader_image){.kernel_fd = o->cfg->kernel_fd,
 	                               .initramfs_fd = o->cfg->initramfs_fd,
 	                               .cmdline = buf_str(&line),
-	                               .cpus = o->cfg->cpus},
+	                               .cpus = o->cfg->cpus,
+	                               .map_kernel = true},
 		ret, err);
 }
 
