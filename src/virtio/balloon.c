@@ -57,10 +57,11 @@
 #define STATS_MAX    64u  /* entries looked at; Linux has 16 */
 
 /*
- * A drop costs a system call, and then by its length: 4096 of them, or 256 MiB,
- * are a few ms. A longer buffer is dropped in parts.
+ * A drop costs a system call, and then by its length. A turn does 1024 calls,
+ * or 64 MiB: 2 and 4 ms on private memory, 6 and 15 ms on a memfd, measured
+ * with all of it in use. A longer buffer is dropped in parts.
  */
-#define TURN_COST  4096
+#define TURN_COST  1024
 #define COST_BYTES (64 * KIB)
 #define PART_MAX   (16 * MIB)
 
