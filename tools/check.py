@@ -82,7 +82,8 @@ def meson_test(build, *suites):
 
 
 def unit(args):
-    return meson_test(args.build, "unit", "qemu")  # qemu: real drivers
+    # qemu: a real Linux' drivers; kvm: guests of our own in the kvm engine
+    return meson_test(args.build, "unit", "qemu", "kvm")
 
 
 def asan(args):

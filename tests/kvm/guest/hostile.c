@@ -34,7 +34,7 @@ static void attempt(const struct breach *b)
 {
 	bool stopped, wrong;
 
-	if (!virtio_up(v, F_INDIRECT)) {
+	if (!virtio_up(v, ~0ull)) {
 		fail(b->name, "device %u queue %u does not start again: 0x%x",
 		     v->id, q, virtio_status(v));
 		return;
@@ -53,7 +53,7 @@ static void attempt(const struct breach *b)
 
 static void every_queue(void)
 {
-	const bool up = virtio_up(v, F_INDIRECT);
+	const bool up = virtio_up(v, ~0ull);
 
 	if (!up)
 		fail("device", "%u does not start", v->id);

@@ -124,8 +124,12 @@ static inline void irq_wait(void)
 	{                                                                      \
 		*(volatile uint##bits##_t *)at = v;                            \
 	}
+/* clang-format off */
 MMIO(8)
-MMIO(16) MMIO(32) MMIO(64)
+MMIO(16)
+MMIO(32)
+MMIO(64)
+/* clang-format on */
 #undef MMIO
 
 	/* ---- text ---- */
