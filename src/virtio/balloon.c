@@ -151,16 +151,14 @@ static unsigned drop_pfns(struct balloon *b, const uint32_t *pfn, unsigned n)
 /* Drop each whole page in a buffer; returns how many bytes these are. */
 static size_t drop_within(struct balloon *b, const struct iovec *v)
 {
-	uintptr_t start = num_align_up((uintptr_t)v->iov_base, PAGE);
-	uintptr_t end =
-		((uintptr_t)v->iov_base + v->iov_len) & ~(uintptr_t)(PAGE - 1);
+	size_t skip = -(uintptr_t)v->iov_base % PAGE;
+	size_t len = v->iov_len > skip ? (v->iov_len - skip) / PAGE * PAGE : 0;
 
-	if (end <= start) {
+	if (!len) {
 		b->budget--;
 		return 0;
 	}
-	/* NOLINTNEXTLINE(performance-no-int-to-ptr): inside the buffer */
-	return drop(b, (void *)start, end - start) ? end - start : 0;
+	return drop(b, (uint8_t *)v->iov_base + skip, len) ? len : 0;
 }
 
 /* ---- requests ---------------------------------------------------------- */
