@@ -124,19 +124,17 @@ static inline void irq_wait(void)
 	{                                                                      \
 		*(volatile uint##bits##_t *)at = v;                            \
 	}
-/* clang-format off */
-MMIO(8)
-MMIO(16)
-MMIO(32)
-MMIO(64)
-/* clang-format on */
+MMIO(8);
+MMIO(16);
+MMIO(32);
+MMIO(64);
 #undef MMIO
 
-	/* ---- text ---- */
+/* ---- text ---- */
 
-	/* %s, %c, %u, %x with l for 64 bits; nothing else. One writer at a
-           time. */
-	void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* %s, %c, %u, %x with l for 64 bits; nothing else. One writer at a
+   time. */
+void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void ok(const char *name);
 void fail(const char *name, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
