@@ -22,8 +22,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/fdio.h"
+#include "base/log.h"
 #include "base/loop.h"
 #include "base/num.h"
 #include "cli/command.h"
@@ -127,10 +129,27 @@ static void on_timeout(void *arg)
 	finish(run, EXIT_TIMEOUT);
 }
 
+/* What runs it and what holds it, for --info. */
+static void log_machine(const struct run *run)
+{
+	struct buf cleanup_buf walls = BUF_INIT;
+	const char *const *w = msb_sandbox_walls(run->sandbox);
+
+	if (log_get_level() < LOG_INFO)
+		return;
+	for (; *w; w++)
+		(void)buf_printf(&walls, " %s", *w);
+	log_info("engine %s, accelerator %s; walls:%s",
+	         msb_sandbox_engine(run->sandbox),
+	         msb_sandbox_accel(run->sandbox),
+	         walls.len ? buf_str(&walls) : " none");
+}
+
 static void on_started(struct run *run)
 {
 	run->started = true;
 	run->times.started_ns = clock_now_ns();
+	log_machine(run);
 	if (run->opts->timeout_ms)
 		loop_timer_set(run->loop, &run->timeout,
 		               run->times.started_ns +

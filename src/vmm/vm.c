@@ -435,7 +435,7 @@ int vm_pick_engine(struct vm *vm, struct err *err)
 			vm->ops = engines[i];
 			return 0;
 		}
-		if (earlier)
+		if (earlier && r != -ENOMEM) /* that is no engine's fault */
 			add_refusal(err, earlier, &before);
 		earlier = engines[i]->name;
 	}

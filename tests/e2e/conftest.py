@@ -16,12 +16,30 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 sys.path.insert(0, str(TOP / "tests" / "images"))
 
+from lib import engine  # noqa: E402
 from lib.cli import Cli, descendants, die_with_parent, is_gone  # noqa: E402
 
 # Orphans become our children, so that none is overlooked below.
 PR_SET_CHILD_SUBREAPER = 36
 ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 LEAK_SECONDS = 10  # a killed QEMU needs its moment
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "qemu_only: about the qemu engine; skipped where the suite runs on another one")
+    if engine.ASKED not in ("auto", "kvm", "qemu"):
+        pytest.exit(f"MSB_ENGINE={engine.ASKED} is no engine", 2)
+    if engine.NAME == "kvm" and not engine.hardware():
+        pytest.exit("MSB_ENGINE=kvm needs hardware virtualization: here Linux does not run on KVM", 2)
+
+
+def pytest_report_header():
+    return f"engine: {engine.NAME} (MSB_ENGINE={engine.ASKED})"
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("qemu_only") and engine.NAME != "qemu":
+        pytest.skip("about the qemu engine")
 
 
 def need(program):

@@ -5,11 +5,14 @@ import re
 
 import pytest
 
+from lib import engine
 from lib.cli import Cli
+
+NEEDS_QEMU = pytest.mark.skipif(engine.hardware(), reason="sandboxes run without QEMU here")
 
 COMMANDS = [[], ["run"], ["pull"], ["load"], ["image"], ["image", "pull"], ["image", "load"], ["image", "list"],
             ["image", "ls"], ["image", "inspect"], ["image", "remove"], ["image", "rm"], ["image", "prune"],
-            ["images"], ["rmi"], ["doctor"], ["help"]]
+            ["images"], ["rmi"], ["inspect"], ["doctor"], ["help"]]
 
 
 @pytest.fixture
@@ -44,7 +47,7 @@ def test_help_names_every_option_of_run(cli):
     out = cli.ok("run", "--help")
     for option in ("-e, --env", "-w, --workdir", "-u, --user", "-c, --cpus", "-m, --memory", "-t, --tty", "--no-tty",
                    "--timeout", "--rlimit", "-H, --hostname", "--entrypoint", "--pull", "-q, --quiet", "-n, --name",
-                   "--accel", "--debug"):
+                   "--engine", "--accel", "--debug"):
         assert option in out, option
     assert "always" in out and "if-missing" in out and "never" in out
     assert "124" in out and "125" in out and "126" in out and "127" in out and "128+n" in out
@@ -74,7 +77,10 @@ def test_version(cli):
     (["run", "--pull", "maybe", "x"], "--pull: 'maybe'", "always"),
     (["run", "-e", "MSB_TEST_NOT_SET", "x"], "MSB_TEST_NOT_SET", "-e MSB_TEST_NOT_SET=VALUE"),
     (["run", "-t", "--no-tty", "x"], "--tty and --no-tty", "msb run --help"),
+    (["run", "--engine", "xen", "x"], "--engine: 'xen'", "one of: auto, kvm, qemu"),
+    (["run", "--engine", "kvm", "--accel", "tcg", "x"], "exclude each other", "msb run --help"),
     (["run"], "image", "msb run --help"),
+    (["inspect"], "<NAME>", "msb inspect --help"),
     (["run", "--name"], "--name needs a value", "msb run --help"),
     (["pull"], "<IMAGE>", "msb pull --help"),
     (["pull", "a", "b"], "'b'", "msb pull --help"),
@@ -91,6 +97,18 @@ def test_a_wrong_command_line_is_exit_2_with_a_next_step(cli, args, message, hin
 def test_a_wrong_variable_is_named(cli):
     r = cli("run", "x", env={"MSB_ACCEL": "warp"})
     assert r.returncode == 2 and "MSB_ACCEL" in r.err and "warp" in r.err
+    r = cli("run", "x", env={"MSB_ENGINE": "warp"})
+    assert r.returncode == 2 and "MSB_ENGINE" in r.err and "warp" in r.err
+    r = cli("run", "--accel", "tcg", "x", env={"MSB_ENGINE": "kvm"})
+    assert r.returncode == 2 and "MSB_ENGINE" in r.err and "--accel" in r.err
+
+
+def test_the_help_tells_engine_and_accelerator_apart(cli):
+    out = " ".join(cli.ok("run", "--help").split())
+    assert "[auto, kvm, qemu] [env: MSB_ENGINE]" in out and "[tcg, kvm, auto] [env: MSB_ACCEL]" in out
+    assert "How the qemu engine runs the processor" in out
+    out = " ".join(cli.ok("--help").split())
+    assert "MSB_ENGINE" in out and "MSB_CONFIG_PATH" in out and "sandbox_defaults" in out
 
 
 def test_outside_text_cannot_reach_the_terminal(cli):
@@ -115,7 +133,7 @@ def test_doctor_on_this_machine(cli):
     r = cli("doctor")
     assert r.returncode == 0, r.out + r.err
     for name in ("runtime", "kernel", "agent", "qemu", "kvm", "engine", "memory", "home", "disk", "mke2fs",
-                 "registries", "network"):
+                 "registries", "network", "namespaces", "landlock", "seccomp", "wall"):
         assert re.search(rf"^   \S+ {name} ", r.out, re.M), name
     assert "only lo" in r.out and "Sandboxes can run here" in r.out
 
@@ -128,13 +146,35 @@ def test_doctor_as_json(cli):
     assert {c["status"] for c in report["checks"]} <= {"ok", "info", "warn", "fail"}
     flags = open("/proc/cpuinfo").read().split()
     if os.path.exists("/dev/kvm") and "vmx" not in flags and "svm" not in flags:
-        assert "emulated" in checks["kvm"]["message"] and "tcg" in checks["engine"]["message"]
+        assert "unusable" in checks["kvm"]["message"] and "emulated" in checks["kvm"]["message"]
+        assert "auto takes qemu with tcg" in checks["engine"]["message"]
+        assert "tcg is no security boundary" in checks["wall"]["message"]
+
+
+def test_doctor_knows_the_chosen_engine(cli):
+    r = cli("doctor", env={"MSB_ENGINE": "qemu"})
+    assert r.returncode == 0 and "qemu is chosen" in r.out
+    r = cli("doctor", env={"MSB_ENGINE": "warp"})
+    assert r.returncode == 1 and "MSB_ENGINE=warp" in r.out
+    if not engine.hardware():
+        assert "kvm is chosen, but cannot work here" in cli("doctor", env={"MSB_ENGINE": "kvm"}).out
+
+
+@NEEDS_QEMU
+@pytest.mark.parametrize("env, words", [({"PATH": "/nonexistent"}, "apt install"),
+                                        ({"MSB_QEMU": "/bin/true"}, "does not say")])
+def test_without_an_engine_both_causes_are_shown(cli, env, words):
+    report = json.loads(cli("doctor", "--format", "json", env=env).out)
+    qemu, = [c for c in report["checks"] if c["name"] == "qemu"]
+    auto, = [c for c in report["checks"] if c["name"] == "engine"]
+    assert qemu["status"] == "fail" and words in qemu["message"] + qemu["fix"]
+    assert auto["status"] == "fail" and "KVM" in auto["message"] and "QEMU" in auto["message"]
 
 
 @pytest.mark.parametrize("env, check, words", [
-    ({"PATH": "/nonexistent"}, "qemu", "apt install"),
-    ({"MSB_QEMU": "/nonexistent"}, "qemu", "MSB_QEMU=/nonexistent"),
-    ({"MSB_QEMU": "/bin/true"}, "qemu", "does not say"),
+    pytest.param({"PATH": "/nonexistent"}, "qemu", "apt install", marks=NEEDS_QEMU),
+    pytest.param({"MSB_QEMU": "/nonexistent"}, "qemu", "MSB_QEMU=/nonexistent", marks=NEEDS_QEMU),
+    pytest.param({"MSB_QEMU": "/bin/true"}, "qemu", "does not say", marks=NEEDS_QEMU),
     ({"MSB_RUNTIME": "/nonexistent"}, "runtime", "MSB_RUNTIME=/nonexistent"),
     ({"MSB_HOME": "/proc/nowhere"}, "home", "MSB_HOME"),
 ])

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from conftest import machines
+from lib import engine
 from lib.cli import Cli, descendants, is_gone, machine_of, wait_until
 from lib.vmm import shell_initramfs
 
@@ -83,8 +84,9 @@ def test_msb_itself_failing_is_125(cli):
         (["run", "-n", "a b", IMAGE, "--", "true"], {}, "a b"),
         (["run", "-m", "1M", IMAGE, "--", "true"], {}, "64 MiB"),
         (["run", "-c", "1000", IMAGE, "--", "true"], {}, "1000"),
-        (["run", IMAGE, "--", "true"], {"MSB_QEMU": "/nonexistent"}, "MSB_QEMU=/nonexistent"),
-        (["run", IMAGE, "--", "true"], {"PATH": "/nonexistent"}, "qemu-system-x86_64 is not installed"),
+        (["run", "--engine", "qemu", IMAGE, "--", "true"], {"MSB_QEMU": "/nonexistent"}, "MSB_QEMU=/nonexistent"),
+        (["run", "--engine", "qemu", IMAGE, "--", "true"], {"PATH": "/nonexistent"},
+         "qemu-system-x86_64 is not installed"),
         (["run", IMAGE, "--", "true"], {"MSB_RUNTIME": "/nonexistent"}, "MSB_RUNTIME"),
         (["run", IMAGE, "--", "true"], {"MSB_HOME": "/proc/nowhere"}, "/proc/nowhere"),
     ]
@@ -369,14 +371,18 @@ def test_ctrl_c_while_booting_says_what_to_do(cli):
     assert b"once more" in p.stderr.read()
 
 
-@pytest.mark.parametrize("victim", ["msb", "msb-vmm", "qemu"])
+VICTIMS = pytest.mark.parametrize("victim", ["msb", "msb-vmm", pytest.param("qemu", marks=pytest.mark.qemu_only)])
+
+
+@VICTIMS
 def test_killing_any_process_leaves_none(cli, victim):
     p = cli.popen("run", IMAGE, "--", "sh", "-c", "echo ready; sleep 1000")
     assert p.stdout.readline() == b"ready\n"
     below = machine_of(p)
     names = {open(f"/proc/{pid}/comm").read().strip(): pid for pid in below}
-    qemu = [pid for name, pid in names.items() if name.startswith("qemu")][0]
-    target = {"msb": p.pid, "msb-vmm": names["msb-vmm"], "qemu": qemu}[victim]
+    qemu = [pid for name, pid in names.items() if name.startswith("qemu")]
+    assert len(qemu) == engine.PROGRAMS
+    target = {"msb": [p.pid], "msb-vmm": [names["msb-vmm"]], "qemu": qemu}[victim][0]
     os.kill(target, signal.SIGKILL)
     code = p.wait(20)
     assert code == (-9 if victim == "msb" else 125)
@@ -385,7 +391,7 @@ def test_killing_any_process_leaves_none(cli, victim):
         assert p.stderr.read().startswith(b"error: ")
 
 
-@pytest.mark.parametrize("victim", ["msb", "msb-vmm", "qemu"])
+@VICTIMS
 @pytest.mark.parametrize("ms", [5, 20, 60, 150, 400, 700, 900])
 def test_killing_at_any_moment_leaves_nothing(cli, victim, ms):
     p = cli.popen("run", IMAGE, "--", "sh", "-c", "dd if=/dev/zero of=/f bs=64k count=1000; sleep 1000",
@@ -424,12 +430,136 @@ def test_more_memory_than_there_is(cli):
     assert r.returncode == 125 and "1024000 MiB" in r.err and "-m" in r.err and r.err.count("error:") == 1
 
 
-def test_no_kvm_is_said(cli):
-    flags = open("/proc/cpuinfo").read().split()
-    if "vmx" in flags or "svm" in flags:
-        pytest.skip("this host has hardware virtualization")
-    r = cli("run", "--accel", "kvm", IMAGE, "--", "true")
-    assert r.returncode == 125 and r.err.startswith("error: ") and "kvm" in r.err.lower()
+NO_HARDWARE = pytest.mark.skipif(engine.hardware(), reason="this host has hardware virtualization")
+CAN_OPEN_KVM = os.access("/dev/kvm", os.R_OK | os.W_OK)
+
+
+@NO_HARDWARE
+@pytest.mark.parametrize("options", [("--engine", "kvm"), ("--accel", "kvm"), ("--engine", "qemu", "--accel", "kvm")],
+                         ids="-".join)
+def test_kvm_that_is_none_is_said(cli, options):
+    """Named, it is tried: where KVM is only emulated that fails sooner or later, and the cause is told."""
+    r = cli("run", *options, "--boot-timeout", "3s", IMAGE, "--", "true")
+    assert r.returncode == 125 and "error: " in r.err and "kvm" in r.err.lower() and "  → " in r.err
+    if CAN_OPEN_KVM:
+        warning, *rest = r.err.splitlines()
+        assert warning.startswith("warn: KVM is emulated on this host"), r.err
+        hint, = [line for line in rest if "→" in line]
+        assert "KVM is emulated" in hint and "--engine qemu" in hint
+        assert "warn: " not in cli("run", "-q", *options, "--boot-timeout", "1s", IMAGE, "--", "true").err
+
+
+# -- the choice of an engine ---------------------------------------------------
+
+def engine_of(cli, *options, env=None):
+    """The engine and the accelerator of a run, as msb says them."""
+    r = cli("run", "--info", *options, IMAGE, "--", "true", env=env)
+    assert r.returncode == 0, r.err
+    line, = [line for line in r.err.splitlines() if "msb: info: engine " in line]
+    words = line.split("engine ")[1].split(";")[0].split(", accelerator ")
+    return tuple(words)
+
+
+@NO_HARDWARE
+def test_auto_takes_qemu_where_kvm_is_not_real(cli):
+    assert engine_of(cli, env={"MSB_ENGINE": None}) == ("qemu", "tcg")
+    assert engine_of(cli, "--engine", "auto", env={"MSB_ENGINE": "kvm"}) == ("qemu", "tcg")
+
+
+@pytest.mark.skipif(not engine.hardware(), reason="no hardware virtualization")
+def test_auto_takes_kvm_where_it_is_real(cli):
+    assert engine_of(cli, env={"MSB_ENGINE": None}) == ("kvm", "kvm")
+    assert engine_of(cli, "--engine", "kvm", env={"MSB_ENGINE": "qemu", "PATH": "/nonexistent"}) == ("kvm", "kvm")
+
+
+def test_an_accelerator_means_qemu(cli):
+    assert engine_of(cli, "--accel", "tcg", env={"MSB_ENGINE": None}) == ("qemu", "tcg")
+    assert engine_of(cli, env={"MSB_ENGINE": None, "MSB_ACCEL": "tcg"}) == ("qemu", "tcg")
+
+
+def test_options_go_before_variables_before_the_file(build_dir, busybox_image, tmp_path):
+    c = Cli(build_dir, tmp_path / "home", MSB_ENGINE=None)
+    c.ok("load", "-q", "-i", busybox_image, "-t", IMAGE)
+    config = c.home / "config.json"
+    config.write_text(json.dumps({"sandbox_defaults": {"engine": "kvm", "accel": "tcg"}}))
+    r = c("run", IMAGE, "--", "true")
+    assert r.returncode == 125 and "engine kvm" in r.err and "accelerator tcg" in r.err and "config.json" in r.err
+    assert engine_of(c, env={"MSB_ENGINE": "qemu"}) == ("qemu", "tcg")
+    assert engine_of(c, "--engine", "auto", env={"MSB_ENGINE": "kvm"}) == ("qemu", "tcg")
+    config.write_text(json.dumps({"sandbox_defaults": {"cpus": 2, "memory_mib": 192, "engine": "qemu"}}))
+    script = "nproc; grep MemTotal /proc/meminfo | tr -dc 0-9"
+    cpus, kib = c.ok("run", IMAGE, "--", "sh", "-c", script).split()
+    assert cpus == "2" and int(kib) < 192 * 1024
+    cpus, kib = c.ok("run", "-c", "1", "-m", "256", IMAGE, "--", "sh", "-c", script).split()
+    assert cpus == "1" and int(kib) > 192 * 1024
+
+
+@pytest.mark.parametrize("text, words", [
+    ("{", "config.json"), ('{"engine": "kvm"}', "unknown key engine"),
+    ('{"sandbox_defaults": {"engine": "xen"}}', "sandbox_defaults.engine is not one of: auto, kvm, qemu"),
+    ('{"sandbox_defaults": {"cpus": 1000}}', "sandbox_defaults.cpus"), (" " * 70000, "larger than 64 KiB"),
+])
+def test_a_wrong_file_is_named(build_dir, busybox_image, tmp_path, text, words):
+    (tmp_path / "config.json").write_text(text)
+    c = Cli(build_dir, tmp_path, MSB_CONFIG_PATH=str(tmp_path / "config.json"))
+    r = c("run", busybox_image, "--", "true")
+    assert r.returncode == 125 and words in r.err and "config.json" in r.err and "  → " in r.err
+    r = c("doctor")
+    assert r.returncode == 1 and words in r.out and "config" in r.out
+
+
+# -- what runs now --------------------------------------------------------------
+
+def test_inspect_shows_what_runs(cli):
+    p = cli.popen("run", "-n", "shown", "-c", "2", "-m", "192M", IMAGE, "--", "sh", "-c", "echo up; read x")
+    wait_until(lambda: cli("inspect", "shown").returncode == 0, 20, "it is never shown")
+    first = json.loads(cli.ok("inspect", "shown", "--format", "json"))
+    assert first["status"] in ("Starting", "Running") and first["owner_pid"] == p.pid
+    assert p.stdout.readline() == b"up\n"
+    seen = json.loads(cli.ok("inspect", "shown", "--format", "json"))
+    assert list(seen) == ["name", "status", "created_at", "config", "engine", "accel", "pid", "owner_pid", "walls",
+                          "boundary"]
+    assert seen["name"] == "shown" and seen["status"] == "Running" and seen["engine"] == engine.NAME
+    assert seen["config"] == {"image": "docker.io/test/busybox:1", "cpus": 2, "memory_mib": 192}
+    assert seen["pid"] == machine_of(p)[0] and seen["owner_pid"] == p.pid
+    assert {"seccomp", "no-capabilities", "no-new-privileges"} <= set(seen["walls"])
+    assert "jail" in seen["boundary"] and ("tcg" in seen["boundary"]) == (seen["accel"] == "tcg")
+    text = cli.ok("inspect", "shown")
+    for word in ("shown", "Running", "192.0 MiB", engine.NAME, "seccomp", str(seen["pid"]), seen["boundary"]):
+        assert word in text, word
+    file = cli.home / "run/shown.json"
+    assert file.stat().st_mode & 0o777 == 0o600 and file.parent.stat().st_mode & 0o777 == 0o700
+    p.communicate(b"\n", timeout=30)
+    r = cli("inspect", "shown")
+    assert r.returncode == 1 and r.out == "" and "no sandbox named shown" in r.err and "  → " in r.err
+    assert not list(file.parent.iterdir())
+
+
+def test_a_name_is_taken_while_its_machine_runs(cli):
+    p = cli.popen("run", "-n", "once", IMAGE, "--", "sh", "-c", "echo up; read x")
+    assert p.stdout.readline() == b"up\n"
+    r = cli("run", "-n", "once", IMAGE, "--", "true")
+    assert r.returncode == 125 and "a sandbox named once is running" in r.err and "  → " in r.err
+    assert json.loads(cli.ok("inspect", "once", "--format", "json"))["owner_pid"] == p.pid
+    p.communicate(b"\n", timeout=30)
+    assert cli("run", "-n", "once", IMAGE, "--", "true").returncode == 0
+
+
+@pytest.mark.parametrize("victim", ["msb", "msb-vmm"])
+def test_a_machine_that_was_killed_is_not_shown(cli, victim):
+    p = cli.popen("run", "-n", "killed", IMAGE, "--", "sh", "-c", "echo up; sleep 100")
+    assert p.stdout.readline() == b"up\n"
+    os.kill(p.pid if victim == "msb" else machine_of(p)[0], signal.SIGKILL)
+    p.wait(20)
+    assert cli("inspect", "killed").returncode == 1
+    assert cli.ok("run", "-n", "killed", IMAGE, "--", "echo", "again") == "again\n"
+    assert not list((cli.home / "run").iterdir())
+
+
+@pytest.mark.parametrize("name", ["", "..", "../store/VERSION", "a/b", "a b", "x" * 300, "\x1b[31m"])
+def test_a_name_that_is_none_is_not_found(cli, name):
+    r = cli("inspect", "--", name)
+    assert r.returncode == 1 and "no sandbox named" in r.err and "\x1b" not in r.err
 
 
 def test_the_log_is_shown_on_demand(cli):

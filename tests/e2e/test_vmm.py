@@ -1,4 +1,4 @@
-"""build/msb-vmm with a real QEMU, kernel and agent, driven as the library drives it."""
+"""build/msb-vmm with a real engine, kernel and agent, driven as the library drives it."""
 import errno
 import hashlib
 import os
@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from lib import proto, vmm
+from lib import engine, proto, vmm
 from lib.vmm import Vmm, is_gone, wait_until
 
 
@@ -95,7 +95,8 @@ int main(void)
 def test_boots_runs_a_command_and_powers_off(start):
     m = start()
     started = m.expect("VMM_STARTED")
-    assert (started["engine"], started["accel"]) in {("qemu", "tcg"), ("qemu", "kvm")}
+    assert started["engine"] == engine.NAME
+    assert started["accel"] == "kvm" if engine.hardware() else "tcg"
     ready = m.expect("VMM_READY")
     assert m.start_ns < ready["spawn_ns"] < ready["init_ns"] < ready["ready_ns"] < time.monotonic_ns()
     assert ready["spawn_ns"] == started["spawn_ns"]
@@ -222,7 +223,7 @@ def test_nothing_survives_the_library_or_msb_vmm(start, when, how):
         s = m.run(["sh", "-c", "while :; do echo x; done"])
         assert s.recv()
     qemu = vmm.children(m.pid)
-    assert len(qemu) == 1 or when == "start"
+    assert len(qemu) == engine.PROGRAMS or when == "start"
     if how == "close":
         m.control.close()
         m.wait(5)
@@ -233,6 +234,7 @@ def test_nothing_survives_the_library_or_msb_vmm(start, when, how):
         wait_until(lambda: all(map(is_gone, qemu)), 5, "QEMU outlives msb-vmm")
 
 
+@pytest.mark.qemu_only
 def test_a_killed_qemu_is_a_crash(start):
     m = start()
     m.ready()
@@ -307,7 +309,8 @@ def test_an_upper_that_is_no_file_system_is_named_by_the_agent(start, root):
 def test_a_kernel_that_is_none(start):
     m = start(kernel=b"this is no kernel" * 1000)
     failed = m.failed()
-    assert failed["stage"] == "engine" and "QEMU ended" in failed["message"], failed
+    assert failed["stage"] == "engine" and failed["message"], failed
+    assert engine.NAME != "qemu" or "QEMU ended" in failed["message"], failed
 
 
 @pytest.mark.parametrize("settings, says", [
@@ -335,6 +338,7 @@ def test_more_memory_than_the_host_has(start):
     assert "1048576 MiB" in failed["message"] and "-m" in failed["hint"]
 
 
+@pytest.mark.qemu_only
 @pytest.mark.parametrize("qemu, error", [("", errno.ENOENT), ("/nonexistent/qemu", errno.ENOENT),
                                          ("qemu-system-x86_64", errno.ENOENT), ("/etc/passwd", errno.EACCES)])
 def test_no_qemu(start, qemu, error):
@@ -344,6 +348,30 @@ def test_no_qemu(start, qemu, error):
     assert "apt install qemu-system-x86" in failed["hint"]
 
 
+@pytest.mark.qemu_only
+def test_without_any_engine_both_causes_are_told(start):
+    failed = start(qemu="", engine="auto").failed(5)
+    assert "qemu-system-x86_64 was not found" in failed["message"]
+    assert "the kvm engine cannot run: " in failed["message"]
+    failed = start(qemu="", engine="qemu").failed(5)
+    assert "kvm" not in failed["message"]
+
+
+@pytest.mark.qemu_only
+def test_an_accelerator_of_qemus_means_qemu(start):
+    failed = start(qemu="", engine="auto", accel="tcg").failed(5)
+    assert "was not found" in failed["message"] and "kvm engine" not in failed["message"]
+    m = start(engine="auto", accel="tcg")
+    started = m.expect("VMM_STARTED")
+    assert (started["engine"], started["accel"]) == ("qemu", "tcg")
+
+
+def test_an_engine_that_contradicts_its_accelerator(start):
+    failed = start(engine="kvm", accel="tcg").failed(5)
+    assert failed["stage"] == "config" and "kvm engine" in failed["message"]
+
+
+@pytest.mark.qemu_only
 def test_a_qemu_that_cannot_be_executed(start, tmp_path):
     (tmp_path / "qemu").write_text("#!/nonexistent/interpreter\n")
     (tmp_path / "qemu").chmod(0o755)
@@ -353,6 +381,7 @@ def test_a_qemu_that_cannot_be_executed(start, tmp_path):
     assert "apt install" in failed["hint"]
 
 
+@pytest.mark.qemu_only
 def test_a_qemu_that_talks_and_dies(start, tmp_path):
     (tmp_path / "qemu").write_text("#!/bin/sh\nprintf 'first\\n\\033[31mcannot set up guest memory\\n' >&2; exit 1\n")
     (tmp_path / "qemu").chmod(0o755)
@@ -388,7 +417,7 @@ def test_garbage_after_ready_costs_the_session_not_the_machine(start, hostile):
                       'printf("second: %d\\n", dial()); fflush(stdout);'))
     m.ready()
     wait_until(lambda: "second: -1" in m.console_text(), 20, "the second connection is not refused")
-    assert not is_gone(m.pid) and not is_gone(m.qemu())
+    assert not is_gone(m.pid) and not any(map(is_gone, vmm.children(m.pid)))
     assert m.log_text().count("the guest's agent:") == 1
     m.send("VMM_STOP", timeout_ms=3000)
     assert m.expect("VMM_EXITED", 5)["reason"] == "killed"
@@ -424,6 +453,7 @@ def status_of(path, key):
     return None
 
 
+@pytest.mark.qemu_only
 def test_qemu_owns_only_what_it_needs(start):
     m = start()
     m.ready()
@@ -459,6 +489,7 @@ def test_msb_vmm_hides_its_memory_and_gains_no_rights(start):
     assert (proc / "status").exists() and status_of(proc, "Umask") == "0077"
 
 
+@pytest.mark.qemu_only
 def test_qemus_own_words_do_not_reach_the_log_raw(start):
     m = start()
     m.ready()

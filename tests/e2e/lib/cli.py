@@ -12,6 +12,8 @@ import subprocess
 import termios
 import time
 
+from . import engine
+
 
 class Cli:
     """msb with its own MSB_HOME. Call it for a result with .returncode, .out and .err (text)."""
@@ -20,7 +22,7 @@ class Cli:
         self.msb = str(pathlib.Path(build) / "msb")
         self.home = pathlib.Path(home)
         self.started = []
-        drop = ("NO_COLOR", "MSB_LOG", "MSB_ACCEL", "MSB_RUNTIME", "TERM")
+        drop = ("NO_COLOR", "MSB_LOG", "MSB_ACCEL", "MSB_RUNTIME", "MSB_CONFIG_PATH", "TERM")
         self.env = {k: v for k, v in os.environ.items() if k not in drop}
         self.env.update(MSB_HOME=str(home), TERM="xterm-256color", **env)
 
@@ -159,8 +161,8 @@ def wait_until(check, seconds, what):
 
 
 def machine_of(process, seconds=30):
-    """The pids of msb-vmm and of its QEMU below a running msb."""
-    wait_until(lambda: len(descendants(process.pid)) >= 2, seconds, "no machine below msb")
+    """The pids of msb-vmm and, with the qemu engine, of its QEMU below a running msb."""
+    wait_until(lambda: len(descendants(process.pid)) > engine.PROGRAMS, seconds, "no machine below msb")
     return descendants(process.pid)
 
 

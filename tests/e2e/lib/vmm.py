@@ -10,7 +10,7 @@ import stat
 import subprocess
 import time
 
-from . import proto
+from . import engine, proto
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 BUILD = pathlib.Path(os.environ.get("MSB_TEST_BUILD", ROOT / "build"))
@@ -100,7 +100,7 @@ class Vmm:
         self.log = memfd(b"", "log")
         self.console = memfd(b"", "console")
         self.next_fd = 5
-        config = {"version": 1, "name": "msb-test", "engine": "auto", "accel": "auto", "qemu": QEMU, "cpus": 1,
+        config = {"version": 1, "name": "msb-test", "engine": engine.ASKED, "accel": "auto", "qemu": QEMU, "cpus": 1,
                   "memory_mib": 256, "cmdline": cmdline(), "hostname": "msb-test", "boot_timeout_ms": 60000,
                   "kernel_fd": self.give(kernel), "initramfs_fd": self.give(initrd),
                   "console_fd": self.give(self.console), "disks": [self.disk(*d) for d in disks]}
@@ -215,6 +215,7 @@ class Vmm:
                 out[m["type"]] += m["data"]
 
     def qemu(self):
+        """Of the qemu engine only."""
         pids = children(self.pid)
         assert len(pids) == 1, pids
         return pids[0]
