@@ -1,6 +1,7 @@
 #include "vmm/kvm/regs.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/num.h"
@@ -21,6 +22,10 @@
 #define MSR_MTRR_DEF_TYPE    0x2ff
 #define MTRR_ENABLE          (1 << 11)
 #define MTRR_WRITE_BACK      6
+
+/* AMD: the TSC runs at P0's rate; without it Linux reports a firmware bug. */
+#define MSR_K7_HWCR       0xc0010015
+#define HWCR_TSC_FREQ_SEL (1ull << 24)
 
 /* Local APIC: what the two interrupt pins deliver (SDM volume 3, 11.5.1). */
 #define LAPIC_LVT_LINT0 0x350
@@ -102,23 +107,37 @@ static int set_general(struct kvm_vm *vm, int fd,
 
 /*
  * All memory is write-back: with KVM's reset value Linux might take it for
- * uncached. The answer is how many were set.
+ * uncached. The others are wishes: which of them exist depends on the
+ * processor and on KVM's age.
  */
+static const struct {
+	uint32_t index;
+	uint64_t value;
+	bool required;
+} msrs[] = {
+	{MSR_MTRR_DEF_TYPE, MTRR_ENABLE | MTRR_WRITE_BACK, true },
+	{MSR_MISC_ENABLE,   MISC_ENABLE_FAST_STR,          false},
+	{MSR_K7_HWCR,       HWCR_TSC_FREQ_SEL,             false},
+};
+
+/* The answer is how many were set. */
 static int set_msrs(struct kvm_vm *vm, int fd)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entries[2];
-	} m = {
-		.head.nmsrs = 2,
-		.entries = {{.index = MSR_MTRR_DEF_TYPE,
-	                     .data = MTRR_ENABLE | MTRR_WRITE_BACK},
-	                    {.index = MSR_MISC_ENABLE,
-	                     .data = MISC_ENABLE_FAST_STR}},
-	};
-	int r = kvm_call(vm, fd, KVM_SET_MSRS, &m);
+	for (size_t i = 0; i < ARRAY_SIZE(msrs); i++) {
+		struct {
+			struct kvm_msrs head;
+			struct kvm_msr_entry entry;
+		} m = {
+			.head.nmsrs = 1,
+			.entry = {.index = msrs[i].index,
+		                  .data = msrs[i].value}
+                };
+		int r = kvm_call(vm, fd, KVM_SET_MSRS, &m);
 
-	return r < 0 ? r : r < 1 ? -EIO : 0; /* the second is a wish */
+		if (r != 1 && msrs[i].required)
+			return r < 0 ? r : -EIO;
+	}
+	return 0;
 }
 
 static void set_delivery(struct kvm_lapic_state *l, unsigned reg, uint32_t mode)
