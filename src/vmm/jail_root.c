@@ -23,6 +23,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -109,8 +110,16 @@ static bool own_user_namespace(void)
 {
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
+	int r;
 
-	return unshare(CLONE_NEWUSER) == 0 && map_ids(uid, gid) == 0;
+	if (unshare(CLONE_NEWUSER) < 0)
+		return false;
+	/* A process that hides its memory does not own its files in /proc. */
+	(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	r = map_ids(uid, gid);
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return false;
+	return r == 0;
 }
 
 uint32_t jail_namespaces(void)
