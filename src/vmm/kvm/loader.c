@@ -298,8 +298,12 @@ static int write_tables(const struct load *l)
 
 static int make_plan(struct load *l, struct err *err)
 {
-	int r = find_memory(l, err);
+	int r;
 
+	if (l->img->cpus == 0 || l->img->cpus > LOADER_CPUS_MAX)
+		return err_set(err, -EINVAL, "a machine has 1 to %u processors",
+		               LOADER_CPUS_MAX);
+	r = find_memory(l, err);
 	if (r == 0)
 		r = plan_kernel(l, err);
 	if (r == 0)

@@ -15,8 +15,7 @@
 
 #include "base/banned.h"
 
-#define CPUS_MAX     254u /* 255 addresses all of them */
-#define LINES        24u  /* pins of the interrupt controller */
+#define LINES        24u /* pins of the interrupt controller */
 #define LAPIC_ADDR   0xfee00000u
 #define IOAPIC_ADDR  0xfec00000u
 #define APIC_VERSION 0x14u
@@ -94,7 +93,8 @@ static_assert(sizeof(struct line) == 8, "1.4, table 4-10");
 	 sizeof(struct bus) + sizeof(struct ioapic) +                          \
 	 (LINES + 2) * sizeof(struct line))
 
-static_assert(LOADER_MPTABLE + sizeof(struct floating) + TABLE_LEN(CPUS_MAX) <=
+static_assert(LOADER_MPTABLE + sizeof(struct floating) +
+                              TABLE_LEN(LOADER_CPUS_MAX) <=
                       LOADER_HIMEM,
               "the table must end below the kernel");
 
@@ -193,7 +193,7 @@ int loader_mptable(const struct guest_mem *mem, uint32_t cpus)
 	                     .spec = SPEC_1_4};
 	uint8_t *at;
 
-	if (cpus == 0 || cpus > CPUS_MAX)
+	if (cpus == 0 || cpus > LOADER_CPUS_MAX)
 		return -EINVAL;
 	at = guest_mem_at(mem, LOADER_MPTABLE, sizeof(f) + TABLE_LEN(cpus));
 	if (!at)
