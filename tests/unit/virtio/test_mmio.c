@@ -7,6 +7,7 @@
 
 #include "base/num.h"
 #include "mmio_guest.h"
+#include "virtio/balloon.h"
 #include "virtio/blk.h"
 #include "virtio/rng.h"
 
@@ -33,6 +34,19 @@ static int setup_rng(void **state)
 	(void)state;
 	assert_int_equal(rng_new(&dev, NULL), 0);
 	guest_open(&g, dev);
+	return 0;
+}
+
+static int setup_balloon(void **state)
+{
+	struct loop *l = loop_new();
+	struct virtio_dev *dev;
+
+	(void)state;
+	assert_int_equal(balloon_new(l, &dev, NULL), 0);
+	guest_attach(&g, dev, l);
+	g.owns_loop = true;
+	guest_run(&g);
 	return 0;
 }
 
@@ -719,6 +733,56 @@ static void a_broken_ring_needs_reset_and_then_all_is_well(void **state)
 	}
 }
 
+/* The timer for another turn included; ASan would see it. */
+static void a_freed_device_leaves_nothing_in_its_loop(void **state)
+{
+	static struct mmio_guest mine;
+	static struct probe probe;
+
+	(void)state;
+	guest_attach(&mine, probe_new(&probe), NULL);
+	assert_int_equal(loop_step(mine.loop, 0), 0);
+	probe.greedy = true;
+	guest_setup(&mine, F_VERSION_1);
+	guest_queue(&mine, 0, &mine.ram.q[0].at);
+	reg_write(&mine, R_STATUS, S_DRIVER_OK);
+	assert_int_equal(loop_step(mine.loop, 0), 0);
+	reg_write(&mine, R_NOTIFY, 0);
+	mmio_free(mine.mmio);
+	mine.mmio = NULL;
+	assert_int_equal(probe.resets, 1);
+	assert_true(probe.notified > 0);
+	probe.notified = 0;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(loop_step(mine.loop, 0), 0);
+	assert_int_equal(probe.notified, 0);
+	guest_close(&mine);
+}
+
+/* A target from any thread, told by an interrupt; an answer by a write. */
+static void balloon_and_driver_meet_in_the_config(void **state)
+{
+	const uint64_t pages = 300;
+	uint8_t v[4];
+
+	(void)state;
+	guest_setup(&g, g.dev->offered);
+	for (uint32_t q = 0; q < 2; q++)
+		guest_queue(&g, q, &g.ram.q[q].at);
+	reg_write(&g, R_STATUS, S_DRIVER_OK);
+	assert_int_equal(balloon_set_target(g.dev, pages * 4096), 0);
+	guest_await(&g);
+	assert_int_equal(reg_read(&g, R_INTERRUPTS), 2);
+	assert_int_equal(config(0, 4), pages);
+	put_le32(v, 77);
+	mmio_write(g.mmio, R_CONFIG + 4, v, 4);
+	assert_int_equal(config(4, 4), 77);
+	mmio_write(g.mmio, R_CONFIG, v, 4); /* not the driver's to write */
+	assert_int_equal(config(0, 4), pages);
+	guest_reset(&g);
+	assert_int_equal(config(4, 4), 0);
+}
+
 static void a_model_too_large_is_refused(void **state)
 {
 	struct virtio_dev_ops ops = *p.dev.ops;
@@ -766,6 +830,8 @@ int main(void)
 		P(a_size_of_more_than_16_bits_is_no_size),
 		P(a_model_that_cannot_start_needs_reset),
 		P(a_model_too_large_is_refused),
+		P(a_freed_device_leaves_nothing_in_its_loop),
+		T(setup_balloon, balloon_and_driver_meet_in_the_config),
 		T(setup_rng, rng_fills_what_it_is_given),
 		T(setup_rng, requests_made_before_driver_ok_are_served),
 		T(setup_rng, a_kick_through_the_eventfd_is_a_notification),
