@@ -283,7 +283,10 @@ static void take_stat(struct balloon_stats *to, const uint8_t *entry)
 			       sizeof(value));
 }
 
-/* The buffer stays at the ring's head until it is to be filled again. */
+/*
+ * The buffer stays at the ring's head until it is to be filled again. It may
+ * be seen for the first time only then.
+ */
 static int stats_one(struct virtio_dev *d, struct vq_chain *c,
                      uint32_t *ret_len)
 {
@@ -291,16 +294,15 @@ static int stats_one(struct virtio_dev *d, struct vq_chain *c,
 	uint8_t entry[STAT_LEN];
 
 	*ret_len = 0;
-	if (b->return_stats) {
-		b->return_stats = false;
-		return 0;
-	}
 	(void)pthread_mutex_lock(&b->lock);
 	for (unsigned i = 0; i < STATS_MAX; i++)
 		if (iov_get(&c->out, entry, sizeof(entry)) == 0)
 			take_stat(&b->stats, entry);
 	(void)pthread_mutex_unlock(&b->lock);
-	return -EAGAIN;
+	if (!b->return_stats)
+		return -EAGAIN;
+	b->return_stats = false;
+	return 0;
 }
 
 static void return_stats(void *arg)

@@ -159,10 +159,16 @@ bool before(uint64_t deadline);
 uint64_t in(uint64_t cycles);
 void pass(uint64_t cycles);
 
-/* Wait at most a few seconds for @cond; its value in the end. */
+/*
+ * How long something may take: long, as the host may be busy and then gives
+ * each processor its turn only now and then.
+ */
+#define PATIENCE (15 * SECOND)
+
+/* Wait for @cond; its value in the end. */
 #define WAIT_FOR(cond)                                                         \
 	({                                                                     \
-		uint64_t end_ = in(4 * SECOND);                                \
+		uint64_t end_ = in(PATIENCE);                                  \
 		while (!(cond) && before(end_))                                \
 			;                                                      \
 		(bool)(cond);                                                  \

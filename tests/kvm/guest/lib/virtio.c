@@ -239,7 +239,7 @@ static void sleep_for(struct virtio *v, uint32_t q)
 int queue_wait(struct virtio *v, uint32_t q, uint32_t *ret_len)
 {
 	struct queue *k = &v->q[q];
-	const uint64_t end = in(4 * SECOND);
+	const uint64_t end = in(PATIENCE);
 
 	while (!queue_has_used(v, q)) {
 		if (!before(end))
