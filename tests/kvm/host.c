@@ -123,7 +123,7 @@ static void expect(struct host *h, const char *name, uint64_t want)
 {
 	uint64_t got = stat_of(h, name);
 
-	for (int i = 0; i < 300 && got != want; i++) {
+	for (int i = 0; i < 2000 && got != want; i++) {
 		usleep(10000);
 		got = stat_of(h, name);
 	}

@@ -118,7 +118,7 @@ static void kill_it(void *arg)
 
 	(void)arg;
 	engine_kvm.kill(child.engine);
-	host_check(clock_now_ns() - start < NS_PER_S, "killed at once");
+	host_check(clock_now_ns() - start < 5 * NS_PER_S, "killed at once");
 }
 
 static void heed(const char *words)

@@ -155,7 +155,7 @@ static void buffer_is_the_ring(void)
 
 static void storm(void)
 {
-	for (int i = 0; i < 2000; i++)
+	for (int i = 0; i < 500; i++)
 		queue_notify(v, q);
 }
 

@@ -5,7 +5,7 @@
 #include "virtio.h"
 
 #define SECTOR  512u
-#define SECTORS 256u
+#define SECTORS 128u
 
 static struct {
 	uint64_t type, sector;
@@ -43,7 +43,7 @@ static void disk(struct virtio *v)
 	uint8_t *p = pages(SECTORS * SECTOR / PAGE);
 	uint32_t late = 0, answered = 0, dead = 0;
 
-	for (uint32_t round = 0; round < 20; round++) {
+	for (uint32_t round = 0; round < 16; round++) {
 		dead += !virtio_up(v, 0);
 		ask(v, p);
 		pass(round * 20000);
