@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/num.h"
+#include "base/virt.h"
 #include "virtio/mmio.h"
 #include "vmm/accel.h"
 #include "vmm/engine.h"
@@ -39,7 +40,6 @@
 
 #include "base/banned.h"
 
-#define KVM_PATH "/dev/kvm"
 #define KVM_HINT "use --engine qemu; msb doctor says what is wrong with KVM"
 
 struct kvm_slot {
@@ -67,16 +67,13 @@ struct engine {
 static int kvm_probe(const struct vmm_config *cfg, bool named,
                      struct engine_host *host, struct err *err)
 {
-	int r;
+	int r = named ? 0 : accel_hardware(err);
 
-	if (!named && !accel_cpu_has_virt("/proc/cpuinfo"))
-		return err_set(err, -ENODEV,
-		               "no hardware virtualization here (neither vmx "
-		               "nor svm)");
-	r = engine_check_memory(cfg, err);
+	if (r == 0)
+		r = engine_check_memory(cfg, err);
 	if (r < 0)
 		return r;
-	r = kvm_open(KVM_PATH, err);
+	r = virt_kvm_open(VIRT_KVM, err);
 	if (r < 0) {
 		err_hint(err, KVM_HINT);
 		return r;

@@ -23,40 +23,6 @@
 #define EINTR_MAX  5
 #define SMALL_PAGE 4096u
 
-/* What this engine uses and cannot do without. */
-static const struct {
-	int cap;
-	const char *name;
-} needed[] = {
-	{KVM_CAP_USER_MEMORY,    "user memory"         },
-	{KVM_CAP_SET_TSS_ADDR,   "TSS address"         },
-	{KVM_CAP_IRQCHIP,        "interrupt controller"},
-	{KVM_CAP_PIT2,           "timer"               },
-	{KVM_CAP_IRQFD,          "irqfd"               },
-	{KVM_CAP_IOEVENTFD,      "ioeventfd"           },
-	{KVM_CAP_EXT_CPUID,      "CPUID"               },
-	{KVM_CAP_MP_STATE,       "processor state"     },
-	{KVM_CAP_IMMEDIATE_EXIT, "immediate exit"      },
-};
-
-int kvm_open(const char *path, struct err *err)
-{
-	cleanup_close int fd = open(path, O_RDWR | O_CLOEXEC);
-
-	if (fd < 0)
-		return err_set(err, -errno, "cannot open %s: %s", path,
-		               strerror(errno));
-	if (ioctl(fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
-		return err_set(err, -ENOTTY, "%s is not KVM, version %d", path,
-		               KVM_API_VERSION);
-	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
-		if (ioctl(fd, KVM_CHECK_EXTENSION, needed[i].cap) <= 0)
-			return err_set(err, -ENOTSUP,
-			               "this host's KVM lacks: %s",
-			               needed[i].name);
-	return take_fd(fd);
-}
-
 int kvm_call(struct kvm_vm *vm, int fd, unsigned long request, void *arg)
 {
 	uint64_t from = clock_now_ns();

@@ -30,9 +30,6 @@ struct kvm_vm {
 		.kvm_fd = -1, .fd = -1                                         \
 	}
 
-/* Open @path and check version and capabilities; the descriptor or -errno. */
-int kvm_open(const char *path, struct err *err);
-
 /* A machine with @bytes of fresh memory and interrupt controllers. */
 int kvm_vm_new(int kvm_fd, uint64_t bytes, struct kvm_vm *ret, struct err *err);
 void kvm_vm_release(struct kvm_vm *vm); /* takes 8 to 24 ms: not in a hurry */
