@@ -20,6 +20,7 @@ import time
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TOP / "tests/bench"), str(TOP / "tests/e2e"),
                 str(TOP / "tests/images")]
+import instructions  # noqa: E402
 import kvm  # noqa: E402
 import peer  # noqa: E402
 
@@ -229,6 +230,7 @@ def main():
         pulls(b)
         prepare(b, image)
         memory(b, image)
+        instructions.rows(b)
         kvm.rows(b)
     b.table.print()
     b.table.save(build / "bench.json")
