@@ -96,7 +96,7 @@ def test_boots_runs_a_command_and_powers_off(start):
     m = start()
     started = m.expect("VMM_STARTED")
     assert started["engine"] == engine.NAME
-    assert started["accel"] == "kvm" if engine.hardware() else "tcg"
+    assert started["accel"] == ("kvm" if engine.hardware() else "tcg")
     ready = m.expect("VMM_READY")
     assert m.start_ns < ready["spawn_ns"] < ready["init_ns"] < ready["ready_ns"] < time.monotonic_ns()
     assert ready["spawn_ns"] == started["spawn_ns"]
