@@ -23,8 +23,8 @@
 struct unit_kind {
 	const char *name;
 	uint32_t virtio_id;
-	int jail; /* enum jail_thread_kind as in msb-vmm; -1: our threads start
-	             from its */
+	int jail; /* as its thread in msb-vmm; -1: in the main loop */
+	           */
 	int (*make)(struct host *h, struct unit *u, struct err *err);
 };
 
@@ -173,21 +173,6 @@ static int make_vsock(struct host *h, struct unit *u, struct err *err)
 	return r < 0 ? r : vsock_listen(u->dev, PORT_ECHO, accept_echo, NULL);
 }
 
-struct call {
-	struct virtio_dev *dev;
-	uint32_t port;
-	int fd;
-};
-
-static void do_connect(void *arg)
-{
-	struct call *c = arg;
-
-	if (vsock_connect(c->dev, c->port, c->fd) < 0)
-		host_die("vsock_connect", strerror(errno));
-	free(c);
-}
-
 static void *talk(void *arg)
 {
 	char answer[64] = "";
@@ -205,16 +190,13 @@ static void *talk(void *arg)
 
 static void call(struct host *h, uint32_t port)
 {
-	struct unit *u = unit_of(h, VIRTIO_ID_VSOCK);
-	struct call *c = malloc(sizeof(*c));
 	int sp[2];
 
-	if (!c || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sp) < 0)
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sp) < 0)
 		host_die("socketpair", strerror(errno));
-	*c = (struct call){u->dev, port, sp[1]};
 	start_thread(talk, (void *)(intptr_t)sp[0]);
-	if (loop_post(u->loop, do_connect, c) < 0)
-		host_die("loop_post", strerror(errno));
+	if (vsock_connect(unit_of(h, VIRTIO_ID_VSOCK)->dev, port, sp[1]) < 0)
+		host_die("vsock_connect", strerror(errno));
 }
 
 /* ---- console ---- */
@@ -326,25 +308,26 @@ static void *run_unit(void *arg)
 {
 	struct unit *u = arg;
 
-	if (u->kind->jail >= 0 && jail_thread((unsigned)u->kind->jail) < 0)
+	if (jail_thread((unsigned)u->kind->jail) < 0)
 		host_die("jail", u->kind->name);
 	(void)loop_run(u->loop);
 	return NULL;
 }
 
-void host_attach(struct host *h, struct engine *e)
+void host_attach(struct host *h, struct engine *e, struct loop *main_loop)
 {
 	for (size_t i = 0; i < h->n; i++) {
 		struct unit *u = &h->units[i];
+		const bool threaded = u->kind->jail >= 0;
 		struct err err = {0};
 
-		u->loop = loop_new();
+		u->loop = threaded ? loop_new() : main_loop;
 		if (!u->loop)
 			host_die("loop", strerror(errno));
 		if (u->kind->make(h, u, &err) < 0 ||
 		    engine_kvm.attach(e, i, u->dev, u->loop, &err) < 0)
 			host_die(u->kind->name, err.msg);
-		if (pthread_create(&u->thread, NULL, run_unit, u))
+		if (threaded && pthread_create(&u->thread, NULL, run_unit, u))
 			host_die("thread", strerror(errno));
 	}
 }

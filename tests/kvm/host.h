@@ -15,7 +15,7 @@
 
 #define DISK_SECTORS 2048u
 
-/* A device with a thread of its own, as most have in msb-vmm. */
+/* A device, with a thread of its own where it has one in msb-vmm. */
 struct unit {
 	const struct unit_kind *kind;
 	struct virtio_dev *dev;
@@ -39,7 +39,7 @@ struct host {
 
 /* Plan what "rng rng disk" says; then make the models. */
 void host_plan(struct host *h, const char *devices);
-void host_attach(struct host *h, struct engine *e);
+void host_attach(struct host *h, struct engine *e, struct loop *main_loop);
 
 /* "inflate 4096", "type", ...: what a guest asked for; answers with host_say().
  * False: none of ours. */

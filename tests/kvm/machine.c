@@ -32,6 +32,7 @@
 
 #define PAUSE_MS 400
 #define HANG_MS  200
+#define JOLTS    100
 
 /* ---- in the child ---- */
 
@@ -112,6 +113,21 @@ static void pause_it(void)
 	after(PAUSE_MS, resume);
 }
 
+/* Again and again, whatever the processors and devices are at. */
+static void jolt(void *arg)
+{
+	static int jolts;
+	bool good = engine_kvm.pause(child.engine) == 0;
+
+	(void)arg;
+	usleep(2000);
+	good = good && engine_kvm.resume(child.engine) == 0;
+	if (!good || ++jolts == JOLTS)
+		host_check(good, "%d jolts", jolts);
+	else
+		after(4, jolt);
+}
+
 static void kill_it(void *arg)
 {
 	uint64_t start = clock_now_ns();
@@ -125,6 +141,8 @@ static void heed(const char *words)
 {
 	if (!strcmp(words, "pause"))
 		pause_it();
+	else if (!strcmp(words, "jolt"))
+		jolt(NULL);
 	else if (!strcmp(words, "kill"))
 		after(HANG_MS, kill_it);
 	else if (!host_please(&child.host, words))
@@ -227,7 +245,7 @@ static void start(const struct vmm_config *cfg, int serial)
 	if (engine_kvm.probe(cfg, true, &host, &err) < 0 ||
 	    engine_kvm.start(&o, &child.engine, &err) < 0)
 		host_die("start", err.msg);
-	host_attach(&child.host, child.engine);
+	host_attach(&child.host, child.engine, child.loop);
 	if (engine_kvm.run(child.engine, &err) < 0)
 		host_die("run", err.msg);
 }

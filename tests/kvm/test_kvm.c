@@ -142,6 +142,19 @@ static struct run {
 	 .m = {.guest = "flight", .devices = "disk rng"}},
 	{.name = "processors_fight_over_the_devices",
 	 .m = {.guest = "race", .devices = ALL, .cpus = 4}},
+	{.name = "pauses_while_devices_are_reset",
+	 .m = {.guest = "race",
+	       .cmdline = "please=jolt rounds=150",
+	       .devices = ALL,
+	       .cpus = 3},
+	 .texts = {"ok host: 100 jolts\n"}},
+	{.name = "end_while_devices_are_reset",
+	 .m = {.guest = "race",
+	       .cmdline = "please=kill rounds=1000000",
+	       .devices = ALL,
+	       .cpus = 3},
+	 .stays = true,
+	 .texts = {"ok host: killed at once\n", "host: freed\n"}},
 };
 /* clang-format on */
 

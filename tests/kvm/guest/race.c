@@ -1,13 +1,14 @@
 /*
  * race.c - every processor does what it likes with the same devices: resets,
- * requests, notifications, config. Then one drives them properly.
+ * requests, notifications, config. Then one drives them properly. please= what
+ * the host shall do meanwhile; rounds= how long.
  */
 #include "virtio.h"
 
 #define CPUS_MAX 8
-#define ROUNDS   60
 
 static volatile uint32_t running, go;
+static uint64_t rounds;
 
 static uint32_t random(uint32_t *state)
 {
@@ -56,7 +57,7 @@ static void run(uint32_t number)
 	__atomic_fetch_add(&running, 1, __ATOMIC_SEQ_CST);
 	while (!go)
 		relax();
-	for (int i = 0; i < ROUNDS; i++)
+	for (uint64_t i = 0; i < rounds; i++)
 		for (uint32_t d = 0; d < virtio_count(); d++) {
 			if (random(&state) % 8 == 0)
 				drive(virtio_at(d), &state, memory[number]);
@@ -72,9 +73,12 @@ void guest_main(void)
 	uint32_t n = mptable_cpus(ids, CPUS_MAX);
 
 	lapic_on();
+	rounds = boot_number("rounds", 60);
 	(void)virtio_count();
 	CHECK("more than one processor", n > 1);
 	smp_start(ids, n, run);
+	if (boot_word("please"))
+		please("%s", boot_is("please", "kill") ? "kill" : "jolt");
 	go = 1;
 	run(0);
 	CHECK("all came through", WAIT_FOR(running == 0));
