@@ -216,6 +216,8 @@ static int seal(struct vm *vm, struct err *err)
 	if (vm->sealed)
 		return 0;
 	vm->sealed = true;
+	close_fd(&vm->cfg.kernel_fd);
+	close_fd(&vm->cfg.initramfs_fd);
 	return jail_seal(vm->ops->child ? vm->ops->child(vm->engine) : -1, err);
 }
 

@@ -3,6 +3,7 @@
 The table of acts is tests/escape/acts.c: it runs in each thread of a real msb-vmm, in the process that QEMU would be,
 and, to show that the acts can work at all, outside of any jail.
 """
+import fcntl
 import os
 import pathlib
 import pty
@@ -14,8 +15,10 @@ import sys
 import pytest
 
 from lib import vmm
+from lib.cli import Cli
 from lib.vmm import Vmm
 
+IMAGE = "test/busybox:1"
 ESCAPE = vmm.BUILD / "tests/escape/escape"
 ESCAPE_VMM = vmm.BUILD / "tests/escape/msb-vmm-escape"
 OWN_NAMESPACES = {"user-namespace", "mount-namespace", "ipc-namespace", "net-namespace", "empty-root"}
@@ -26,6 +29,15 @@ NO_USER_NAMESPACES = "echo 0 >/proc/sys/user/max_user_namespaces"
 QEMU_MAY = {"code-page", "data-to-code", "code-file", "sigaction"}
 # Landlock hides what is in a file, not that it is there; QEMU's program is not emptied away.
 LANDLOCK_MAY = {"look-at-key", "own-program"}
+# Without any list of system calls these have to fail: by the empty root, the empty network, no capability.
+FILES = {"read-passwd", "read-key", "write-key", "make-file", "make-file-here", "remove-file", "rename-file",
+         "change-mode", "cut-file", "make-dir", "make-link", "look-at-key", "own-program", "first-process",
+         "own-memory", "device", "list-folder", "openat2", "open-by-handle", "exec", "exec-memory"}
+NETWORK = {"unix-socket", "abstract-socket", "tcp", "udp", "raw-socket"}
+PRIVILEGED = {"setns", "hostname", "fsopen", "open-tree", "mount", "bind-mount", "remount", "chroot", "bpf", "mount-ns",
+              "setrlimit", "ptrace", "ptrace-parent", "read-memory"}
+# Landlock has no say in these: the lists of system calls are their only wall there.
+NOT_LANDLOCK = {"unix-socket", "udp", "change-mode", "look-at-key"}
 # Without it all the rest could be refused for a reason of no interest.
 MUST = {"nothing"}
 # What a kernel may lack or refuse to root as well; the rest must work outside.
@@ -164,6 +176,8 @@ class Escaping(Vmm):
     environ = {}
 
     def start(self):
+        # Threads and processes write beside each other; a memfd loses lines of writers that share a position.
+        fcntl.fcntl(self.log, fcntl.F_SETFL, os.O_APPEND)
         real, self.execve = os.execve, os.execve
         argv = [*self.wrapper, str(self.program), "msb-test"]
 
@@ -211,8 +225,30 @@ def test_no_thread_of_msb_vmm_gets_out(root, targets, all_acts, wrapper):
         out = {act for act, word in acts.items() if word not in ("refused", "stopped")}
         assert out == MUST, (thread, out)
         refused = {act for act, word in acts.items() if word == "refused"}
-        print(thread, "stopped:", len(acts) - len(refused), "refused:", sorted(refused))
+        print(thread, "stopped:", len(acts) - len(refused) - len(MUST), "refused:", sorted(refused))
     targets.untouched()
+
+
+@pytest.mark.parametrize("wrapper", WHERE)
+def test_without_the_lists_of_system_calls_the_other_walls_hold(root, targets, all_acts, wrapper):
+    """What a hole in a list, or a call of a newer kernel, would open."""
+    m = escaping(root, wrapper, ESCAPE_VMM, {"MSB_ESCAPE": targets.text(), "MSB_ESCAPE_NO_FILTER": "1"})
+    try:
+        m.expect("VMM_STARTED")
+        m.recv(60)
+        text = m.log_text()
+    finally:
+        m.close()
+    got = outcomes(text)
+    assert set(got) == {"main", "block", "small"}
+    for thread, acts in got.items():
+        out = {act for act, word in acts.items() if word != "refused"}
+        walled = FILES | NETWORK | PRIVILEGED
+        if wrapper:
+            walled = walled - NOT_LANDLOCK | {"kill", "sigqueue", "tgkill", "listen"}
+        assert not out & walled, (thread, out & walled)
+    if not wrapper:
+        targets.untouched()
 
 
 @pytest.mark.parametrize("wrapper", WHERE)
@@ -232,3 +268,205 @@ def test_the_process_that_is_qemu_does_not_get_out(root, targets, all_acts, wrap
     out = {act for act, word in got.items() if word != "refused"}
     assert MUST <= out <= MUST | QEMU_MAY | (LANDLOCK_MAY if wrapper else set()), out
     targets.untouched()
+
+
+# ---- what both processes own while a machine runs ----
+
+def status(path):
+    lines = (path / "status").read_text().splitlines()
+    return {k: v.strip() for k, _, v in (line.partition(":") for line in lines)}
+
+
+def limits(proc):
+    found = {}
+    for line in (proc / "limits").read_text().splitlines()[1:]:
+        name, values = line[:26].strip(), line[26:].split()
+        found[name] = values[0]
+    return found
+
+
+def links(proc):
+    return {int(f.name): os.readlink(f) for f in (proc / "fd").iterdir()}
+
+
+def kind_of(link):
+    return link.removesuffix(" (deleted)") if link.startswith("/") else link.split("[")[0]
+
+
+def check_threads(proc, filters):
+    tasks = list((proc / "task").iterdir())
+    for task in tasks:
+        s = status(task)
+        who = s["Name"], s
+        for caps in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+            assert int(s[caps], 16) == 0, who
+        assert s["NoNewPrivs"] == "1" and s["Seccomp"] == "2", who
+        assert int(s["Seccomp_filters"]) == filters, who
+    return len(tasks)
+
+
+def check_root(proc):
+    assert os.listdir(proc / "root") == []
+    mounts = (proc / "mounts").read_text().splitlines()
+    assert len(mounts) == 1 and mounts[0].startswith("none / tmpfs ro,nosuid,nodev,noexec,"), mounts
+
+
+PLAIN = {"/dev/null", "socket:", "pipe:", "anon_inode:"}  # eventfd, eventpoll, signalfd, pidfd
+OF_THE_TEST = {"/memfd:log", "/memfd:console", "/memfd:test"}  # the last is the upper disk
+
+
+def check_machine(vmm_pid, qemu_pid, ours, pid_namespace):
+    """The list of incidents.md for a machine that runs."""
+    ns = ("user", "mnt", "ipc", "net") + (("pid",) if pid_namespace else ())
+    for pid in (vmm_pid, qemu_pid):
+        proc = pathlib.Path(f"/proc/{pid}")
+        check_root(proc)
+        for n in ns:
+            assert os.readlink(proc / "ns" / n) != os.readlink(f"/proc/self/ns/{n}"), n
+        assert len((proc / "net/dev").read_text().splitlines()) == 3  # two lines of title, lo
+        assert (proc / "net/unix").read_text().count("@") == 0
+        limit = limits(proc)
+        assert limit["Max core file size"] == limit["Max processes"] == "0"
+    a, b = pathlib.Path(f"/proc/{vmm_pid}"), pathlib.Path(f"/proc/{qemu_pid}")
+    for n in ("user", "ipc", "pid"):
+        assert os.readlink(a / "ns" / n) != os.readlink(b / "ns" / n), f"QEMU has msb-vmm's {n} namespace"
+    assert check_threads(a, filters=1) >= 3
+    assert check_threads(b, filters=2) >= 2  # ours and QEMU's own
+    assert {kind_of(k) for k in links(a).values()} <= ours | PLAIN | {"/memfd:memory-backend-memfd"}
+    assert {kind_of(k) for k in links(b).values()} <= PLAIN | {"/memfd:memory-backend-memfd", "/dev/kvm"}
+    assert (b / "environ").read_bytes() == b""
+    assert limits(b)["Max file size"] == "0"
+    maps, memory = (b / "smaps").read_text().split("VmFlags: "), []
+    for before, flags in zip(maps, maps[1:]):
+        if "/memfd:memory-backend-memfd" in before:
+            memory.append(flags.splitlines()[0].split())
+    assert memory and all("dd" in flags for flags in memory), "guest memory may get into a core file"
+
+
+@pytest.mark.skipif(not user_namespaces_allowed(), reason="no user namespaces here")
+def test_a_running_machine_owns_what_is_on_the_list_and_no_more(start, root):
+    m = start()
+    m.expect("VMM_STARTED")
+    wait_sealed(m)
+    check_machine(m.pid, m.qemu(), OF_THE_TEST | {str(root)}, pid_namespace=False)
+
+
+def wait_sealed(m):
+    vmm.wait_until(lambda: "jail: sealed" in m.log_text(), 30, "the jail is not closed")
+
+
+@pytest.fixture
+def whole(root, tmp_path):
+    """A machine that gets ready."""
+    for d in ("u", "w"):
+        (tmp_path / "tree" / d).mkdir(parents=True)
+    subprocess.run(["/sbin/mke2fs", "-q", "-t", "ext4", "-d", tmp_path / "tree", tmp_path / "upper", "64M"],
+                   check=True)
+    machines = []
+
+    def make(wrapper=(), **settings):
+        kind = type("Machine", (Escaping,), {"program": vmm.VMM, "wrapper": wrapper})
+        machines.append(kind(vmm.INITRAMFS, [("root", True, root), ("upper", False, tmp_path / "upper")], **settings))
+        return machines[-1]
+
+    yield make
+    for m in machines:
+        m.close()
+
+
+@pytest.mark.parametrize("wrapper", WHERE)
+def test_ready_says_which_walls_hold_and_they_do(whole, wrapper):
+    m = whole(wrapper)
+    ready = m.ready()
+    walls = set(ready["jail"])
+    assert ALWAYS <= walls
+    proc, qemu = pathlib.Path(f"/proc/{m.pid}"), pathlib.Path(f"/proc/{m.qemu()}")
+    if wrapper:
+        assert "landlock" in walls and not walls & OWN_NAMESPACES
+        assert os.listdir(proc / "root") != []
+    else:
+        assert OWN_NAMESPACES | {"qemu-user-namespace", "qemu-pid-namespace", "qemu-ipc-namespace"} <= walls
+        assert "landlock" not in walls
+        check_root(proc)
+    assert "pid-namespace" not in walls  # the library makes it, not this test
+    for p in (proc, qemu):
+        check_threads(p, filters=1 if p == proc else 2)
+    assert m.exec(["sh", "-c", "echo works >/f && cat /f"]) == (0, b"works\n", b"")
+    m.send("VMM_STOP", timeout_ms=10000)
+    assert m.expect("VMM_EXITED")["reason"] == "poweroff"
+
+
+def test_another_user_than_root_has_the_same_walls(root, tmp_path):
+    """Everything else here may run as root: what only root can do must not be what makes it work."""
+    if os.getuid() != 0:
+        pytest.skip("the whole suite runs as another user")
+    drop = ("/usr/bin/setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups")
+    test = subprocess.run([*drop, "test", "-x", str(vmm.VMM)])
+    if test.returncode:
+        pytest.skip("this build folder is root's alone")
+    m = escaping(root, drop, vmm.VMM, {})
+    try:
+        m.expect("VMM_STARTED")
+        wait_sealed(m)
+        proc = pathlib.Path(f"/proc/{m.pid}")
+        check_machine(m.pid, m.qemu(), OF_THE_TEST | {str(root)}, pid_namespace=False)
+        assert status(proc)["Uid"].split() == ["65534"] * 4
+        assert os.stat(proc / "environ").st_uid != 65534, "its memory can be read by the same user"
+    finally:
+        m.close()
+
+
+# ---- as the library starts it ----
+
+@pytest.fixture(scope="module")
+def cli(build_dir, busybox_image, tmp_path_factory):
+    c = Cli(build_dir, tmp_path_factory.mktemp("jail") / "home")
+    c.ok("load", "-q", "-i", busybox_image, "-t", IMAGE)
+    return c
+
+
+def run_machine(cli, *wrapper):
+    """msb run of a command that says that it runs; msb, msb-vmm's and QEMU's number."""
+    p = subprocess.Popen([*wrapper, cli.msb, "run", "-q", IMAGE, "--", "sh", "-c", "echo up; exec sleep 100"],
+                         env=cli.environment({"MSB_SECRET": "not for others"}), stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE)
+    assert p.stdout.readline() == b"up\n", p.stderr.read()
+    machine, = vmm.children(p.pid)
+    qemu, = vmm.children(machine)
+    return p, machine, qemu
+
+
+@pytest.mark.skipif(not user_namespaces_allowed(), reason="no user namespaces here")
+def test_msb_vmm_is_process_1_of_its_own_namespace(cli):
+    p, machine, qemu = run_machine(cli)
+    proc = pathlib.Path(f"/proc/{machine}")
+    assert status(proc)["NSpid"].split() == [str(machine), "1"]
+    assert status(pathlib.Path(f"/proc/{qemu}"))["NSpid"].split() == [str(qemu), "2", "1"]
+    home = str(cli.home)
+    ours = {k for k in map(kind_of, links(proc).values())
+            if k.startswith(home)}
+    check_machine(machine, qemu, ours, pid_namespace=True)
+    assert b"SECRET" not in proc.joinpath("environ").read_bytes()
+    os.kill(machine, signal.SIGTERM)  # blocked, read by signalfd: process 1 gets it all the same
+    p.communicate(timeout=15)
+    assert p.returncode == 128 + signal.SIGTERM  # what the guest's power-off sends to the command
+    assert vmm.is_gone(machine) and vmm.is_gone(qemu)
+
+
+@pytest.mark.parametrize("victim", ["msb", "msb-vmm"])
+def test_the_whole_namespace_dies_with_its_process_1(cli, victim):
+    p, machine, qemu = run_machine(cli)
+    os.kill(p.pid if victim == "msb" else machine, signal.SIGKILL)
+    p.communicate(timeout=15)
+    vmm.wait_until(lambda: vmm.is_gone(machine) and vmm.is_gone(qemu), 5, "a process is left")
+
+
+@pytest.mark.skipif(not user_namespaces_allowed(), reason="no user namespaces here")
+def test_the_library_starts_it_where_there_are_no_namespaces(cli):
+    p, machine, qemu = run_machine(cli, *shell(NO_USER_NAMESPACES))
+    assert len(status(pathlib.Path(f"/proc/{machine}"))["NSpid"].split()) == 1
+    check_threads(pathlib.Path(f"/proc/{machine}"), filters=1)
+    check_threads(pathlib.Path(f"/proc/{qemu}"), filters=2)
+    p.kill()
+    p.communicate()
+    vmm.wait_until(lambda: vmm.is_gone(machine) and vmm.is_gone(qemu), 5, "a process is left")

@@ -23,12 +23,14 @@
 enum { WORKS = 0, FAILED = 1, STOPPED = 128 + SIGSYS };
 
 static _Thread_local bool inside;
+_Thread_local bool escape_without_filter;
 
 static void __attribute__((noreturn))
 try(enum jail_thread_kind kind, const struct act *a, const struct targets *t,
     int *error)
 {
 	inside = true;
+	escape_without_filter = getenv("MSB_ESCAPE_NO_FILTER");
 	if (jail_thread(kind) < 0)
 		_exit(STOPPED + 1);
 	if (a->run(t) == 0)

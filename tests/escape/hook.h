@@ -4,6 +4,9 @@
 
 #include "vmm/jail.h"
 
+/* To see what the other walls hold alone. */
+extern _Thread_local bool escape_without_filter;
+
 void escape_hook(enum jail_thread_kind kind);
 
 #endif
