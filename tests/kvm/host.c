@@ -24,7 +24,6 @@ struct unit_kind {
 	const char *name;
 	uint32_t virtio_id;
 	int jail; /* as its thread in msb-vmm; -1: in the main loop */
-	           */
 	int (*make)(struct host *h, struct unit *u, struct err *err);
 };
 
