@@ -234,7 +234,11 @@ static void *vcpu_main(void *arg)
 {
 	struct vcpu *v = arg;
 	bool more = true;
+	char name[16];
 
+	/* By itself: for another thread it takes /proc, which the jail hides. */
+	(void)snprintf(name, sizeof(name), "vcpu%u", v->id);
+	(void)pthread_setname_np(pthread_self(), name);
 	if (v->set->confine && v->set->confine() < 0) {
 		end_machine(v, false, -EPERM,
 		            "processor %u's thread cannot be jailed", v->id);
@@ -275,14 +279,11 @@ static int install_kick(void)
 
 static int start_one(struct vcpu *v, const pthread_attr_t *attr)
 {
-	char name[16];
 	int e = pthread_create(&v->thread, attr, vcpu_main, v);
 
 	if (e)
 		return -e;
 	v->set->running++;
-	(void)snprintf(name, sizeof(name), "vcpu%u", v->id);
-	(void)pthread_setname_np(v->thread, name);
 	return 0;
 }
 
