@@ -720,6 +720,7 @@ static void a_broken_ring_needs_reset_and_then_all_is_well(void **state)
 		assert_int_equal(reg_read(&g, R_STATUS),
 		                 S_DRIVER_OK | S_NEEDS_RESET);
 		assert_int_equal(reg_read(&g, R_INTERRUPTS) & 2, 2);
+		assert_false(g.dev->vqs[0].ready);
 		reg_write(&g, R_NOTIFY, 0); /* nobody listens any more */
 		guest_barrier(&g);
 		assert_int_equal(guest_interrupts(&g), 0);

@@ -134,6 +134,7 @@ static void old_turns_and_kicks_end_with_a_reset(void **state)
 		reg_write(&g, R_NOTIFY, 1);
 		reg_write(&g, R_STATUS, 0);
 		before = p.notified;
+		assert_false(p.dev.vqs[0].ready || p.dev.vqs[1].ready);
 		guest_barrier(&g);
 		assert_int_equal(p.notified, before);
 	}
