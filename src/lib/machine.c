@@ -158,6 +158,12 @@ static void on_hangup(struct machine *m)
 		               "msb-vmm died unexpectedly (signal %d)",
 		               WTERMSIG(m->wait_status));
 		end_with(m, m->ready_ns ? -LIB_EGONE : -LIB_EBOOT, text, "");
+	} else if (WEXITSTATUS(m->wait_status) == 128 + SIGSYS) {
+		end_with(m, m->ready_ns ? -LIB_EGONE : -LIB_EBOOT,
+		         "msb-vmm was stopped by its own jail: it tried a "
+		         "system call that it has no need of",
+		         "this is a fault in msb-vmm, or an attack on it; "
+		         "--debug shows which call it was");
 	} else {
 		(void)snprintf(text, sizeof(text),
 		               "msb-vmm ended unexpectedly (exit code %d)",

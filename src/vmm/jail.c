@@ -35,6 +35,7 @@
 #include <linux/securebits.h>
 #include <malloc.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,9 +61,13 @@
 /* QEMU: its devices' sockets and eventfds, the firmware while it loads. */
 #define QEMU_FILES_MAX 512
 
+/* How far a log may grow once the jail is closed. */
+#define LOG_ROOM (64 * MIB)
+
 static struct {
 	atomic_uint state; /* JAIL_* bits */
 	uint64_t ns;       /* how long it all took */
+	uint64_t file_max; /* see jail_needs */
 } jail;
 
 static void holds(uint32_t bits)
@@ -287,6 +292,7 @@ int jail_enter(const struct jail_needs *needs, struct jail_paths *ret,
 	uint64_t start = clock_now_ns();
 	int r;
 
+	jail.file_max = needs->file_max;
 	leave_groups();
 	holds(jail_namespaces());
 	r = hide_files(needs, ret);
@@ -401,9 +407,32 @@ static int limit_child(pid_t child)
 	               : 0;
 }
 
-int jail_seal(pid_t child, struct err *err)
+/* A log that was long before may go on for a while. */
+static uint64_t with_log(uint64_t most, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		most = MAX(most, (uint64_t)st.st_size + LOG_ROOM);
+	return most;
+}
+
+/* No thread is made any more, and nothing fills the host's disk. */
+static int limit_self(void)
 {
 	const struct rlimit none = {0, 0};
+	uint64_t most = with_log(with_log(jail.file_max, 1), 2);
+	const struct rlimit size = {most, most};
+
+	(void)signal(SIGXFSZ, SIG_IGN); /* EFBIG will do */
+	return setrlimit(RLIMIT_NPROC, &none) < 0 ||
+	                       setrlimit(RLIMIT_FSIZE, &size) < 0
+	               ? -errno
+	               : 0;
+}
+
+int jail_seal(pid_t child, struct err *err)
+{
 	uint64_t start = clock_now_ns();
 	int r = 0;
 
@@ -412,8 +441,8 @@ int jail_seal(pid_t child, struct err *err)
 	if (r == 0)
 		r = limit_child(child);
 	escape_hook(JAIL_MAIN);
-	if (r == 0 && setrlimit(RLIMIT_NPROC, &none) < 0)
-		r = -errno;
+	if (r == 0)
+		r = limit_self();
 	if (r == 0)
 		r = jail_thread(JAIL_MAIN);
 	if (r < 0)

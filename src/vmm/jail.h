@@ -63,6 +63,7 @@ struct jail_needs {
 	const char *program; /* absolute; "": the engine is in this process */
 	bool kvm;            /* it opens /dev/kvm */
 	int kernel_fd, initramfs_fd;
+	uint64_t file_max; /* no file that may be written grows beyond */
 };
 
 /* Where they are for the program, after jail_enter(). */

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/escape.h"
@@ -476,6 +477,24 @@ int vm_close_others(struct vm *vm, struct err *err)
 	return 0;
 }
 
+/* Disks have their size; the console has a bound of its own. */
+static uint64_t file_max(const struct vmm_config *c)
+{
+	uint64_t most = 64 * MIB;
+	struct stat st;
+
+	if (c->console_fd >= 0 && fstat(c->console_fd, &st) == 0)
+		most = MAX(most, (uint64_t)st.st_size + 2 * CONSOLE_FILE_MAX);
+	for (unsigned i = 0; i < c->ndisks; i++) {
+		const struct vmm_disk *d = &c->disks[i];
+
+		for (uint32_t k = 0; k < d->nextents && !d->read_only; k++)
+			most = MAX(most,
+			           d->extents[k].offset + d->extents[k].len);
+	}
+	return most;
+}
+
 int vm_enter_jail(struct vm *vm, struct err *err)
 {
 	bool program = vm->ops->child;
@@ -484,6 +503,7 @@ int vm_enter_jail(struct vm *vm, struct err *err)
 		&(struct jail_needs){.program = program ? vm->cfg.qemu : "",
 	                             .kvm = program &&
 	                                    vm->host.accel == ACCEL_KVM,
+	                             .file_max = file_max(&vm->cfg),
 	                             .kernel_fd = vm->cfg.kernel_fd,
 	                             .initramfs_fd = vm->cfg.initramfs_fd},
 		&vm->paths, err);

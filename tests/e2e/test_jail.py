@@ -358,6 +358,7 @@ def check_machine(vmm_pid, qemu_pid, ours, pid_namespace):
     assert {kind_of(k) for k in links(b).values()} <= PLAIN | {"/memfd:memory-backend-memfd", "/dev/kvm"}
     assert (b / "environ").read_bytes() == b""
     assert limits(b)["Max file size"] == "0"
+    assert 0 < int(limits(a)["Max file size"]) < 1 << 40  # the upper disk's size, or a log's
     maps, memory = (b / "smaps").read_text().split("VmFlags: "), []
     for before, flags in zip(maps, maps[1:]):
         if "/memfd:memory-backend-memfd" in before:

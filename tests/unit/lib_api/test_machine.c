@@ -228,6 +228,19 @@ static void a_vmm_that_vanishes_is_explained(void **state)
 	teardown(&f);
 }
 
+static void a_vmm_that_its_jail_stopped_is_explained(void **state)
+{
+	struct err err = {0};
+	struct fake f;
+
+	(void)state;
+	with_child(&f, 128 + SIGSYS);
+	assert_int_equal(machine_wait_end(&f.m, 5000), 0);
+	assert_int_equal(machine_end_error(&f.m, &err), -LIB_EBOOT);
+	assert_non_null(strstr(err.msg, "its own jail"));
+	teardown(&f);
+}
+
 static void kill_reaps_the_process(void **state)
 {
 	struct fake f;
@@ -297,6 +310,7 @@ int main(void)
 			the_reason_is_read_though_it_left_a_packet_unread),
 		cmocka_unit_test(descriptors_that_it_sends_are_closed),
 		cmocka_unit_test(a_vmm_that_vanishes_is_explained),
+		cmocka_unit_test(a_vmm_that_its_jail_stopped_is_explained),
 		cmocka_unit_test(kill_reaps_the_process),
 		cmocka_unit_test(a_killed_vmm_hangs_up),
 		cmocka_unit_test(connect_passes_the_socket),
