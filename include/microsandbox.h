@@ -297,9 +297,10 @@ struct msb_sandbox_opts {
 /*
  * Start a machine from an image. Returns as soon as its process runs, before
  * it has booted; msb_exec_start() may follow at once. The machine is attached
- * to this process and leaves nothing on disk. MSB_ERR_INSTALL when a part of
- * the installation is missing, MSB_ERR_EXISTS when a machine of that name
- * runs.
+ * to this process; while it lives its name is taken in this home (by a small
+ * file in run/), afterwards nothing of it is on disk. MSB_ERR_INSTALL when a
+ * part of the installation is missing, MSB_ERR_EXISTS when a machine of that
+ * name runs.
  */
 MSB_API int msb_sandbox_create(struct msb_home *home,
                                const struct msb_sandbox_opts *opts,

@@ -236,7 +236,8 @@ static void *vcpu_main(void *arg)
 	bool more = true;
 	char name[16];
 
-	/* By itself: for another thread it takes /proc, which the jail hides. */
+	/* By itself: for another thread it takes /proc, which the jail hides.
+	 */
 	(void)snprintf(name, sizeof(name), "vcpu%u", v->id);
 	(void)pthread_setname_np(pthread_self(), name);
 	if (v->set->confine && v->set->confine() < 0) {
