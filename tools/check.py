@@ -95,7 +95,7 @@ def asan(args):
             stdout=subprocess.DEVNULL, check=True)
     if run(["ninja", "-C", args.asan, "--quiet"]).returncode != 0:
         return Result(failed=1)
-    return meson_test(args.asan, "unit")
+    return meson_test(args.asan, "unit", "kvm")
 
 
 def fuzz(args):

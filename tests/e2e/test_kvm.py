@@ -77,7 +77,7 @@ def test_a_guest_that_hangs_ends_in_time(start):
 
 
 def test_a_guest_that_fights_ends_with_its_owner(start):
-    m = start("race", "rounds=1000000", cpus=3)
+    m = start("race", "seconds=100", cpus=3)
     m.expect("VMM_STARTED")
     vmm.wait_until(lambda: "ok more than one processor" in m.console_text(), 30, m.log_text)
     m.control.close()

@@ -32,7 +32,7 @@
 
 #define PAUSE_MS 400
 #define HANG_MS  200
-#define JOLTS    100
+#define JOLTS    20 /* at least */
 
 /* ---- in the child ---- */
 
@@ -48,6 +48,7 @@ static struct child {
 	char line[512];
 	size_t len;
 	uint64_t serial_bytes, bytes_when_paused;
+	unsigned jolts;
 	bool ended;
 } child;
 
@@ -116,16 +117,14 @@ static void pause_it(void)
 /* Again and again, whatever the processors and devices are at. */
 static void jolt(void *arg)
 {
-	static int jolts;
-	bool good = engine_kvm.pause(child.engine) == 0;
-
 	(void)arg;
+	if (engine_kvm.pause(child.engine) < 0)
+		host_die("jolt", "no pause");
 	usleep(2000);
-	good = good && engine_kvm.resume(child.engine) == 0;
-	if (!good || ++jolts == JOLTS)
-		host_check(good, "%d jolts", jolts);
-	else
-		after(4, jolt);
+	if (engine_kvm.resume(child.engine) < 0)
+		host_die("jolt", "no resume");
+	child.jolts++;
+	after(4, jolt);
 }
 
 static void kill_it(void *arg)
@@ -275,6 +274,8 @@ static void run_child(const struct machine *m)
 	start(&cfg, sp[1]);
 	if (loop_run(child.loop) < 0)
 		host_die("loop_run", strerror(errno));
+	if (child.jolts)
+		host_check(child.jolts >= JOLTS, "%u jolts", child.jolts);
 	host_report(&child.host);
 	engine_kvm.free(child.engine);
 	host_say("host: freed");
@@ -327,6 +328,13 @@ void machine_run(const struct machine *m, uint32_t limit_ms,
 	}
 	close(fds[0]);
 	ret->text[ret->len] = 0;
+}
+
+bool machine_fits(const struct machine *m)
+{
+	uint64_t pages = (uint64_t)sysconf(_SC_PHYS_PAGES);
+
+	return m->memory_mib < pages / 256;
 }
 
 const char *machine_missing(void)

@@ -36,6 +36,9 @@ struct machine_result {
 void machine_run(const struct machine *m, uint32_t limit_ms,
                  struct machine_result *ret);
 
+/* Does this host have the memory for it? */
+bool machine_fits(const struct machine *m);
+
 /* Why /dev/kvm cannot be used here, or NULL. */
 const char *machine_missing(void);
 

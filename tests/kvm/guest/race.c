@@ -1,14 +1,14 @@
 /*
  * race.c - every processor does what it likes with the same devices: resets,
- * requests, notifications, config. Then one drives them properly. please= what
- * the host shall do meanwhile; rounds= how long.
+ * requests, notifications, config; for so many rounds= and seconds=. please=
+ * what the host shall do meanwhile. Then one drives them properly.
  */
 #include "virtio.h"
 
 #define CPUS_MAX 8
 
 static volatile uint32_t running, go;
-static uint64_t rounds;
+static uint64_t rounds, end;
 
 static uint32_t random(uint32_t *state)
 {
@@ -57,7 +57,7 @@ static void run(uint32_t number)
 	__atomic_fetch_add(&running, 1, __ATOMIC_SEQ_CST);
 	while (!go)
 		relax();
-	for (uint64_t i = 0; i < rounds; i++)
+	for (uint64_t i = 0; i < rounds || before(end); i++)
 		for (uint32_t d = 0; d < virtio_count(); d++) {
 			if (random(&state) % 8 == 0)
 				drive(virtio_at(d), &state, memory[number]);
@@ -74,6 +74,7 @@ void guest_main(void)
 
 	lapic_on();
 	rounds = boot_number("rounds", 60);
+	end = in(boot_number("seconds", 0) * SECOND);
 	(void)virtio_count();
 	CHECK("more than one processor", n > 1);
 	smp_start(ids, n, run);

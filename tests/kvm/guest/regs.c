@@ -140,6 +140,17 @@ static void bad_rings(void)
 	EQUAL("bad rings that were taken", wrong, 0);
 }
 
+/* Ready is ready: the rest of a queue's registers is closed then. */
+static void too_late(void)
+{
+	CHECK("negotiation", virtio_negotiate(v, F_VERSION_1));
+	queue_set(v, 0);
+	queue_place(v, 0, 2, NOWHERE, NOWHERE, NOWHERE);
+	CHECK("it starts where it was set up first", virtio_go(v));
+	if (v->id == VIRTIO_RNG)
+		CHECK("and works there", rng_works(v));
+}
+
 /* Once it runs, nothing about a queue can be changed. */
 static void frozen(void)
 {
@@ -170,6 +181,7 @@ void guest_main(void)
 		features();
 		no_queue();
 		bad_rings();
+		too_late();
 		frozen();
 		CHECK("good again", virtio_up(v, 0));
 	}

@@ -62,6 +62,27 @@ static void pieces(struct virtio *v, uint32_t flags, const char *name)
 	                               !p[99] && !p[101] && !p[325]);
 }
 
+/* The last bytes of memory, and the first above 4 GiB, are memory. */
+static void edges(struct virtio *v)
+{
+	const uint64_t high = 1ull << 32;
+	struct part parts = {(void *)(ram_end() - 32), 32, true};
+
+	write64(ram_end() - 8, 0);
+	EQUAL("at the end of memory", virtio_request(v, 0, &parts, 1, 0), 32);
+	CHECK("bytes came there", read64(ram_end() - 8));
+	for (uint32_t i = 0; i < boot.nmap; i++) {
+		if (boot.map[i].addr != high || boot.map[i].type != 1)
+			continue;
+		parts.p = (void *)high;
+		EQUAL("above 4 GiB", virtio_request(v, 0, &parts, 1, 0), 32);
+		CHECK("bytes came there, too", read64(high));
+		parts.p = (void *)(high + boot.map[i].size - 32);
+		EQUAL("at the very end", virtio_request(v, 0, &parts, 1, 0),
+		      32);
+	}
+}
+
 /* More than once around the ring, several requests at a time. */
 static void around(struct virtio *v)
 {
@@ -96,6 +117,7 @@ static void all(struct virtio *v, uint64_t features, const char *name)
 	if (v->features & F_INDIRECT)
 		pieces(v, USE_INDIRECT, "four indirect pieces");
 	around(v);
+	edges(v);
 	EQUAL("status in the end", virtio_status(v), 0xf);
 }
 
