@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,13 +105,23 @@ static int open_locked(int dir_fd, const char *file, int flags)
 	return is_current(dir_fd, file, fd) ? take_fd(fd) : -EAGAIN;
 }
 
-/* Remove @file if nobody holds it. */
+/* What becomes @file by a rename. Only who holds @file may touch it. */
+static const char *next_name(const char *file, char *ret)
+{
+	(void)snprintf(ret, NAME_MAX + 1, ".%s.new", file);
+	return ret;
+}
+
+/* Remove @file if nobody holds it, and what its owner had not finished. */
 static void clean(int dir_fd, const char *file)
 {
 	cleanup_close int fd = open_locked(dir_fd, file, 0);
+	char next[NAME_MAX + 1];
 
-	if (fd >= 0)
-		(void)unlinkat(dir_fd, file, 0);
+	if (fd < 0)
+		return;
+	(void)unlinkat(dir_fd, next_name(file, next), 0);
+	(void)unlinkat(dir_fd, file, 0);
 }
 
 /* What killed processes left. Their names are random: nobody asks for them. */
@@ -213,21 +224,19 @@ static json_t *describe(const struct msb_sandbox_info *i)
 
 /*
  * The lock on the old file is kept until the new one, locked too, has its
- * name. The name of the new one needs no care: only who holds the lock on
- * the file comes here.
+ * name.
  */
 int running_write(struct running *r, const struct msb_sandbox_info *info)
 {
 	cleanup_close int fd = -1;
 	json_t *cleanup_json j = describe(info);
 	cleanup_free char *data = j ? json_dumps(j, JSON_INDENT(2)) : NULL;
-	char next[sizeof(r->file) + 8];
+	char next[NAME_MAX + 1];
 	int e;
 
 	if (!data)
 		return -ENOMEM;
-	(void)snprintf(next, sizeof(next), ".%s.new", r->file);
-	(void)unlinkat(r->dir_fd, next, 0);
+	(void)unlinkat(r->dir_fd, next_name(r->file, next), 0);
 	fd = openat(r->dir_fd, next,
 	            O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)

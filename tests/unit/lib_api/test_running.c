@@ -144,6 +144,8 @@ static void die_with(const char *name)
 static void what_a_killed_process_left_means_nothing(void **state)
 {
 	struct running r = RUNNING_INIT;
+	char path[128];
+	int fd;
 
 	(void)state;
 	die_with("box");
@@ -154,8 +156,14 @@ static void what_a_killed_process_left_means_nothing(void **state)
 	assert_int_equal(running_claim(store, "box", &r, NULL), 0);
 	running_drop(&r);
 	die_with("msb-00000001");
+	(void)snprintf(path, sizeof(path), "%s/run/.msb-00000001.json.new",
+	               home);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	(void)close(fd);
 	assert_int_equal(running_claim(store, "other", &r, NULL), 0);
 	assert_false(exists("msb-00000001.json")); /* swept */
+	assert_false(exists(".msb-00000001.json.new"));
 	running_drop(&r);
 }
 
