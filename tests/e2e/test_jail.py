@@ -202,6 +202,9 @@ WHERE = [pytest.param((), id="namespaces", marks=pytest.mark.skipif(not user_nam
                                                                     reason="no user namespaces here")),
          pytest.param(shell(NO_USER_NAMESPACES), id="landlock",
                       marks=pytest.mark.skipif(not user_namespaces_allowed(), reason="no user namespaces here"))]
+# A user namespace, but no mount namespace in it.
+HALF = pytest.param(shell("echo 0 >/proc/sys/user/max_mnt_namespaces"), id="half",
+                    marks=pytest.mark.skipif(not user_namespaces_allowed(), reason="no user namespaces here"))
 
 
 def escaping(root, wrapper, program, environ, **settings):
@@ -384,7 +387,7 @@ def whole(root, tmp_path):
     for d in ("u", "w"):
         (tmp_path / "tree" / d).mkdir(parents=True)
     subprocess.run(["/sbin/mke2fs", "-q", "-t", "ext4", "-d", tmp_path / "tree", tmp_path / "upper", "64M"],
-                   check=True)
+                   check=True, capture_output=True)
     machines = []
 
     def make(wrapper=(), **settings):
@@ -397,14 +400,17 @@ def whole(root, tmp_path):
         m.close()
 
 
-@pytest.mark.parametrize("wrapper", WHERE)
+@pytest.mark.parametrize("wrapper", [*WHERE, HALF])
 def test_ready_says_which_walls_hold_and_they_do(whole, wrapper):
     m = whole(wrapper)
     ready = m.ready()
     walls = set(ready["jail"])
     assert ALWAYS <= walls
     proc, qemu = pathlib.Path(f"/proc/{m.pid}"), pathlib.Path(f"/proc/{m.qemu()}")
-    if wrapper:
+    if "max_mnt" in "".join(wrapper):
+        assert {"landlock", "user-namespace", "net-namespace", "qemu-pid-namespace"} <= walls
+        assert not walls & {"empty-root", "mount-namespace"}
+    elif wrapper:
         assert "landlock" in walls and not walls & OWN_NAMESPACES
         assert os.listdir(proc / "root") != []
     else:
@@ -415,11 +421,12 @@ def test_ready_says_which_walls_hold_and_they_do(whole, wrapper):
     for p in (proc, qemu):
         check_threads(p, filters=1 if p == proc else 2)
     assert m.exec(["sh", "-c", "echo works >/f && cat /f"]) == (0, b"works\n", b"")
-    m.send("VMM_STOP", timeout_ms=10000)
-    assert m.expect("VMM_EXITED")["reason"] == "poweroff"
+    m.send("VMM_STOP", timeout_ms=0)
+    assert m.expect("VMM_EXITED")["reason"] == "killed"
+    assert m.wait() == 0 and vmm.is_gone(int(qemu.name))
 
 
-def test_another_user_than_root_has_the_same_walls(root, tmp_path):
+def test_another_user_than_root_has_the_same_walls(whole, root, tmp_path):
     """Everything else here may run as root: what only root can do must not be what makes it work."""
     if os.getuid() != 0:
         pytest.skip("the whole suite runs as another user")
@@ -427,16 +434,16 @@ def test_another_user_than_root_has_the_same_walls(root, tmp_path):
     test = subprocess.run([*drop, "test", "-x", str(vmm.VMM)])
     if test.returncode:
         pytest.skip("this build folder is root's alone")
-    m = escaping(root, drop, vmm.VMM, {})
-    try:
-        m.expect("VMM_STARTED")
-        wait_sealed(m)
-        proc = pathlib.Path(f"/proc/{m.pid}")
-        check_machine(m.pid, m.qemu(), OF_THE_TEST | {str(root)}, pid_namespace=False)
-        assert status(proc)["Uid"].split() == ["65534"] * 4
-        assert os.stat(proc / "environ").st_uid != 65534, "its memory can be read by the same user"
-    finally:
-        m.close()
+    m = whole(drop, cpus=2)
+    m.ready()
+    proc = pathlib.Path(f"/proc/{m.pid}")
+    check_machine(m.pid, m.qemu(), OF_THE_TEST | {str(root), str(tmp_path / "upper")}, pid_namespace=False)
+    assert status(proc)["Uid"].split() == ["65534"] * 4
+    assert os.stat(proc / "environ").st_uid != 65534, "its memory can be read by the same user"
+    assert m.exec(["sh", "-c", "echo works >/f && nproc"]) == (0, b"2\n", b"")
+    m.send("VMM_STOP", timeout_ms=10000)
+    assert m.expect("VMM_EXITED")["reason"] == "poweroff"
+    assert m.wait() == 0
 
 
 # ---- as the library starts it ----
