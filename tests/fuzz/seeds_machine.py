@@ -100,8 +100,30 @@ def vsock_host_opens():
     p = Program("vsock").host(0x80, 6).up()
     for i in range(4):
         p.request(0, (0x7000 + 0x300 * i, 0x300, W))
-    send(p, packet(2, 6, 1 << 30)).host(0xa0, 40).run(3)
-    return send(p, packet(5, 6, 1 << 30, 60), 60).host(0xa2, 1).run().done()
+    port = (1 << 30) + 1  # the first that the device takes
+    send(p, packet(2, 6, port)).host(0xa0, 40).run(3)
+    send(p, packet(7, 6, port)).step(INTERRUPT).host(0x80, 7).run()
+    send(p, packet(3, 7, port + 1))
+    return send(p, packet(5, 6, port, 60), 60).host(0xa2, 1).run().done()
+
+
+def vsock_slow_host(end):
+    """The host does not read, then reads, then leaves in some way."""
+    p = Program("vsock").up()
+    for i in range(8):
+        p.request(0, (0xf000 + 0x100 * i, 0x100, W), turns=0)
+    send(p, packet(1, 5, 1000))
+    raw = packet(5, 5, 1000, 0x7000)
+    p.memory(0x4000, raw)
+    for _ in range(9):
+        p.request(1, (0x4000, len(raw) + 0x7000, 0))
+    for _ in range(6):
+        p.host(0xa1, 255).run(1)
+    send(p, packet(4, 5, 1000, flags=2))
+    for how, value in end:
+        p.host(how, value).run(3)
+    send(p, packet(5, 5, 1000, 9), 9)
+    return send(p, packet(4, 5, 1000, flags=3)).run().done()
 
 
 def vsock_refused():
@@ -202,6 +224,10 @@ PROGRAMS = {
     "vsock-guest-opens": vsock_guest_opens(),
     "vsock-host-opens": vsock_host_opens(),
     "vsock-refused": vsock_refused(),
+    "vsock-slow": vsock_slow_host([(0xa1, 255)] * 20),
+    "vsock-eof": vsock_slow_host([(0xa2, 1), (0xa2, 0)]),
+    "vsock-deaf": vsock_slow_host([(0xa2, 0), (0xa0, 9)]),
+    "vsock-gone": vsock_slow_host([(0xa0, 90), (0xa3, 0)]),
     "console": console(),
     "balloon": balloon(),
     "balloon-plain": balloon(4),
