@@ -715,6 +715,22 @@ static void asking_without_a_buffer_is_no_debt(void **state)
 	assert_int_equal(s.free, 42);
 }
 
+/* The guest's notification is still on its way when the buffer is wanted. */
+static void numbers_of_a_buffer_not_yet_seen_are_read(void **state)
+{
+	struct fake_buf b = {0, 10, false};
+	struct balloon_stats s;
+
+	(void)state;
+	stats_at = b.addr = fake_alloc(&g, 100);
+	put_stat(0, 4, 4711);
+	fake_chain(&g, STATS, &b, 1);
+	balloon_get_stats(dev, &s);
+	assert_true(stats_returned(500));
+	balloon_get_stats(dev, &s);
+	assert_int_equal(s.free, 4711);
+}
+
 static void hostile_numbers_are_just_numbers(void **state)
 {
 	const struct fake_buf big = {FAKE_HIGH, (uint32_t)MIB, false};
@@ -843,6 +859,7 @@ int main(void)
 		T(numbers_of_the_guest_are_read),
 		T(newer_numbers_are_asked_for_at_most_each_second),
 		T(asking_without_a_buffer_is_no_debt),
+		T(numbers_of_a_buffer_not_yet_seen_are_read),
 		T(hostile_numbers_are_just_numbers),
 		T(a_target_reaches_the_guest_from_any_thread),
 		T(a_guest_writes_only_what_it_gave),
