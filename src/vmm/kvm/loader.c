@@ -58,7 +58,7 @@ static int find_memory(struct load *l, struct err *err)
 		               "the machine's memory does not start at 0 and "
 		               "end below the devices");
 	l->low_end = low->len;
-	return low->len > LOADER_HIMEM ? 0 : too_small(l, 2 * MIB, err);
+	return 0;
 }
 
 static void add_memory(struct loader_boot *b, uint64_t from, uint64_t end,
@@ -68,7 +68,7 @@ static void add_memory(struct loader_boot *b, uint64_t from, uint64_t end,
 		.addr = from, .size = end - from, .type = type};
 }
 
-/* The end of the first MiB has the MP table in it. */
+/* The end of the first MiB has the MP table in it; the kernel lies behind. */
 static void map_memory(struct load *l)
 {
 	struct loader_boot *b = &l->boot;

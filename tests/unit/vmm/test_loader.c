@@ -280,14 +280,32 @@ static void bzimage_bounds_the_initramfs(void **state)
 	(void)state;
 	bz_build(f);
 	put_le32(f + 0x22c, 0x2000fff);
-	assert_int_equal(load(&m, f, BZ_LEN, 0, 5000, ""), 0);
+	assert_int_equal(load(&m, f, BZ_LEN, 0, 8192, ""), 0);
 	assert_int_equal(ram32(&m.r, 0x7218), 0x1fff000);
 	assert_int_equal(m.r.p[0x1fff000], 0x5a);
+	assert_int_equal(m.r.p[0x2001000], 0);
 	put_le32(f + 0x22c, BZ_GPA);
 	assert_int_equal(load(&m, f, BZ_LEN, 0, 5000, ""), -E2BIG);
 	put_le32(f + 0x22c, 0xffffffff);
 	assert_int_equal(load(&m, f, BZ_LEN, 0, 5000, ""), 0);
 	check_initramfs(&m.r, ram32(&m.r, 0x7218), 5000);
+	ram_free(&m.r);
+}
+
+/* Its init_size may be a lie: what is loaded is its own in any case. */
+static void initramfs_is_not_put_upon_the_bzimage(void **state)
+{
+	static uint8_t f[BZ_LEN];
+	struct machine m = {.r = ram_new(RAM_LEN)};
+
+	(void)state;
+	bz_build(f);
+	put_le32(f + 0x260, 0x1000);
+	put_le32(f + 0x22c, BZ_GPA + KERNEL_LEN - 1);
+	assert_int_equal(load(&m, f, BZ_LEN, 0, 4096, ""), -E2BIG);
+	put_le32(f + 0x22c, BZ_GPA + KERNEL_LEN + 4095);
+	assert_int_equal(load(&m, f, BZ_LEN, 0, 4096, ""), 0);
+	assert_int_equal(ram32(&m.r, 0x7218), BZ_GPA + KERNEL_LEN);
 	ram_free(&m.r);
 }
 
@@ -437,6 +455,7 @@ int main(void)
 		cmocka_unit_test(bzimage_starts_at_its_64_bit_entry),
 		cmocka_unit_test(bzimage_without_a_wish_goes_to_2_mib),
 		cmocka_unit_test(bzimage_bounds_the_initramfs),
+		cmocka_unit_test(initramfs_is_not_put_upon_the_bzimage),
 		cmocka_unit_test(initramfs_fits_to_the_last_page),
 		cmocka_unit_test(empty_initramfs_is_refused),
 		cmocka_unit_test(command_line_is_bounded),
