@@ -371,28 +371,27 @@ static void change_config(void *arg)
 
 static void a_config_read_in_one_generation_is_whole(void **state)
 {
-	const uint64_t end = clock_now_ns() + 200 * NS_PER_MS;
-	unsigned whole = 0, torn = 0;
+	const uint64_t end = clock_now_ns() + 10 * NS_PER_S;
+	uint32_t before = 0, a, b;
+	unsigned whole = 0;
 
 	(void)state;
 	assert_int_equal(loop_post(g.loop, change_config, &p), 0);
 	guest_barrier(&g);
 	atomic_store(&racing, true);
 	assert_int_equal(loop_post(g.loop, change_config, &p), 0);
-	while (clock_now_ns() < end) {
-		uint32_t before = reg_read(&g, R_GENERATION);
-		uint32_t a = reg_read(&g, R_CONFIG);
-		uint32_t b = reg_read(&g, R_CONFIG + 8);
+	while ((whole < 500 || before < 100) && clock_now_ns() < end) {
+		before = reg_read(&g, R_GENERATION);
+		a = reg_read(&g, R_CONFIG);
+		b = reg_read(&g, R_CONFIG + 8);
 
-		if (before != reg_read(&g, R_GENERATION)) {
-			torn++;
+		if (before != reg_read(&g, R_GENERATION))
 			continue;
-		}
 		assert_int_equal(a, b);
 		whole++;
 	}
 	atomic_store(&racing, false);
-	assert_true(whole > 0 && whole + torn > 100);
+	assert_true(whole >= 500 && before >= 100);
 }
 
 struct hammer {
@@ -454,12 +453,12 @@ static void vcpus_at_once_leave_a_device_that_works(void **state)
 		assert_int_equal(
 			pthread_create(&h[i].thread, NULL, hammer, &h[i]), 0);
 	}
-	for (int i = 0; i < 20; i++)
+	for (int i = 0; i < 300 && (i < 10 || p.activated < 50); i++)
 		nap();
 	atomic_store(&racing, false);
 	for (int i = 0; i < 4; i++)
 		(void)pthread_join(h[i].thread, NULL);
-	assert_true(p.activated > 1 && p.resets > 0);
+	assert_true(p.activated >= 50 && p.resets >= 49);
 	for (int i = 0; i < 2; i++)
 		reg_write(i ? &g : &other, R_FEATURES_SEL, 0);
 	guest_reset(&other);
