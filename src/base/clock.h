@@ -1,4 +1,4 @@
-/* clock.h - monotonic time. */
+/* clock.h - what time it is. */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
@@ -14,6 +14,15 @@ static inline uint64_t clock_now_ns(void)
 	struct timespec ts;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+/* CLOCK_REALTIME: since 1970. */
+static inline uint64_t clock_unix_ns(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
 	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 

@@ -132,6 +132,8 @@
 	F(m, u32, port)                /* guest vsock port; refused: it closes */
 #define PROTO_VMM_STOP_FIELDS(F, m)    /* lib -> vmm */ \
 	F(m, u32, timeout_ms)          /* graceful; 0: kill at once */
+#define PROTO_VMM_TOUCH_FIELDS(F, m)   /* lib -> vmm: it is still wanted */ \
+	F(m, u32, zero)
 #define PROTO_VMM_EXITED_FIELDS(F, m)  /* vmm -> lib: the machine is gone */ \
 	F(m, str, reason)              /* poweroff, panic, crashed, killed */ \
 	F(m, str, message)             /* "" when nothing is wrong */ \
@@ -162,7 +164,8 @@
 	M(66, vmm_failed,  VMM_FAILED) \
 	M(67, vmm_connect, VMM_CONNECT) \
 	M(68, vmm_stop,    VMM_STOP) \
-	M(69, vmm_exited,  VMM_EXITED)
+	M(69, vmm_exited,  VMM_EXITED) \
+	M(70, vmm_touch,   VMM_TOUCH)
 /* clang-format on */
 
 struct proto_bytes {

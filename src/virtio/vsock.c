@@ -436,6 +436,13 @@ int vsock_new(struct loop *l, uint64_t guest_cid, struct virtio_dev **ret,
 	return 0;
 }
 
+unsigned vsock_sessions(const struct virtio_dev *d)
+{
+	const struct vsock *v = (const struct vsock *)d;
+
+	return v->nconns - v->nby_guest;
+}
+
 int vsock_connect(struct virtio_dev *d, uint32_t port, int fd)
 {
 	struct vsock *v = (struct vsock *)d;

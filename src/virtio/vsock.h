@@ -33,6 +33,9 @@ int vsock_new(struct loop *l, uint64_t guest_cid, struct virtio_dev **ret,
  */
 int vsock_connect(struct virtio_dev *d, uint32_t port, int fd);
 
+/* Connections that were opened by vsock_connect() and have not ended. */
+unsigned vsock_sessions(const struct virtio_dev *d);
+
 /*
  * When the guest connects to host @port, accept() gives the stream descriptor
  * to bridge it to (owned by the device from then on) or a negative errno,

@@ -39,14 +39,6 @@ static int send_msg(struct boot *b, const struct proto_msg *m)
 	return (size_t)n == out.len ? 0 : -EAGAIN;
 }
 
-static uint64_t unix_now_ns(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
-}
-
 static int send_boot(struct boot *b)
 {
 	uint8_t entropy[ENTROPY_LEN];
@@ -64,7 +56,7 @@ static int send_boot(struct boot *b)
 
 	if (getrandom(entropy, sizeof(entropy), 0) != sizeof(entropy))
 		return -EIO;
-	m.boot.unix_ns = unix_now_ns();
+	m.boot.unix_ns = clock_unix_ns();
 	r = send_msg(b, &m);
 	explicit_bzero(entropy, sizeof(entropy));
 	return r;

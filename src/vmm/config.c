@@ -156,9 +156,10 @@ static int read_name(const struct field *f, const json_t *v, void *out,
 	return bad(f, where, err, "is none of the known ones");
 }
 
-/* An open descriptor of a regular file (a memfd is one, too). */
-static int read_fd(const struct field *f, const json_t *v, void *out,
-                   const char *where, struct err *err)
+/* An open descriptor, of a kind that @ok says. */
+static int take_open_fd(const struct field *f, const json_t *v, int *out,
+                        const char *where, bool (*ok)(mode_t mode),
+                        const char *kind, struct err *err)
 {
 	struct stat st;
 	int fd, r;
@@ -171,15 +172,38 @@ static int read_fd(const struct field *f, const json_t *v, void *out,
 		return err_set(err, -EBADF,
 		               "config: %s%s: descriptor %d is not open", where,
 		               f->key, fd);
-	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+	if (!ok(st.st_mode))
 		return err_set(err, -EINVAL,
-		               "config: %s%s: descriptor %d is not a file",
-		               where, f->key, fd);
+		               "config: %s%s: descriptor %d is not a %s", where,
+		               f->key, fd, kind);
 	r = fd_set_cloexec(fd, 1);
 	if (r < 0)
 		return err_set(err, r, "config: %s%s", where, f->key);
-	*(int *)out = fd;
+	*out = fd;
 	return 0;
+}
+
+/* A memfd is a regular file, too. */
+static bool is_file(mode_t mode)
+{
+	return S_ISREG(mode) || S_ISBLK(mode);
+}
+
+static int read_fd(const struct field *f, const json_t *v, void *out,
+                   const char *where, struct err *err)
+{
+	return take_open_fd(f, v, out, where, is_file, "file", err);
+}
+
+static bool is_socket(mode_t mode)
+{
+	return S_ISSOCK(mode);
+}
+
+static int read_socket(const struct field *f, const json_t *v, void *out,
+                       const char *where, struct err *err)
+{
+	return take_open_fd(f, v, out, where, is_socket, "socket", err);
 }
 
 static bool is_name_char(int c)
@@ -210,6 +234,15 @@ static bool is_path_char(int c)
 #define FD_OPTIONAL(key_, T, m)                                                \
 	{.key = key_, .read = read_fd, .offset = offsetof(T, m),               \
 	 .min = VMM_FD_FIRST, .max = INT_MAX, .optional = true}
+#define SOCKET_OPTIONAL(key_, T, m)                                            \
+	{.key = key_, .read = read_socket, .offset = offsetof(T, m),           \
+	 .min = VMM_FD_FIRST, .max = INT_MAX, .optional = true}
+#define BOOL_OPTIONAL(key_, T, m)                                              \
+	{.key = key_, .read = read_bool, .offset = offsetof(T, m),             \
+	 .optional = true}
+#define INT_OPTIONAL(key_, fn, T, m, least, most)                              \
+	{.key = key_, .read = fn, .offset = offsetof(T, m), .min = least,      \
+	 .max = most, .optional = true}
 #define NAME(key_, T, m, list)                                                 \
 	{.key = key_, .read = read_name, .offset = offsetof(T, m),             \
 	 .names = list}
@@ -309,9 +342,17 @@ static const struct field config_fields[] = {
 	FD("kernel_fd", struct vmm_config, kernel_fd),
 	FD("initramfs_fd", struct vmm_config, initramfs_fd),
 	FD_OPTIONAL("console_fd", struct vmm_config, console_fd),
+	FD_OPTIONAL("lock_fd", struct vmm_config, lock_fd),
+	FD_OPTIONAL("end_fd", struct vmm_config, end_fd),
+	SOCKET_OPTIONAL("listen_fd", struct vmm_config, listen_fd),
+	BOOL_OPTIONAL("detached", struct vmm_config, detached),
+	INT_OPTIONAL("max_duration_s", read_u32, struct vmm_config,
+                     max_duration_s, 0, UINT32_MAX),
+	INT_OPTIONAL("idle_timeout_s", read_u32, struct vmm_config,
+                     idle_timeout_s, 0, UINT32_MAX),
 	{.key = "disks",
-                                                       .read = read_disks,
-                                                       .offset = offsetof(struct vmm_config, disks)},
+                          .read = read_disks,
+                          .offset = offsetof(struct vmm_config, disks)},
 	{0},
 };
 
@@ -377,6 +418,7 @@ int config_parse(struct vmm_config *ret, const void *data, size_t len,
 
 	memset(ret, 0, sizeof(*ret));
 	ret->kernel_fd = ret->initramfs_fd = ret->console_fd = -1;
+	ret->listen_fd = ret->lock_fd = ret->end_fd = -1;
 	j = json_parse(data, len, "the config", err);
 	if (!j)
 		return -EBADMSG;

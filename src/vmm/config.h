@@ -51,6 +51,15 @@ struct vmm_config {
 	uint32_t cpus, memory_mib, boot_timeout_ms;
 	int kernel_fd, initramfs_fd;
 	int console_fd; /* -1: none */
+	/*
+	 * A detached machine outlives the library that started it. Others
+	 * reach it by @listen_fd, a listening socket (SOCK_SEQPACKET). Who
+	 * wants to know whether it lives looks for a lock on @lock_fd's file,
+	 * which we only hold open. How it ended is written to @end_fd.
+	 */
+	bool detached;
+	int listen_fd, lock_fd, end_fd;          /* -1: none */
+	uint32_t max_duration_s, idle_timeout_s; /* 0: no limit */
 	struct vmm_disk disks[VMM_DISKS_MAX];
 	unsigned ndisks;
 };

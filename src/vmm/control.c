@@ -37,6 +37,17 @@ static int on_stop(struct control *c, const struct proto_msg *m, int *fds,
 	return 0;
 }
 
+static int on_touch(struct control *c, const struct proto_msg *m, int *fds,
+                    size_t nfds)
+{
+	(void)m;
+	(void)fds;
+	if (nfds != 0)
+		return -EPROTO;
+	c->events.touch(c->events.arg);
+	return 0;
+}
+
 static const struct {
 	enum proto_type type;
 	int (*fn)(struct control *c, const struct proto_msg *m, int *fds,
@@ -44,6 +55,7 @@ static const struct {
 } handlers[] = {
 	{PROTO_VMM_CONNECT, on_connect},
 	{PROTO_VMM_STOP,    on_stop   },
+	{PROTO_VMM_TOUCH,   on_touch  },
 };
 
 static int dispatch(struct control *c, const void *data, size_t len, int *fds,

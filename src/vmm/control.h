@@ -1,8 +1,5 @@
 /*
- * control.h - the library's end of the line: VMM_* frames, one a packet.
- *
- * The library's process owns the machine. When its end closes, for whatever
- * reason, the machine has no owner and must end: closed().
+ * control.h - one line to the library: VMM_* frames, one a packet.
  */
 #ifndef VMM_CONTROL_H
 #define VMM_CONTROL_H
@@ -14,6 +11,7 @@
 struct control_events {
 	void (*connect)(void *arg, uint32_t port, int fd); /* owns @fd */
 	void (*stop)(void *arg, uint32_t timeout_ms);
+	void (*touch)(void *arg); /* somebody still wants it */
 	/* @why is NULL for a plain close, else which rule was broken. */
 	void (*closed)(void *arg, const char *why);
 	void *arg;

@@ -119,6 +119,8 @@ static const struct rule rules[] = {
 	{DEVICES, SCMP_SYS(fstat)},
 	{DEVICES, SCMP_SYS(newfstatat), {EQ(3, AT_EMPTY_PATH)}},
 	{M,       SCMP_SYS(shutdown)},
+	/* Who joins later: the listening socket was opened before. */
+	{M,       SCMP_SYS(accept4)},
 	{M,       SCMP_SYS(getsockopt), {EQ(1, SOL_SOCKET)}},
 	/* The guest's boot session is a pair of ours. */
 	{M,       SCMP_SYS(socketpair), {EQ(0, AF_UNIX),

@@ -8,6 +8,8 @@
 
 #include "base/clock.h"
 #include "base/escape.h"
+#include "base/fdio.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/num.h"
 #include "virtio/vsock.h"
@@ -25,13 +27,36 @@ static const struct engine_ops *const engines[] = {&engine_kvm, &engine_qemu};
 
 /* ---- reports ---- */
 
+/* Before there are clients it goes straight to the library. */
 static void say(struct vm *vm, const struct proto_msg *m)
 {
-	int r = control_send(vm->control_fd, m);
+	int r;
 
+	if (vm->clients.loop) {
+		clients_say(&vm->clients, m);
+		return;
+	}
+	r = control_send(vm->control_fd, m);
 	if (r < 0)
 		log_warn("cannot tell the library %s: %s",
 		         proto_type_name(m->type), strerror(-r));
+}
+
+/* For who comes when we are gone; the library reads it (src/lib). */
+static void record_end(struct vm *vm, const char *reason, const char *message)
+{
+	json_t *cleanup_json o = json_pack(
+		"{s:s, s:s, s:I}", "reason", reason, "message", message,
+		"ended_ms", (json_int_t)(clock_unix_ns() / NS_PER_MS));
+	cleanup_free char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+	int r = -ENOMEM;
+
+	if (vm->cfg.end_fd < 0)
+		return;
+	if (text)
+		r = fd_write_full(vm->cfg.end_fd, text, strlen(text));
+	if (r < 0)
+		log_warn("cannot write down the end: %s", strerror(-r));
 }
 
 static struct proto_bytes console_tail(struct vm *vm)
@@ -73,6 +98,7 @@ void vm_fail(struct vm *vm, const char *stage, const struct err *err)
 	                                         .message = err->msg,
 	                                         .hint = err->hint,
 	                                         .console = console_tail(vm)};
+	record_end(vm, "failed", err->msg);
 	say(vm, &m);
 	finish(vm, 1);
 }
@@ -83,6 +109,8 @@ static void exited(struct vm *vm, const char *reason, const char *message)
 
 	log_info("the machine ended: %s%s%s", reason, *message ? ": " : "",
 	         message);
+	reason = vm->expired ? vm->expired : reason;
+	record_end(vm, reason, message);
 	m.vmm_exited = (struct proto_vmm_exited){.reason = reason,
 	                                         .message = message,
 	                                         .console = console_tail(vm)};
@@ -236,6 +264,34 @@ static void on_hello(void *arg, const struct proto_hello *m)
 		vm_fail(vm, "engine", &err);
 }
 
+static void stop(struct vm *vm, uint32_t timeout_ms);
+
+static unsigned open_sessions(void *arg)
+{
+	struct vm *vm = arg;
+
+	return vsock_sessions(vm->devices.vsock);
+}
+
+static void on_expired(void *arg, const char *why)
+{
+	struct vm *vm = arg;
+
+	log_info("the machine ends: %s", why);
+	vm->expired = why;
+	stop(vm, TERM_TIMEOUT_MS);
+}
+
+static void start_lifetime(struct vm *vm)
+{
+	lifetime_start(&vm->lifetime, vm->loop,
+	               &(struct lifetime_opts){.max_s = vm->cfg.max_duration_s,
+	                                       .idle_s = vm->cfg.idle_timeout_s,
+	                                       .sessions = open_sessions,
+	                                       .expired = on_expired,
+	                                       .arg = vm});
+}
+
 static void on_ready(void *arg, const struct proto_ready *m)
 {
 	struct vm *vm = arg;
@@ -260,6 +316,7 @@ static void on_ready(void *arg, const struct proto_ready *m)
 	                              NS_PER_MS),
 	         (unsigned long long)((vm->init_ns - spawn_ns) / NS_PER_MS));
 	relay_ready(&vm->relay, vm->devices.vsock);
+	start_lifetime(vm);
 }
 
 /* Words of the guest in an error message. */
@@ -323,10 +380,12 @@ static void on_connect(void *arg, uint32_t port, int fd)
 {
 	struct vm *vm = arg;
 
-	if (vm->state == VM_STARTING || vm->state == VM_READY)
+	if (vm->state == VM_STARTING || vm->state == VM_READY) {
+		lifetime_touch(&vm->lifetime);
 		relay_connect(&vm->relay, port, fd);
-	else
+	} else {
 		close_fd(&fd);
+	}
 }
 
 static void on_stop(void *arg, uint32_t timeout_ms)
@@ -334,14 +393,24 @@ static void on_stop(void *arg, uint32_t timeout_ms)
 	stop(arg, timeout_ms);
 }
 
-static void on_control_closed(void *arg, const char *why)
+static void on_touch(void *arg)
+{
+	struct vm *vm = arg;
+
+	lifetime_touch(&vm->lifetime);
+}
+
+static void on_owner_gone(void *arg, const char *why)
 {
 	struct vm *vm = arg;
 
 	if (why)
 		log_error("the library: %s", why);
+	if (vm->cfg.detached)
+		return;
 	log_debug("the library is gone, so is the machine");
 	end_engine(vm);
+	record_end(vm, "killed", "the process that it was attached to ended");
 	finish(vm, why ? 1 : 0);
 }
 
@@ -387,11 +456,11 @@ int vm_read_config(struct vm *vm, struct err *err)
 
 int vm_open_control(struct vm *vm, struct err *err)
 {
-	const struct control_events events = {on_connect, on_stop,
-	                                      on_control_closed, vm};
+	const struct clients_events events = {on_connect, on_stop, on_touch,
+	                                      on_owner_gone, vm};
 
-	return control_init(&vm->control, vm->loop, vm->control_fd, &events,
-	                    err);
+	return clients_init(&vm->clients, vm->loop, vm->control_fd,
+	                    vm->cfg.listen_fd, &events, err);
 }
 
 /* Whether the config leaves @e in the race. */
@@ -448,7 +517,8 @@ int vm_pick_engine(struct vm *vm, struct err *err)
 /* Every descriptor that the config names; how many. */
 static size_t config_fds(const struct vmm_config *c, int *fds)
 {
-	const int fixed[] = {c->kernel_fd, c->initramfs_fd, c->console_fd};
+	const int fixed[] = {c->kernel_fd, c->initramfs_fd, c->console_fd,
+	                     c->listen_fd, c->lock_fd,      c->end_fd};
 	size_t n = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
@@ -462,7 +532,7 @@ static size_t config_fds(const struct vmm_config *c, int *fds)
 
 int vm_close_others(struct vm *vm, struct err *err)
 {
-	size_t n = 3;
+	size_t n = 6; /* see config_fds() */
 	cleanup_free int *fds = NULL;
 	int r = -ENOMEM;
 

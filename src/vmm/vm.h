@@ -3,7 +3,8 @@
  *
  * Exactly one of VMM_FAILED (it never got ready) and VMM_EXITED (it did) is
  * sent, when the engine is gone; then vm_run() returns. If the library closes
- * the control socket, the engine is killed and nothing is sent.
+ * the control socket, the engine is killed and nothing is sent, unless the
+ * machine is detached: then it lives on, and others may join.
  */
 #ifndef VMM_VM_H
 #define VMM_VM_H
@@ -14,11 +15,12 @@
 #include "base/err.h"
 #include "base/loop.h"
 #include "vmm/boot.h"
+#include "vmm/clients.h"
 #include "vmm/config.h"
 #include "vmm/console.h"
-#include "vmm/control.h"
 #include "vmm/devices.h"
 #include "vmm/engine.h"
+#include "vmm/lifetime.h"
 #include "vmm/relay.h"
 
 enum vm_state {
@@ -42,7 +44,9 @@ struct vm {
 	struct console console;
 	int serial_fd; /* the machine's end of it */
 	struct devices devices;
-	struct control control;
+	struct clients clients;
+	struct lifetime lifetime;
+	const char *expired; /* which limit, or NULL */
 	struct boot boot;
 	struct relay relay;
 	struct loop_fd signals;

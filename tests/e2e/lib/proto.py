@@ -35,6 +35,7 @@ MESSAGES = [
     (67, "VMM_CONNECT", "u32 port"),
     (68, "VMM_STOP", "u32 timeout_ms"),
     (69, "VMM_EXITED", "str reason, str message, bytes console"),
+    (70, "VMM_TOUCH", "u32 zero"),
 ]
 _FIELDS = {name: [tuple(f.split()) for f in fields.split(", ")] for _, name, fields in MESSAGES}
 _NUMBER = {name: number for number, name, _ in MESSAGES}

@@ -94,10 +94,87 @@ def wait_until(check, seconds, what):
         time.sleep(0.01)
 
 
-class Vmm:
-    """One msb-vmm. `disks` are (serial, read_only, file) or a list of extents as in the config."""
+class Line:
+    """One line to an msb-vmm: `control` is its socket."""
 
-    def __init__(self, initrd, disks, kernel=KERNEL, **settings):
+    def log_text(self):
+        return ""
+
+    def recv(self, seconds=60):
+        """The next message of the control socket, None when it closed."""
+        if not select.select([self.control], [], [], seconds)[0]:
+            raise TimeoutError("msb-vmm says nothing: " + self.log_text())
+        packet = self.control.recv(1 << 20)
+        if not packet:
+            return None
+        message, length = proto.decode(packet)
+        assert length == len(packet)
+        return message
+
+    def expect(self, kind, seconds=60):
+        message = self.recv(seconds)
+        assert message and message["type"] == kind, f"{message} instead of {kind}\n{self.log_text()}"
+        return message
+
+    def ready(self):
+        self.expect("VMM_STARTED")
+        return self.expect("VMM_READY")
+
+    def send(self, name, fds=(), **values):
+        socket.send_fds(self.control, [proto.encode(name, **values)], list(fds))
+
+    def connect(self, port=proto.PORT_AGENT):
+        ours, theirs = socket.socketpair()
+        self.send("VMM_CONNECT", [theirs.fileno()], port=port)
+        theirs.close()
+        ours.settimeout(30)
+        return proto.Stream(ours)
+
+    def run(self, argv, **values):
+        """Starts a command; its session, which kills it when closed."""
+        s = self.connect()
+        request = {"env": ["PATH=/bin"], "cwd": "", "user": "", "rlimits": [], "tty": 0, "rows": 0, "cols": 0,
+                   "want_stdin": 0}
+        s.send("EXEC", argv=argv, **{**request, **values})
+        return s
+
+    def exec(self, argv, stdin=None, **values):
+        """Runs a command to its end; (exit code, stdout, stderr)."""
+        s = self.run(argv, want_stdin=int(stdin is not None), **values)
+        started = s.recv()
+        assert started and started["type"] == "STARTED", started
+        if stdin is not None:
+            assert len(stdin) <= proto.STDIN_WINDOW
+            for i in range(0, len(stdin), 32768):
+                s.send("STDIN", data=stdin[i:i + 32768])
+            s.send("STDIN", data=b"")
+        out = {"STDOUT": b"", "STDERR": b""}
+        while True:
+            m = s.recv()
+            assert m, "the session ended without EXITED\n" + self.log_text()
+            if m["type"] == "EXITED":
+                s.sock.close()
+                return m["code"] if not m["signo"] else 128 + m["signo"], out["STDOUT"], out["STDERR"]
+            if m["type"] in out:
+                out[m["type"]] += m["data"]
+
+
+class Client(Line):
+    """Somebody who joins a machine that runs."""
+
+    def __init__(self, path):
+        self.control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.control.connect(str(path))
+
+    def close(self):
+        self.control.close()
+
+
+class Vmm(Line):
+    """One msb-vmm. `disks` are (serial, read_only, file) or a list of extents as in the config; `files` become
+    descriptors that the config names by their keys."""
+
+    def __init__(self, initrd, disks, kernel=KERNEL, files=None, **settings):
         self.fds = {}
         self.log = memfd(b"", "log")
         self.console = memfd(b"", "console")
@@ -107,6 +184,7 @@ class Vmm:
                   "kernel_fd": self.give(kernel), "initramfs_fd": self.give(initrd),
                   "console_fd": self.give(self.console), "disks": [self.disk(*d) for d in disks]}
         config.update(settings)
+        config.update({key: self.give(source) for key, source in (files or {}).items()})
         self.config = {k: v for k, v in config.items() if v is not None}
         self.start()
 
@@ -149,26 +227,6 @@ class Vmm:
         theirs.close()
         self.control, self.status = ours, None
 
-    def recv(self, seconds=60):
-        """The next message of the control socket, None when it closed."""
-        if not select.select([self.control], [], [], seconds)[0]:
-            raise TimeoutError("msb-vmm says nothing: " + self.log_text())
-        packet = self.control.recv(1 << 20)
-        if not packet:
-            return None
-        message, length = proto.decode(packet)
-        assert length == len(packet)
-        return message
-
-    def expect(self, kind, seconds=60):
-        message = self.recv(seconds)
-        assert message and message["type"] == kind, f"{message} instead of {kind}\n{self.log_text()}"
-        return message
-
-    def ready(self):
-        self.expect("VMM_STARTED")
-        return self.expect("VMM_READY")
-
     def failed(self, seconds=60):
         """The VMM_FAILED that comes, with or without a VMM_STARTED before it; msb-vmm has ended then."""
         message = self.recv(seconds)
@@ -177,44 +235,6 @@ class Vmm:
         assert message and message["type"] == "VMM_FAILED", f"{message}\n{self.log_text()}"
         assert self.wait() == 1
         return message
-
-    def send(self, name, fds=(), **values):
-        socket.send_fds(self.control, [proto.encode(name, **values)], list(fds))
-
-    def connect(self, port=proto.PORT_AGENT):
-        ours, theirs = socket.socketpair()
-        self.send("VMM_CONNECT", [theirs.fileno()], port=port)
-        theirs.close()
-        ours.settimeout(30)
-        return proto.Stream(ours)
-
-    def run(self, argv, **values):
-        """Starts a command; its session, which kills it when closed."""
-        s = self.connect()
-        request = {"env": ["PATH=/bin"], "cwd": "", "user": "", "rlimits": [], "tty": 0, "rows": 0, "cols": 0,
-                   "want_stdin": 0}
-        s.send("EXEC", argv=argv, **{**request, **values})
-        return s
-
-    def exec(self, argv, stdin=None, **values):
-        """Runs a command to its end; (exit code, stdout, stderr)."""
-        s = self.run(argv, want_stdin=int(stdin is not None), **values)
-        started = s.recv()
-        assert started and started["type"] == "STARTED", started
-        if stdin is not None:
-            assert len(stdin) <= proto.STDIN_WINDOW
-            for i in range(0, len(stdin), 32768):
-                s.send("STDIN", data=stdin[i:i + 32768])
-            s.send("STDIN", data=b"")
-        out = {"STDOUT": b"", "STDERR": b""}
-        while True:
-            m = s.recv()
-            assert m, "the session ended without EXITED\n" + self.log_text()
-            if m["type"] == "EXITED":
-                s.sock.close()
-                return m["code"] if not m["signo"] else 128 + m["signo"], out["STDOUT"], out["STDERR"]
-            if m["type"] in out:
-                out[m["type"]] += m["data"]
 
     def qemu(self):
         """Its pid. A test that asks for it is about the qemu engine, and skipped elsewhere."""

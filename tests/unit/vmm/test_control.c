@@ -12,7 +12,7 @@ struct fixture {
 	struct loop *loop;
 	struct control c;
 	int ours, lib;
-	int connects, stops, closes, fd;
+	int connects, stops, touches, closes, fd;
 	uint32_t number;
 	bool broke;
 };
@@ -42,10 +42,18 @@ static void on_closed(void *arg, const char *why)
 	f->broke = why != NULL;
 }
 
+static void on_touch(void *arg)
+{
+	struct fixture *f = arg;
+
+	f->touches++;
+}
+
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	const struct control_events ev = {on_connect, on_stop, on_closed, f};
+	const struct control_events ev = {on_connect, on_stop, on_touch,
+	                                  on_closed, f};
 	int pair[2];
 
 	*state = f;
@@ -125,6 +133,19 @@ static void connect_without_or_with_two_descriptors_is_a_breach(void **state)
 	assert_true(f->broke);
 }
 
+static void a_touch_is_told(void **state)
+{
+	struct fixture *f = *state;
+	const struct proto_msg m = {.type = PROTO_VMM_TOUCH};
+	int one[] = {0};
+
+	lib_says(f, &m, NULL, 0);
+	assert_int_equal(f->touches, 1);
+	lib_says(f, &m, one, 1);
+	assert_int_equal(f->touches, 1);
+	assert_true(f->broke);
+}
+
 static void stop_is_told(void **state)
 {
 	struct fixture *f = *state;
@@ -192,6 +213,7 @@ int main(void)
 		T(connect_hands_over_its_descriptor),
 		T(connect_without_or_with_two_descriptors_is_a_breach),
 		T(stop_is_told),
+		T(a_touch_is_told),
 		T(a_message_of_ours_is_a_breach),
 		T(two_frames_in_a_packet_are_a_breach),
 		T(a_long_packet_is_a_breach),

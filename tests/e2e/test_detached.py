@@ -1,0 +1,209 @@
+"""Machines that outlive who started them: build/msb-vmm's listening socket, lock, record of the end, time limits."""
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from lib import proto, vmm
+from lib.vmm import Client, Vmm, is_gone, wait_until
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    tmp = tmp_path_factory.mktemp("root")
+    vmm.busybox_tree(tmp / "tree")
+    subprocess.run(["mkfs.erofs", tmp / "root.erofs", tmp / "tree"], check=True, capture_output=True)
+    return tmp / "root.erofs"
+
+
+class Machine:
+    """A detached machine with all that a named sandbox's folder has."""
+
+    def __init__(self, folder, root, detached=True, **settings):
+        self.path = folder / "agent.sock"
+        self.lock = folder / "lock"
+        self.end = folder / "end.json"
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        listener.bind(str(self.path))
+        listener.listen(16)
+        lock = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        end = os.open(self.end, os.O_RDWR | os.O_CREAT, 0o600)
+        self.vmm = Vmm(vmm.INITRAMFS, [("root", True, root)], detached=detached,
+                       files={"listen_fd": listener.fileno(), "lock_fd": lock, "end_fd": end}, **settings)
+        # Only msb-vmm has them from now on.
+        listener.detach()
+        for fd in (self.vmm.config["listen_fd"], self.vmm.config["lock_fd"], self.vmm.config["end_fd"]):
+            os.close(self.vmm.fds.pop(fd))
+
+    def lives(self):
+        with open(self.lock, "rb") as f:
+            try:
+                fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    def leave(self):
+        """The library's process ends."""
+        self.vmm.control.close()
+
+    def close(self):
+        self.vmm.close()
+
+
+@pytest.fixture
+def machine(root, tmp_path):
+    machines = []
+
+    def make(**settings):
+        machines.append(Machine(tmp_path, root, **settings))
+        return machines[-1]
+
+    yield make
+    for m in machines:
+        m.close()
+
+
+def test_it_outlives_its_creator_and_serves_others(machine):
+    m = machine()
+    m.vmm.ready()
+    m.leave()
+    first, second = Client(m.path), Client(m.path)
+    for c in (first, second):
+        assert c.ready()["jail"]
+    assert first.exec(["echo", "one"]) == (0, b"one\n", b"")
+    first.close()
+    assert second.exec(["echo", "two"]) == (0, b"two\n", b"")
+    assert m.lives() and not is_gone(m.vmm.pid)
+    second.send("VMM_STOP", timeout_ms=5000)
+    assert second.expect("VMM_EXITED")["reason"] == "poweroff"
+    assert m.vmm.wait() == 0
+    assert not m.lives()
+    end = json.loads(m.end.read_text())
+    assert end["reason"] == "poweroff" and end["message"] == ""
+    assert abs(end["ended_ms"] / 1000 - time.time()) < 60
+
+
+def test_who_joins_while_it_starts_hears_the_rest(machine):
+    m = machine()
+    c = Client(m.path)
+    c.ready()
+    m.vmm.ready()
+    assert c.exec(["true"])[0] == 0
+
+
+def test_an_attached_one_dies_with_its_creator_whoever_else_is_there(machine):
+    m = machine(detached=False)
+    m.vmm.ready()
+    c = Client(m.path)
+    c.ready()
+    m.leave()
+    assert c.recv() is None
+    m.vmm.wait()
+    assert not m.lives()
+    assert json.loads(m.end.read_text())["reason"] == "killed"
+
+
+@pytest.mark.parametrize("garbage", [b"", b"x", b"\0" * 8, b"\xff" * 256, b"y" * 4096,
+                                     proto.encode("VMM_EXITED", reason="", message="", console=b"")])
+def test_a_client_that_breaks_the_rules_goes_alone(machine, garbage):
+    m = machine()
+    m.vmm.ready()
+    bad, good = Client(m.path), Client(m.path)
+    bad.ready()
+    good.ready()
+    if garbage:
+        bad.control.send(garbage)
+    else:
+        bad.control.shutdown(socket.SHUT_WR)
+    assert bad.recv() is None
+    assert good.exec(["echo", "x"]) == (0, b"x\n", b"")
+
+
+def test_there_is_a_limit_of_clients_and_room_again(machine):
+    m = machine()
+    m.vmm.ready()
+    clients = [Client(m.path) for _ in range(63)]
+    for c in clients:
+        c.ready()
+    late = Client(m.path)
+    assert late.recv() is None
+    clients[5].close()
+
+    def joins():
+        c = Client(m.path)
+        heard = c.recv()
+        if heard:
+            clients.append(c)
+        return heard
+
+    wait_until(joins, 5, "no room after one left")
+    assert clients[0].exec(["echo", "x"]) == (0, b"x\n", b"")
+    for c in clients:
+        c.close()
+
+
+def test_nobody_for_so_long_ends_it(machine):
+    m = machine(idle_timeout_s=2)
+    m.vmm.ready()
+    m.leave()
+    c = Client(m.path)
+    c.ready()
+    start = time.monotonic()
+    assert c.exec(["sleep", "3"])[0] == 0  # a session counts as need
+    assert m.lives()
+    assert c.expect("VMM_EXITED")["reason"] == "idle_timeout"
+    assert time.monotonic() - start > 4.5
+    m.vmm.wait()
+    assert json.loads(m.end.read_text())["reason"] == "idle_timeout"
+
+
+def test_touch_holds_it(machine):
+    m = machine(idle_timeout_s=2)
+    m.vmm.ready()
+    for _ in range(4):
+        time.sleep(1)
+        m.vmm.send("VMM_TOUCH", zero=0)
+    assert m.lives()
+    assert m.vmm.expect("VMM_EXITED")["reason"] == "idle_timeout"
+
+
+def test_its_age_ends_it_whoever_works_in_it(machine):
+    m = machine(max_duration_s=2)
+    m.vmm.ready()
+    session = m.vmm.run(["sleep", "100"])
+    assert m.vmm.expect("VMM_EXITED")["reason"] == "max_duration"
+    session.sock.close()
+
+
+@pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGTERM])
+def test_signals(machine, sig):
+    m = machine()
+    m.vmm.ready()
+    m.leave()
+    os.kill(m.vmm.pid, sig)
+    m.vmm.wait()
+    assert not m.lives()
+    text = m.end.read_text()
+    assert text == "" if sig == signal.SIGKILL else json.loads(text)["reason"] == "poweroff"
+
+
+def test_a_failed_start_is_written_down(machine, root):
+    m = machine(boot_timeout_ms=100)
+    assert m.vmm.failed()["stage"] == "boot"
+    assert json.loads(m.end.read_text())["reason"] == "failed"
+    assert not m.lives()
+
+
+@pytest.mark.parametrize("key", ["listen_fd", "lock_fd", "end_fd"])
+def test_a_descriptor_of_the_wrong_kind_is_named(root, key):
+    wrong = os.open("/dev/null", os.O_RDWR)
+    m = Vmm(vmm.INITRAMFS, [("root", True, root)], files={key: wrong})
+    assert key in m.failed()["message"]
+    m.close()
