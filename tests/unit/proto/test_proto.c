@@ -138,6 +138,8 @@ static const struct golden golden[] = {
 	ROW(VMM_EXITED,
 	    "1800000045000000040000007465787400040000007465787400"
 	    "0200000000ff")
+	ROW(VMM_TOUCH,
+	    "040000004600000031323334")
 };
 /* clang-format on */
 
