@@ -30,7 +30,10 @@ static void poke(struct virtio *v, uint32_t *state)
 	(void)read32(v->base + regs[random(state) % ARRAY_SIZE(regs)]);
 }
 
-/* Rings of its own, offered to a device that others reset meanwhile. */
+/*
+ * Rings of its own, offered to a device that others reset meanwhile. So it
+ * must not wait for any status: another processor may just have changed it.
+ */
 static void drive(struct virtio *v, uint32_t *state, uint8_t *page)
 {
 	const struct part parts = {page + 2048, 64, true};
@@ -39,7 +42,11 @@ static void drive(struct virtio *v, uint32_t *state, uint8_t *page)
 	mine.q[0].desc = (void *)page;
 	mine.q[0].avail = (void *)(page + 1024);
 	mine.q[0].used = (void *)(page + 1536);
-	(void)virtio_negotiate(&mine, F_VERSION_1);
+	write32(v->base + R_STATUS, 0);
+	write32(v->base + R_STATUS, S_ACK);
+	write32(v->base + R_STATUS, S_ACK | S_DRIVER);
+	virtio_choose(&mine, F_VERSION_1);
+	write32(v->base + R_STATUS, S_ACK | S_DRIVER | S_FEATURES);
 	queue_set(&mine, 0);
 	(void)virtio_go(&mine);
 	queue_describe(&mine, 0, 0, &parts, 1, 0);
