@@ -235,7 +235,19 @@ static void configure(const struct machine *m, struct vmm_config *c)
 	c->console_fd = -1;
 }
 
-static void start(const struct vmm_config *cfg, int serial)
+static void end_early(enum machine_early when)
+{
+	if (when == MACHINE_KILLED_AT_ONCE) {
+		engine_kvm.kill(child.engine);
+		return;
+	}
+	engine_kvm.free(child.engine);
+	host_say("host: freed");
+	_exit(0);
+}
+
+static void start(const struct vmm_config *cfg, int serial,
+                  enum machine_early early)
 {
 	struct engine_host host = {.kvm_fd = -1};
 	struct engine_opts o = {
@@ -253,8 +265,12 @@ static void start(const struct vmm_config *cfg, int serial)
 	    engine_kvm.start(&o, &child.engine, &err) < 0)
 		host_die("start", err.msg);
 	host_attach(&child.host, child.engine, child.loop);
+	if (early == MACHINE_FREED_UNRUN)
+		end_early(early);
 	if (engine_kvm.run(child.engine, &err) < 0)
 		host_die("run", err.msg);
+	if (early != MACHINE_LIVES)
+		end_early(early);
 }
 
 static void run_child(const struct machine *m)
@@ -279,7 +295,7 @@ static void run_child(const struct machine *m)
 	if (!child.loop || loop_add(child.loop, &child.serial_src, sp[0],
 	                            EPOLLIN, on_serial, NULL) < 0)
 		host_die("loop", strerror(errno));
-	start(&cfg, sp[1]);
+	start(&cfg, sp[1], m->early);
 	if (loop_run(child.loop) < 0)
 		host_die("loop_run", strerror(errno));
 	if (child.jolts)

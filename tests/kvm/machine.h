@@ -11,6 +11,14 @@
 
 #define MACHINE_TEXT_MAX (256u * 1024)
 
+/* Ends that come early. */
+enum machine_early {
+	MACHINE_LIVES,
+	MACHINE_FREED_UNRUN,   /* start(), attach(), free() */
+	MACHINE_FREED_AT_ONCE, /* run(), free() */
+	MACHINE_KILLED_AT_ONCE /* run(), kill() */
+};
+
 struct machine {
 	const char *guest;   /* file name of its kernel */
 	const char *cmdline; /* NULL: empty */
@@ -18,6 +26,7 @@ struct machine {
 	uint32_t cpus, memory_mib; /* 0: 1, 64 */
 	const char *initramfs;     /* its content; NULL: none */
 	bool slow_console;         /* nobody reads it for a while */
+	enum machine_early early;
 };
 
 /*

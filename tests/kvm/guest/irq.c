@@ -83,9 +83,9 @@ static void asleep(struct virtio *v, uint64_t features)
 		fail("rng", "does not start");
 		return;
 	}
-	for (int i = 0; i < 20; i++)
+	for (int i = 0; i < 100; i++)
 		good += rng_works(v);
-	EQUAL("requests slept for", good, 20);
+	EQUAL("requests slept for", good, 100);
 	v->sleep = false;
 }
 
