@@ -210,19 +210,22 @@ class Vmm(Line):
         fds = {0: null, 1: self.log, 2: self.log, 3: theirs.fileno(), 4: memfd(text, "config"), **self.fds}
         copies = {n: os.dup(fd) for n, fd in fds.items()}
         high = {n: os.dup2(fd, 500 + n) for n, fd in copies.items()}
-        self.start_ns = time.monotonic_ns()
+        told, low = os.pipe()
+        tell = os.dup2(low, 450)  # out of the way of what the child gets
         self.pid = os.fork()
         if self.pid == 0:
             try:
                 os.setsid()
                 for n, fd in high.items():
                     os.dup2(fd, n, inheritable=True)
+                os.write(tell, str(time.monotonic_ns()).encode())
                 os.closerange(max(high) + 1, 4096)
                 env = {"PATH": "/usr/bin:/bin", "MSB_LOG": os.environ.get("MSB_LOG", "debug")}
                 os.execve(VMM, ["msb-vmm", "msb-test"], env)
             finally:
                 os._exit(99)
-        for fd in {*high.values(), *copies.values(), null, fds[4]}:
+        self.start_ns = int(os.read(told, 32))  # just before exec
+        for fd in {*high.values(), *copies.values(), null, fds[4], told, low, tell}:
             os.close(fd)
         theirs.close()
         self.control, self.status = ours, None
