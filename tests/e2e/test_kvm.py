@@ -47,7 +47,7 @@ def test_what_a_kernel_learns_first(start, guest, cmdline):
     assert "ok all memory is in the map" in ended_well(start(guest, cmdline))
 
 
-@pytest.mark.parametrize("guest", ["hostile", "regs", "flight"])
+@pytest.mark.parametrize("guest", ["hostile", "regs", "flight", "abuse"])
 def test_a_hostile_driver_hurts_only_itself(start, guest):
     ended_well(start(guest))
 
