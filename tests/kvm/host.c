@@ -52,7 +52,7 @@ static int make_disk(struct host *h, struct unit *u, struct err *err)
 		&(struct blk_config){.extents = &whole,
 	                             .nextents = 1,
 	                             .read_only = first,
-	                             .serial = first ? "first" : "second"},
+	                             .serial = first ? "root" : "upper"},
 		&u->dev, err);
 }
 

@@ -158,7 +158,7 @@ void guest_main(void)
 	lapic_on();
 	if (v) {
 		reads(v, 0);
-		id(v, "first");
+		id(v, "root");
 		cut(v);
 		several(v);
 		no_writes(v);
@@ -167,7 +167,7 @@ void guest_main(void)
 	if (v) {
 		EQUAL("sectors", capacity(v), boot_number("sectors", 0));
 		reads(v, v->features & F_INDIRECT ? USE_INDIRECT : 0);
-		id(v, "second");
+		id(v, "upper");
 		several(v);
 		writes(v);
 	}
