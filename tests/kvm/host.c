@@ -48,12 +48,11 @@ static int make_disk(struct host *h, struct unit *u, struct err *err)
 	const struct blk_extent whole = {u->disk = pattern_file(), 0,
 	                                 DISK_SECTORS * SECTOR};
 
-	return blk_new(
-		&(struct blk_config){.extents = &whole,
-	                             .nextents = 1,
-	                             .read_only = first,
-	                             .serial = first ? "root" : "upper"},
-		&u->dev, err);
+	return blk_new(&(struct blk_config){.extents = &whole,
+	                                    .nextents = 1,
+	                                    .read_only = first,
+	                                    .serial = first ? "root" : "upper"},
+	               &u->dev, err);
 }
 
 /* The guest wrote i ^ 0x5a to [off, off + len) of the last disk. */

@@ -83,7 +83,7 @@ static void pfn(struct virtio *v, uint32_t q, uint64_t at)
 static void balloon(struct virtio *v)
 {
 	const uint64_t where[] = {ram_end(), NOTHING, LAPIC,
-	                          v->base,   ~0ull,   0x20000};
+	                          v->base,   ~0ull,   0x40000};
 	const struct part odd = {pages(1), 7, false};
 
 	(void)virtio_up(v, ~0ull);
