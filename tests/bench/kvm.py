@@ -7,9 +7,10 @@ is measured here; on a host with real KVM the phases of `msb run` show it.
 import os
 import re
 import statistics
+import subprocess
 import time
 
-from lib import vmm
+from lib import compat, vmm
 
 ROUNDS = 20
 GOAL_START_MS = 10
@@ -25,13 +26,13 @@ def usable():
         return f"missing: /dev/kvm: {e.strerror}"
 
 
-def start(tmp):
+def start(tmp, initramfs=vmm.INITRAMFS, **settings):
     """A machine as `msb run` starts it: two disks, vsock, rng, console, balloon."""
     disk = tmp / "kvm-disk"
     if not disk.exists():
         disk.write_bytes(b"\0" * (1 << 20))
-    return vmm.Vmm(vmm.INITRAMFS, [("root", True, disk), ("upper", False, disk)],
-                   engine="kvm", memory_mib=RAM_MIB)
+    return vmm.Vmm(initramfs, [("root", True, disk), ("upper", False, disk)],
+                   engine="kvm", memory_mib=RAM_MIB, **settings)
 
 
 def ioctl_ms(m):
@@ -78,10 +79,30 @@ def rows(b):
     table.add("kvm: memory of msb-vmm without guest RAM", value, "MiB",
               f"at most {GOAL_MEMORY_MIB} MiB", None, None, value <= GOAL_MEMORY_MIB)
     table.add("size of msb-vmm, stripped", stripped_mib(b), "MiB")
+    exits(table, b.tmp)
+
+
+def exits(table, tmp):
+    """Exits to msb-vmm from the first instruction to "Run /init", by kind.
+
+    Their number does not depend on the speed of the host, so emulated KVM tells
+    it, too, if slowly (a minute or two) and with the kernel's compat variant.
+    The init cannot be run, so the kernel panics there.
+    """
+    kernel, words = vmm.KERNEL, ""
+    if compat.is_needed():
+        kernel, words = compat.kernel(), " " + compat.words()
+    m = start(tmp, vmm.initramfs(b"not a program"), kernel=kernel, boot_timeout_ms=600000,
+              cmdline=vmm.cmdline() + words)
+    m.failed(610)
+    counts = re.search(r"exits of processor 0: (.*)", m.log_text())[1]
+    m.close()
+    kinds = {k: int(n) for k, n in re.findall(r"(\w+) (\d+)", counts)}
+    table.add("kvm: exits from entry to Run /init", sum(kinds.values()), "",
+              None, ", ".join(f"{n} {k}" for k, n in kinds.items() if n))
 
 
 def stripped_mib(b):
-    import subprocess
     out = b.tmp / "msb-vmm.stripped"
     subprocess.run(["strip", "-o", out, b.build / "msb-vmm"], check=True)
     return out.stat().st_size / (1 << 20)
