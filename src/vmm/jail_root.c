@@ -20,10 +20,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mount.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -67,84 +65,6 @@ static struct {
 	struct item list[ITEMS_MAX];
 	size_t n;
 } items;
-
-/* ---- namespaces ---- */
-
-static int write_file(const char *path, const char *text)
-{
-	cleanup_close int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	return fd_write_full(fd, text, strlen(text));
-}
-
-/* One user and one group, ourselves, who are called 0 in there. */
-static int map_ids(uid_t uid, gid_t gid)
-{
-	char text[64];
-	int r = write_file("/proc/self/setgroups", "deny");
-
-	(void)snprintf(text, sizeof(text), "0 %u 1", uid);
-	if (r == 0)
-		r = write_file("/proc/self/uid_map", text);
-	(void)snprintf(text, sizeof(text), "0 %u 1", gid);
-	return r < 0 ? r : write_file("/proc/self/gid_map", text);
-}
-
-/* The library's clone() made us the first process of namespaces of our own. */
-static bool library_made_them(void)
-{
-	cleanup_close int fd = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
-	char text[128] = {0};
-	unsigned inside, outside, count;
-
-	if (getpid() != 1 || fd < 0 ||
-	    fd_read_full(fd, text, sizeof(text) - 1) <= 0)
-		return false;
-	return sscanf(text, "%u %u %u", &inside, &outside, &count) == 3 &&
-	       inside == 0 && count == 1;
-}
-
-static bool own_user_namespace(void)
-{
-	uid_t uid = geteuid();
-	gid_t gid = getegid();
-	int r;
-
-	if (unshare(CLONE_NEWUSER) < 0)
-		return false;
-	/* A process that hides its memory does not own its files in /proc. */
-	(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-	r = map_ids(uid, gid);
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		return false;
-	return r == 0;
-}
-
-uint32_t jail_namespaces(void)
-{
-	static const struct {
-		int flag;
-		uint32_t bit;
-	} more[] = {
-		{CLONE_NEWNS,  JAIL_MOUNT_NS},
-		{CLONE_NEWIPC, JAIL_IPC_NS  },
-		{CLONE_NEWNET, JAIL_NET_NS  },
-	};
-	uint32_t bits = 0;
-
-	if (library_made_them())
-		bits = JAIL_USER_NS | JAIL_PID_NS;
-	else if (own_user_namespace())
-		bits = JAIL_USER_NS;
-	else
-		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(more); i++)
-		if (unshare(more[i].flag) == 0)
-			bits |= more[i].bit;
-	return bits;
-}
 
 /* ---- what goes in ---- */
 
