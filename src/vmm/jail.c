@@ -449,7 +449,7 @@ int jail_seal(pid_t child, struct err *err)
 		return err_set(err, r, "msb-vmm cannot close its jail: %s",
 		               strerror(-r));
 	holds(JAIL_NO_CAPS);
-#if !defined(__SANITIZE_ADDRESS__)
+#if !defined(JAIL_NO_FILTERS)
 	holds(JAIL_SECCOMP | (child > 0 ? JAIL_QEMU_SECCOMP : 0));
 #endif
 	jail.ns += clock_now_ns() - start;

@@ -10,6 +10,14 @@
 
 #include "vmm/jail.h"
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define JAIL_NO_FILTERS
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define JAIL_NO_FILTERS
+#endif
+
 /* In place of values that only the run knows: these words of the filter. */
 #define JAIL_PID     0x5a5a0001u
 #define JAIL_PROGRAM 0x5a5a00025a5a0003ull

@@ -22,7 +22,7 @@
 
 #define STOPPED (128 + SIGSYS)
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(JAIL_NO_FILTERS)
 #define FILTERED 0
 #else
 #define FILTERED 1
