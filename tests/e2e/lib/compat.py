@@ -1,4 +1,5 @@
 """The kernel for machines whose KVM is itself emulated: kernel/edit/compat.py."""
+import os
 import pathlib
 import re
 import subprocess
@@ -13,8 +14,9 @@ def is_needed():
 
 def kernel():
     """Its file, made of the normal kernel in two seconds if it is not cached."""
-    out = subprocess.run([vmm.ROOT / "kernel/build.sh", "--variant", "compat"], check=True, stdout=subprocess.PIPE,
-                         text=True).stdout
+    source = os.environ.get("KERNEL_SOURCE")  # as make takes it
+    out = subprocess.run([vmm.ROOT / "kernel/build.sh", "--variant", "compat", *(["--source", source] if source else [])],
+                         check=True, stdout=subprocess.PIPE, text=True).stdout
     return pathlib.Path(out.strip())
 
 
