@@ -184,7 +184,8 @@ int jail_close_others(const int *fds, size_t nfds)
 
 	if (!sorted)
 		return -ENOMEM;
-	memcpy(sorted, fds, nfds * sizeof(*fds));
+	for (size_t i = 0; i < nfds; i++)
+		sorted[i] = fds[i];
 	qsort(sorted, nfds, sizeof(*sorted), by_number);
 	for (size_t i = 0; i < nfds; i++) {
 		if (sorted[i] > next &&

@@ -27,6 +27,12 @@ void sandbox_unref(struct msb_sandbox *sb)
 	abort();
 }
 
+enum msb_state msb_sandbox_state(struct msb_sandbox *sb)
+{
+	(void)sb;
+	abort();
+}
+
 int sandbox_connect(struct msb_sandbox *sb, uint32_t port)
 {
 	(void)sb;

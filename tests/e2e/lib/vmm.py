@@ -224,9 +224,10 @@ class Vmm(Line):
                 os.execve(VMM, ["msb-vmm", "msb-test"], env)
             finally:
                 os._exit(99)
-        self.start_ns = int(os.read(told, 32))  # just before exec
-        for fd in {*high.values(), *copies.values(), null, fds[4], told, low, tell}:
+        for fd in {*high.values(), *copies.values(), null, fds[4], low, tell}:
             os.close(fd)
+        self.start_ns = int(os.read(told, 32))  # just before exec
+        os.close(told)
         theirs.close()
         self.control, self.status = ours, None
 
