@@ -440,6 +440,7 @@ static const struct virtio_dev_ops blk_ops = {
 	.id = VIRTIO_ID_BLOCK,
 	.nqueues = 1,
 	.queue_max = VQ_SIZE_MAX,
+	.queue_offered = VQ_CHAIN_MAX, /* one request may take them all */
 	.config_len = sizeof(struct blk_space),
 	.read_config = blk_read_config,
 	.activate = blk_activate,

@@ -35,7 +35,12 @@ struct virtio_dev_ops {
 	const char *name;
 	uint32_t id;
 	uint16_t nqueues;
-	uint16_t queue_max;
+	/*
+	 * Entries of a queue: the most that we take (QEMU's virtio-mmio tells
+	 * drivers VQ_SIZE_MAX, whatever we say), and what our own transport
+	 * offers (0: the same). Drivers fill what they are offered with memory.
+	 */
+	uint16_t queue_max, queue_offered;
 	uint32_t config_len; /* bytes; 0: no config space */
 
 	void (*read_config)(struct virtio_dev *d, uint32_t off, void *data,

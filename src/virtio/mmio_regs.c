@@ -121,7 +121,12 @@ static struct mmio_queue *open_queue(struct mmio *m)
 
 static uint32_t read_queue_max(struct mmio *m)
 {
-	return selected(m) ? MIN(m->dev->ops->queue_max, VQ_SIZE_MAX) : 0;
+	const struct virtio_dev_ops *ops = m->dev->ops;
+
+	return selected(m) ? MIN(ops->queue_offered ? ops->queue_offered
+	                                            : ops->queue_max,
+	                         VQ_SIZE_MAX)
+	                   : 0;
 }
 
 /* Too large to be kept is too large to be a size: vq_start() refuses both. */

@@ -78,6 +78,7 @@ static const struct virtio_dev_ops rng_ops = {
 	.id = VIRTIO_ID_RNG,
 	.nqueues = 1,
 	.queue_max = VQ_SIZE_MAX,
+	.queue_offered = 16,
 	.read_config = rng_read_config,
 	.activate = rng_activate,
 	.notify = rng_notify,

@@ -403,6 +403,7 @@ static const struct virtio_dev_ops vsock_ops = {
 	.id = VIRTIO_ID_VSOCK,
 	.nqueues = VSOCK_QUEUES,
 	.queue_max = VQ_SIZE_MAX,
+	.queue_offered = 128, /* Linux: a page for each of rx */
 	.config_len = 8,
 	.read_config = vsock_read_config,
 	.activate = vsock_activate,
