@@ -57,7 +57,7 @@ static struct run {
 	 .m = {.guest = "hello",
 	       .cmdline = "mib=64 -- words for init",
 	       .devices = "rng"},
-	 .texts = {" mib=64 -- words for init\"\n"}},
+	 .texts = {" virtio_mmio.device=4K@0xd0000000:5 -- words for init\"\n"}},
 	{.name = "ports_and_addresses",
 	 .m = {.guest = "port"},
 	 .texts = {"ok string of bytes to a port\n"}},

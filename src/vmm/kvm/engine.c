@@ -155,6 +155,10 @@ static void kvm_free(struct engine *e)
 	if (!e)
 		return;
 	loop_del(e->loop, &e->on_end);
+	if (e->vcpus && !e->ended) {
+		vcpus_hold(e->vcpus);
+		log_exits(e);
+	}
 	vcpus_free(e->vcpus);
 	/* The rest goes with the process, see the theory. */
 }
@@ -203,20 +207,24 @@ static bool has_console(const struct engine_opts *o)
 
 /*
  * The kernel's words go to the serial port until the virtio console is there,
- * and only to that from then on. Ours come first: what stands behind a " -- "
- * is init's.
+ * and only to that from then on. Ours come behind the config's: a loglevel=
+ * behind earlycon= would come too late, and each character is two exits. What
+ * stands behind a " -- " is init's.
  */
 static int command_line(const struct engine_opts *o, struct buf *b)
 {
-	int r = buf_adds(b, has_console(o) ? "earlycon=uart8250,io,0x3f8 "
-	                                     "console=hvc0 "
-	                                   : "console=ttyS0 ");
+	const char *all = o->cfg->cmdline, *init = strstr(all, " -- ");
+	int r = buf_add(b, all, init ? (size_t)(init - all) : strlen(all));
 
+	if (r == 0)
+		r = buf_adds(b, has_console(o) ? " earlycon=uart8250,io,0x3f8 "
+		                                 "console=hvc0"
+		                               : " console=ttyS0");
 	for (size_t i = 0; i < o->nslots && r == 0; i++)
-		r = buf_printf(b, "virtio_mmio.device=4K@0x%llx:%u ",
+		r = buf_printf(b, " virtio_mmio.device=4K@0x%llx:%u",
 		               BUS_MMIO_BASE + i * MMIO_SIZE,
 		               BUS_IRQ_BASE + (uint32_t)i);
-	return r == 0 ? buf_adds(b, o->cfg->cmdline) : r;
+	return r == 0 && init ? buf_adds(b, init) : r;
 }
 
 static int load(struct engine *e, const struct engine_opts *o,
