@@ -57,7 +57,6 @@ class Bench:
         self.build, self.rounds, self.tmp = build, rounds, tmp
         self.table = Table()
         self.env = dict(os.environ, MSB_HOME=str(tmp / "home"))
-        self.qemu = shutil.which("qemu-system-x86_64")
 
     def msb(self, *args, env=None, **kw):
         return subprocess.run([self.build / "msb", *map(str, args)],
@@ -90,7 +89,7 @@ def busybox(b):
 def boots(b, image):
     """(a) the phases of a boot, (b) the wall time of `msb run`."""
     try:
-        env, why = peer.make(b.build, b.tmp / "peer", b.qemu), None
+        env, why = peer.make(b.build, b.tmp / "peer"), None
         b.timed_run(image, env)
     except (peer.Missing, subprocess.CalledProcessError, OSError) as e:
         env, why = None, f"missing: Debian cloud kernel: {e}"
