@@ -42,28 +42,32 @@
 #define STRING(x)    STRING_(x)
 #define STRING_(x)   #x
 
-/* What SQLite says, what we say. The text follows "state of sandboxes: ". */
+/*
+ * What SQLite says, what we say; code 0 is damage. Our SQL is right, and what
+ * people can get wrong is checked before: so SQLITE_ERROR and _CONSTRAINT mean
+ * that the tables are not what their number says.
+ */
 static const struct failure {
 	int rc, code;
 	const char *text;
 } failures[] = {
-	{SQLITE_BUSY,     -EBUSY,  "database is locked by another process" },
-	{SQLITE_LOCKED,   -EBUSY,  "database is locked by another process" },
-	{SQLITE_PROTOCOL, -EBUSY,  "database is locked by another process" },
-	{SQLITE_FULL,     -ENOSPC, "no space left for the database"        },
-	{SQLITE_READONLY, -EROFS,  "the database cannot be written to"     },
-	{SQLITE_PERM,     -EACCES, "no permission to use the database"     },
-	{SQLITE_AUTH,     -EACCES, "no permission to use the database"     },
-	{SQLITE_NOMEM,    -ENOMEM, "out of memory"                         },
-	{SQLITE_IOERR,    -EIO,    "the database cannot be read or written"},
-	{SQLITE_CANTOPEN, -EIO,    "the database cannot be opened"         },
- /* our SQL is right, so the tables are not what their number says */
-	{SQLITE_ERROR,    0,       "tables are missing or changed"         },
-	{SQLITE_CORRUPT,  0,       "its content is not consistent"         },
-	{SQLITE_NOTADB,   0,       "it is not a database"                  },
-	{SQLITE_TOOBIG,   0,       "a value is too long"                   },
-	{SQLITE_FORMAT,   0,       "it is not a database"                  },
-	{SQLITE_MISMATCH, 0,       "a value has the wrong type"            },
+	{SQLITE_BUSY,       -EBUSY,  "database is locked by another process" },
+	{SQLITE_LOCKED,     -EBUSY,  "database is locked by another process" },
+	{SQLITE_PROTOCOL,   -EBUSY,  "database is locked by another process" },
+	{SQLITE_FULL,       -ENOSPC, "no space left for the database"        },
+	{SQLITE_READONLY,   -EROFS,  "the database cannot be written to"     },
+	{SQLITE_PERM,       -EACCES, "no permission to use the database"     },
+	{SQLITE_AUTH,       -EACCES, "no permission to use the database"     },
+	{SQLITE_NOMEM,      -ENOMEM, "out of memory"                         },
+	{SQLITE_IOERR,      -EIO,    "the database cannot be read or written"},
+	{SQLITE_CANTOPEN,   -EIO,    "the database cannot be opened"         },
+	{SQLITE_ERROR,      0,       "tables are missing or changed"         },
+	{SQLITE_CORRUPT,    0,       "its content is not consistent"         },
+	{SQLITE_NOTADB,     0,       "it is not a database"                  },
+	{SQLITE_TOOBIG,     0,       "a value is too long"                   },
+	{SQLITE_FORMAT,     0,       "it is not a database"                  },
+	{SQLITE_CONSTRAINT, 0,       "its tables refuse what belongs there"  },
+	{SQLITE_MISMATCH,   0,       "a value has the wrong type"            },
 };
 
 int db_damaged(struct state *st, const char *what, struct err *err)
@@ -77,22 +81,22 @@ int db_damaged(struct state *st, const char *what, struct err *err)
 	return -EUCLEAN;
 }
 
-/* The system's reason where SQLite's code is only "I/O error" and such. */
+/*
+ * The system's reason where SQLite's code is only "I/O error" and such. On a
+ * read-only disk SQLite goes on, and stumbles over the log that is not there.
+ */
 static int system_code(struct state *st, int rc, int code)
 {
 	int no = sqlite3_system_errno(st->db);
 
-	switch (rc & 0xff) {
-	case SQLITE_IOERR:
-	case SQLITE_CANTOPEN:
-	case SQLITE_READONLY:
-		return rc == SQLITE_CANTOPEN_SYMLINK ? -ELOOP
-		       : no == EDQUOT                ? -ENOSPC
-		       : no > 0                      ? -no
-		                                     : code;
-	default:
+	if ((rc & 0xff) != SQLITE_IOERR && (rc & 0xff) != SQLITE_CANTOPEN &&
+	    (rc & 0xff) != SQLITE_READONLY)
 		return code;
-	}
+	if (rc == SQLITE_CANTOPEN_SYMLINK)
+		return -ELOOP;
+	if (access(st->path, W_OK) < 0 && (errno == EROFS || errno == EACCES))
+		return -errno;
+	return no == EDQUOT ? -ENOSPC : no > 0 ? -no : code;
 }
 
 static void fail_hint(struct state *st, int code, struct err *err)
@@ -135,6 +139,8 @@ int db_fail(struct state *st, int rc, struct err *err)
 		(void)snprintf(reason, sizeof(reason), ": %s", strerror(-code));
 	if (code == -ENOSPC)
 		f.text = "no space left for the database";
+	if (code == -EROFS)
+		f.text = "the database cannot be written to";
 	err_set(err, code, "record of sandboxes %s: %s%s", st->path, f.text,
 	        code == -ENOSPC ? "" : reason);
 	fail_hint(st, code, err);
