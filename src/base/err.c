@@ -58,18 +58,19 @@ static const struct {
 	{                                                                      \
 		x, #x                                                          \
 	}
-	N(EPERM),        N(ENOENT),     N(ESRCH),        N(EINTR),
-	N(EIO),          N(ENXIO),      N(E2BIG),        N(ENOEXEC),
-	N(EBADF),        N(ECHILD),     N(EAGAIN),       N(ENOMEM),
-	N(EACCES),       N(EFAULT),     N(EBUSY),        N(EEXIST),
-	N(EXDEV),        N(ENODEV),     N(ENOTDIR),      N(EISDIR),
-	N(EINVAL),       N(ENFILE),     N(EMFILE),       N(ENOTTY),
-	N(EFBIG),        N(ENOSPC),     N(ESPIPE),       N(EROFS),
-	N(EMLINK),       N(EPIPE),      N(ERANGE),       N(ENAMETOOLONG),
-	N(ENOSYS),       N(ENOTEMPTY),  N(ELOOP),        N(EPROTO),
-	N(EBADMSG),      N(EOVERFLOW),  N(ENOTSUP),      N(ETIMEDOUT),
-	N(ECONNREFUSED), N(ECONNRESET), N(EHOSTUNREACH), N(ENETUNREACH),
-	N(ECANCELED),    N(ESTALE),     N(EDQUOT),       N(ETXTBSY),
+	N(EPERM),        N(ENOENT),          N(ESRCH),        N(EINTR),
+	N(EIO),          N(ENXIO),           N(E2BIG),        N(ENOEXEC),
+	N(EBADF),        N(ECHILD),          N(EAGAIN),       N(ENOMEM),
+	N(EACCES),       N(EFAULT),          N(EBUSY),        N(EEXIST),
+	N(EXDEV),        N(ENODEV),          N(ENOTDIR),      N(EISDIR),
+	N(EINVAL),       N(ENFILE),          N(EMFILE),       N(ENOTTY),
+	N(EFBIG),        N(ENOSPC),          N(ESPIPE),       N(EROFS),
+	N(EMLINK),       N(EPIPE),           N(ERANGE),       N(ENAMETOOLONG),
+	N(ENOSYS),       N(ENOTEMPTY),       N(ELOOP),        N(EPROTO),
+	N(EBADMSG),      N(EOVERFLOW),       N(ENOTSUP),      N(ETIMEDOUT),
+	N(ECONNREFUSED), N(ECONNRESET),      N(EHOSTUNREACH), N(ENETUNREACH),
+	N(ECANCELED),    N(ESTALE),          N(EDQUOT),       N(ETXTBSY),
+	N(EUCLEAN),      N(EPROTONOSUPPORT),
 #undef N
 };
 

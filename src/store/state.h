@@ -13,7 +13,13 @@
  * damaged, or no database, gives -EUCLEAN with what to do about it: images are
  * not in there and not lost.
  *
- * A struct state belongs to one thread at a time.
+ * Facts that people rely on (a named sandbox is there, its config, its name, it
+ * is gone) are on the disk when the call returns. What was seen of a run
+ * (started, ready, ended) and ephemeral sandboxes cost no fsync: a power cut
+ * may lose the newest of these, a crash of any process loses nothing.
+ *
+ * A struct state belongs to one thread at a time, and to the process that
+ * opened it: it must not be used, nor closed, behind a fork().
  */
 #ifndef STORE_STATE_H
 #define STORE_STATE_H
@@ -41,7 +47,7 @@ struct state_sandbox {
 	char *image;               /* the reference as it was given */
 	char *image_id;            /* digest of the manifest that is used */
 	char *config;       /* JSON: all that a start needs; the library's */
-	struct strv labels; /* KEY=VALUE, sorted, one for each key */
+	struct strv labels; /* KEY=VALUE, read: by KEY, one for each */
 	bool ephemeral;     /* goes when it has ended */
 	bool detached;      /* may outlive its creator */
 	int64_t created_ms;

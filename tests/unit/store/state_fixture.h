@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "base/fdio.h"
 #include "store/state.h"
@@ -93,6 +94,30 @@ static inline size_t count_all(struct fixture *f)
 		fail_msg("%s", f->err.msg);
 	state_list_free(list, n);
 	return n;
+}
+
+static inline void close_state(struct fixture *f)
+{
+	state_close(f->st);
+	f->st = NULL;
+}
+
+static inline int open_result(struct fixture *f)
+{
+	struct state *st cleanup_state = NULL;
+
+	f->err = (struct err){0};
+	return state_open(f->s, &st, &f->err);
+}
+
+/* Wait for a child and give its exit status; a signal is 1000 + its number. */
+static inline int status_of(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status)
+	                         : 1000 + WTERMSIG(status);
 }
 
 #endif

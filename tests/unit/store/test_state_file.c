@@ -49,35 +49,11 @@ static void assert_consistent(struct fixture *f)
 	assert_string_equal((const char *)sqlite3_column_text(q, 0), "ok");
 }
 
-static void close_state(struct fixture *f)
-{
-	state_close(f->st);
-	f->st = NULL;
-}
-
 static void put(struct fixture *f, const char *name, const void *data,
                 size_t len)
 {
 	assert_int_equal(
 		file_write_atomic(f->s->home_fd, name, data, len, 0600), 0);
-}
-
-static int open_result(struct fixture *f)
-{
-	struct state *st cleanup_state = NULL;
-
-	f->err = (struct err){0};
-	return state_open(f->s, &st, &f->err);
-}
-
-/* Wait for a child and give its exit status; a signal is 1000 + its number. */
-static int status_of(pid_t pid)
-{
-	int status;
-
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return WIFEXITED(status) ? WEXITSTATUS(status)
-	                         : 1000 + WTERMSIG(status);
 }
 
 static void only_the_owner_can_read_it(void **state)
