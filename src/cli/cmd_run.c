@@ -43,7 +43,7 @@ const struct opt cmd_run_opts[] = {
                 "Memory, as 512M or 2G; a bare number is MiB (512M)"),
 	OPT_ROW('e', "env", "KEY[=VALUE]", OPT_ENV, FIELD(env),
                 "Set a variable; without VALUE copy it from here (repeatable)"),
-	OPT_ROW('w', "workdir", "PATH", OPT_STRING, FIELD(workdir),
+	OPT_ROW('w', "workdir", "DIR", OPT_STRING, FIELD(workdir),
                 "Working folder, instead of the image's"),
 	OPT_ROW('u', "user", "USER[:GROUP]", OPT_STRING, FIELD(user),
                 "User by name or number, instead of the image's"),

@@ -40,7 +40,7 @@ struct command {
 	const char *name;
 	const char *aliases; /* space-separated; NULL: none */
 	const char *group;   /* heading in msb --help; NULL: hidden there */
-	const char *usage;   /* positional part, or "" */
+	const char *usage;   /* positional part, or ""; <a|b>: choices */
 	const char *summary; /* one line */
 	const char *details; /* more lines for --help; NULL: none */
 	const struct opt *opts;
@@ -56,6 +56,10 @@ extern const struct opt command_global_opts[];
 /* By name or alias in @group->sub; NULL. */
 const struct command *command_find(const struct command *group,
                                    const char *word);
+
+/* @c and all below, hidden ones too; @path is "msb image" and so on. */
+void command_each(const struct command *c, const char *path,
+                  void (*visit)(const struct command *c, const char *path));
 
 /* help.c; @path is "msb image" and so on. To stdout. */
 void help_show(const struct command *c, const char *path);

@@ -15,6 +15,7 @@ COMMAND_DECLARE(image_inspect)
 COMMAND_DECLARE(image_remove)
 COMMAND_DECLARE(image_prune)
 COMMAND_DECLARE(doctor)
+COMMAND_DECLARE(completion)
 
 #define CLI_OPT(letter, field, help)                                           \
 	OPT_ROW(letter, #field, NULL, OPT_FLAG, offsetof(struct cli, field),   \
@@ -57,6 +58,18 @@ static const char pull_details[] =
 static const char load_details[] =
 	"Reads a docker-archive or oci-archive (a tar file) or an OCI layout "
 	"folder. Without --input the archive comes from standard input.";
+
+static const char completion_details[] =
+	"Prints a script. To have it in every new shell:\n"
+	"\n"
+	"bash (in ~/.bashrc):\n"
+	"  source <(msb completion bash)\n"
+	"zsh (a folder of $fpath, before compinit runs):\n"
+	"  msb completion zsh > ~/.zfunc/_msb\n"
+	"fish:\n"
+	"  msb completion fish > ~/.config/fish/completions/msb.fish\n"
+	"\n"
+	"make install puts all three where the shells look for them.";
 
 static const char run_details[] =
 	"IMAGE is a reference (pulled when it is not here), an archive or OCI "
@@ -116,6 +129,9 @@ static const struct command root_commands[] = {
 	ROW(doctor, "doctor", NULL, "Other", "",
             "Check whether this machine can run sandboxes",
             "Exits with 0 when a sandbox can run, else with 1.", 0, 0, false),
+	ROW(completion, "completion", NULL, "Other", "<bash|zsh|fish>",
+            "Print a completion script for a shell", completion_details, 1, 1,
+            false),
 	ROW(help, "help", NULL, "Other", "[COMMAND...]",
             "Show the help of a command", NULL, 0, -1, false),
 	{0},
@@ -161,6 +177,18 @@ const struct command *command_find(const struct command *group,
 		if (strcmp(c->name, word) == 0 || is_alias(c->aliases, word))
 			return c;
 	return NULL;
+}
+
+void command_each(const struct command *c, const char *path,
+                  void (*visit)(const struct command *c, const char *path))
+{
+	visit(c, path);
+	for (const struct command *s = c->sub; s && s->name; s++) {
+		char below[128];
+
+		(void)snprintf(below, sizeof(below), "%s %s", path, s->name);
+		command_each(s, below, visit);
+	}
 }
 
 int cmd_help(struct cli *cli, void *values)

@@ -42,7 +42,7 @@ enum opt_kind {
 struct opt {
 	char letter;       /* 0: none */
 	const char *name;  /* without dashes */
-	const char *value; /* placeholder in help; NULL for flags */
+	const char *value; /* placeholder; NULL: a flag; PATH: a host file */
 	enum opt_kind kind;
 	size_t offset;
 	const char *help;           /* NULL: hidden */

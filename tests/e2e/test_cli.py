@@ -12,7 +12,7 @@ NEEDS_QEMU = pytest.mark.skipif(engine.hardware(), reason="sandboxes run without
 
 COMMANDS = [[], ["run"], ["pull"], ["load"], ["image"], ["image", "pull"], ["image", "load"], ["image", "list"],
             ["image", "ls"], ["image", "inspect"], ["image", "remove"], ["image", "rm"], ["image", "prune"],
-            ["images"], ["rmi"], ["inspect"], ["doctor"], ["help"]]
+            ["images"], ["rmi"], ["inspect"], ["doctor"], ["completion"], ["help"]]
 
 
 @pytest.fixture
@@ -85,6 +85,8 @@ def test_version(cli):
     (["pull"], "<IMAGE>", "msb pull --help"),
     (["pull", "a", "b"], "'b'", "msb pull --help"),
     (["doctor", "--format", "xml"], "'xml'", "json"),
+    (["completion"], "<bash|zsh|fish> is missing", "msb completion --help"),
+    (["completion", "tcsh"], "'tcsh'", "bash, zsh, fish"),
     (["help", "nothing"], "'nothing'", "msb help"),
     (["run", "--quiet=yes", "x"], "--quiet takes no value", "msb run --help"),
 ])
