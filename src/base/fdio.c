@@ -182,6 +182,23 @@ int dir_make(int dir_fd, const char *path, mode_t mode)
 	return 0;
 }
 
+int dir_private(int at, const char *name, bool make)
+{
+	cleanup_close int fd = -1;
+	struct stat st;
+
+	if (make && mkdirat(at, name, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_uid != geteuid())
+		return -EPERM;
+	if ((st.st_mode & 077) && fchmod(fd, 0700) < 0)
+		return -errno;
+	return take_fd(fd);
+}
+
 /* Depth is bounded: our own folders are shallow, a deeper one is refused. */
 #define REMOVE_DEPTH_MAX 64
 

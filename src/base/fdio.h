@@ -5,6 +5,7 @@
 #ifndef BASE_FDIO_H
 #define BASE_FDIO_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -30,6 +31,12 @@ int file_write_atomic(int dir_fd, const char *path, const void *data,
 
 /* mkdir -p below @dir_fd; parts that exist stay as they are. */
 int dir_make(int dir_fd, const char *path, mode_t mode);
+
+/*
+ * Open the folder @name of @at, made first if @make: ours (-EPERM if not),
+ * nobody else's (its mode becomes 0700), and no link.
+ */
+int dir_private(int at, const char *name, bool make);
 
 /* rm -r below @dir_fd, without following links or leaving the file system. */
 int dir_remove(int dir_fd, const char *path);

@@ -43,20 +43,7 @@ bool running_is_name(const char *s, size_t max)
 /* run/ in the home folder: ours, for nobody else. */
 static int open_dir(const struct store *s, bool make)
 {
-	cleanup_close int fd = -1;
-	struct stat st;
-
-	if (make && mkdirat(s->home_fd, "run", 0700) < 0 && errno != EEXIST)
-		return -errno;
-	fd = openat(s->home_fd, "run",
-	            O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (st.st_uid != geteuid())
-		return -EPERM;
-	if ((st.st_mode & 077) && fchmod(fd, 0700) < 0)
-		return -errno;
-	return take_fd(fd);
+	return dir_private(s->home_fd, "run", make);
 }
 
 /* 0, or -EBUSY when another one holds the lock. */

@@ -113,23 +113,6 @@ static int home_open(struct store *s, struct err *err)
 	return home_check(s->home_fd, s->home, err);
 }
 
-static int private_dir(int at, const char *name)
-{
-	cleanup_close int fd = -1;
-	struct stat st;
-
-	if (mkdirat(at, name, 0700) < 0 && errno != EEXIST)
-		return -errno;
-	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (st.st_uid != geteuid())
-		return -EPERM;
-	if ((st.st_mode & 077) && fchmod(fd, 0700) < 0)
-		return -errno;
-	return take_fd(fd);
-}
-
 static int version_check(struct store *s, struct err *err)
 {
 	struct buf cleanup_buf b = BUF_INIT_MAX(64);
@@ -157,18 +140,18 @@ static int version_check(struct store *s, struct err *err)
 
 static int store_folders(struct store *s, struct err *err)
 {
-	int fd = private_dir(s->home_fd, "sandboxes");
+	int fd = dir_private(s->home_fd, "sandboxes", true);
 
 	if (fd < 0)
 		return err_set(err, fd, "cannot open %s/sandboxes: %s", s->home,
 		               strerror(-fd));
 	(void)close(fd);
-	s->fd = private_dir(s->home_fd, "store");
+	s->fd = dir_private(s->home_fd, "store", true);
 	if (s->fd < 0)
 		return err_set(err, s->fd, "cannot open %s/store: %s", s->home,
 		               strerror(-s->fd));
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
-		fd = private_dir(s->fd, folders[i]);
+		fd = dir_private(s->fd, folders[i], true);
 		if (fd < 0)
 			return err_set(err, fd, "cannot open %s/store/%s: %s",
 			               s->home, folders[i], strerror(-fd));

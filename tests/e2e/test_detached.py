@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import time
 
 import pytest
@@ -15,10 +14,7 @@ from lib.vmm import Client, Vmm, is_gone, wait_until
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    tmp = tmp_path_factory.mktemp("root")
-    vmm.busybox_tree(tmp / "tree")
-    subprocess.run(["mkfs.erofs", tmp / "root.erofs", tmp / "tree"], check=True, capture_output=True)
-    return tmp / "root.erofs"
+    return vmm.root_disk(tmp_path_factory.mktemp("root"))
 
 
 class Machine:

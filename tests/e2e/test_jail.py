@@ -51,10 +51,7 @@ def user_namespaces_allowed():
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    tmp = tmp_path_factory.mktemp("root")
-    vmm.busybox_tree(tmp / "tree")
-    subprocess.run(["mkfs.erofs", tmp / "root.erofs", tmp / "tree"], check=True, capture_output=True)
-    return tmp / "root.erofs"
+    return vmm.root_disk(tmp_path_factory.mktemp("root"))
 
 
 @pytest.fixture

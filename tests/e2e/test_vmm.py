@@ -16,10 +16,7 @@ from lib.vmm import Vmm, is_gone, wait_until
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     """The root disk of a busybox tree."""
-    tmp = tmp_path_factory.mktemp("root")
-    vmm.busybox_tree(tmp / "tree")
-    subprocess.run(["mkfs.erofs", tmp / "root.erofs", tmp / "tree"], check=True, capture_output=True)
-    return tmp / "root.erofs"
+    return vmm.root_disk(tmp_path_factory.mktemp("root"))
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """Starts build/msb-vmm as the library does (fixed descriptors, JSON in a memfd) and drives it."""
 import contextlib
+import ctypes
 import json
 import os
 import pathlib
@@ -19,6 +20,7 @@ BUILD = pathlib.Path(os.environ.get("MSB_TEST_BUILD", ROOT / "build"))
 VMM = BUILD / "msb-vmm"
 KERNEL = BUILD / "vmlinux"
 INITRAMFS = BUILD / "initramfs.cpio"
+PR_SET_PDEATHSIG = 1
 QEMU = os.environ.get("MSB_QEMU", "/usr/bin/qemu-system-x86_64")
 
 
@@ -63,6 +65,13 @@ def busybox_tree(folder):
             link.symlink_to("busybox")
     (folder / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
     (folder / "etc/group").write_text("root:x:0:\n")
+
+
+def root_disk(folder):
+    """The root disk of a busybox tree, made in this folder."""
+    busybox_tree(folder / "tree")
+    subprocess.run(["mkfs.erofs", folder / "root.erofs", folder / "tree"], check=True, capture_output=True)
+    return folder / "root.erofs"
 
 
 def memfd(data, name="test"):
@@ -215,6 +224,8 @@ class Vmm(Line):
         self.pid = os.fork()
         if self.pid == 0:
             try:
+                # A detached machine would outlive a test run that is killed.
+                ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
                 os.setsid()
                 for n, fd in high.items():
                     os.dup2(fd, n, inheritable=True)
