@@ -7,21 +7,6 @@
 
 const char *const accel_names[] = {"auto", "tcg", "kvm", NULL};
 
-bool accel_cpu_has_virt(const char *cpuinfo)
-{
-	struct virt v;
-
-	virt_probe(cpuinfo, VIRT_KVM, &v);
-	return v.vmx || v.svm;
-}
-
-int accel_kvm_usable(const char *kvm, struct err *err)
-{
-	cleanup_close int fd = virt_kvm_open(kvm, err);
-
-	return fd < 0 ? fd : 0;
-}
-
 int accel_hardware(struct err *err)
 {
 	struct virt v;
@@ -32,14 +17,13 @@ int accel_hardware(struct err *err)
 
 int accel_resolve(enum accel asked, enum accel *ret, struct err *err)
 {
-	int r;
-
 	if (asked == ACCEL_KVM) {
-		r = accel_kvm_usable(VIRT_KVM, err);
-		if (r < 0) {
+		cleanup_close int fd = virt_kvm_open(VIRT_KVM, err);
+
+		if (fd < 0) {
 			err_hint(err, "use --accel tcg; msb doctor tells how "
 			              "to turn KVM on");
-			return r;
+			return fd;
 		}
 		*ret = ACCEL_KVM;
 		return 0;

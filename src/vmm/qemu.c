@@ -420,19 +420,14 @@ static int qemu_attach(struct engine *e, size_t i, struct virtio_dev *dev,
 }
 
 /* A stopped process runs no processor; its devices are ours and idle. */
-static int qemu_signal(struct engine *e, int sig)
-{
-	return child_signal(&e->child, sig);
-}
-
 static int qemu_pause(struct engine *e)
 {
-	return qemu_signal(e, SIGSTOP);
+	return child_signal(&e->child, SIGSTOP);
 }
 
 static int qemu_resume(struct engine *e)
 {
-	return qemu_signal(e, SIGCONT);
+	return child_signal(&e->child, SIGCONT);
 }
 
 static pid_t qemu_child(const struct engine *e)

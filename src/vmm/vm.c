@@ -42,17 +42,18 @@ static void say(struct vm *vm, const struct proto_msg *m)
 		         proto_type_name(m->type), strerror(-r));
 }
 
-/* For who comes when we are gone; the library reads it (src/lib). */
+/* For who comes when we are gone. */
 static void record_end(struct vm *vm, const char *reason, const char *message)
 {
-	json_t *cleanup_json o = json_pack(
-		"{s:s, s:s, s:I}", "reason", reason, "message", message,
-		"ended_ms", (json_int_t)(clock_unix_ns() / NS_PER_MS));
-	cleanup_free char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+	json_t *cleanup_json o = NULL;
+	cleanup_free char *text = NULL;
 	int r = -ENOMEM;
 
 	if (vm->cfg.end_fd < 0)
 		return;
+	o = json_pack("{s:s, s:s, s:I}", "reason", reason, "message", message,
+	              "ended_ms", (json_int_t)(clock_unix_ns() / NS_PER_MS));
+	text = o ? json_dumps(o, JSON_COMPACT) : NULL;
 	if (text)
 		r = fd_write_full(vm->cfg.end_fd, text, strlen(text));
 	if (r < 0)
@@ -514,11 +515,15 @@ int vm_pick_engine(struct vm *vm, struct err *err)
 	return r;
 }
 
+/* Beside those of the disks. */
+#define CONFIG_FDS 6
+
 /* Every descriptor that the config names; how many. */
 static size_t config_fds(const struct vmm_config *c, int *fds)
 {
-	const int fixed[] = {c->kernel_fd, c->initramfs_fd, c->console_fd,
-	                     c->listen_fd, c->lock_fd,      c->end_fd};
+	const int fixed[CONFIG_FDS] = {c->kernel_fd,  c->initramfs_fd,
+	                               c->console_fd, c->listen_fd,
+	                               c->lock_fd,    c->end_fd};
 	size_t n = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
@@ -532,7 +537,7 @@ static size_t config_fds(const struct vmm_config *c, int *fds)
 
 int vm_close_others(struct vm *vm, struct err *err)
 {
-	size_t n = 6; /* see config_fds() */
+	size_t n = CONFIG_FDS;
 	cleanup_free int *fds = NULL;
 	int r = -ENOMEM;
 
