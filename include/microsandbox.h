@@ -3,14 +3,16 @@
  *
  * This header is the specification of libmicrosandbox.
  *
- *	struct msb_home *home;        where images are kept
+ *	struct msb_home *home;        where images and sandboxes are kept
  *	struct msb_image *image;      what to run
- *	struct msb_sandbox *sandbox;  a machine, one child process
+ *	struct msb_sandbox *sandbox;  a machine that runs
  *	struct msb_exec *exec;        a command in it
  *
  *	msb_home_open() -> msb_image_pull() -> msb_sandbox_create() ->
  *	msb_exec_start() -> { poll msb_exec_fd(), msb_exec_next() } ->
  *	msb_exec_free(), msb_sandbox_free(), ...
+ *
+ *	msb_home_open() -> msb_sandbox_open(name) -> msb_exec_run() -> ...
  *
  * Results. A function that can fail returns 0 or a count on success, else a
  * negative `enum msb_code`, and fills its last parameter, a struct msb_error
@@ -38,8 +40,10 @@
  * The library never prints, exits, aborts, or changes a signal handler, the
  * working folder or the environment of its process. It starts child processes
  * (msb-vmm, and while images are pulled mke2fs) and waits for exactly these.
- * When the process that created a sandbox dies, also by SIGKILL, the kernel
- * closes its sockets and the machine dies with it.
+ * When the process that started a machine dies, also by SIGKILL, the kernel
+ * closes its sockets and the machine dies with it, unless it was detached by
+ * msb_sandbox_detach(). A home and its children must not be used, nor freed,
+ * behind a fork().
  *
  * All strings are UTF-8. Strings that come from images, registries and guests
  * are passed on as they are: escape them before a terminal sees them.
@@ -220,6 +224,13 @@ msb_image_info(const struct msb_image *image);
 MSB_API int msb_image_remove(struct msb_home *home, const char *reference,
                              struct msb_error *error);
 
+/*
+ * The names of sandboxes made of this image, NULL-terminated, to be freed by
+ * msb_strings_free(). They keep its content whatever happens to its name.
+ */
+MSB_API int msb_image_users(struct msb_home *home, const char *reference,
+                            char ***ret_names, struct msb_error *error);
+
 /* Drop all content that no name reaches; with @all every name before. */
 MSB_API int msb_image_prune(struct msb_home *home, int all,
                             uint64_t *ret_freed_bytes,
@@ -254,6 +265,29 @@ enum msb_state {
 	MSB_STATE_READY = 1,
 	MSB_STATE_FAILED = 2, /* it never got ready */
 	MSB_STATE_STOPPED = 3,
+	MSB_STATE_CREATED = 4, /* on record, never started */
+	MSB_STATE_CRASHED = 5, /* it ended, and not because it was asked to */
+};
+
+/* "starting", "ready" (shown as running), ...; never NULL. */
+MSB_API const char *msb_state_name(int32_t state);
+
+enum msb_sandbox_flags {
+	/*
+	 * It stays on record with what was written in it, and can be started
+	 * again, until msb_sandbox_remove(). Without this flag nothing of it
+	 * is left when it has ended.
+	 */
+	MSB_SANDBOX_KEEP = 1,
+	/* One of the same name is stopped and removed before. */
+	MSB_SANDBOX_REPLACE = 2,
+	/*
+	 * Only put it on record (needs KEEP); *ret_sandbox becomes NULL and
+	 * msb_sandbox_start() starts it.
+	 */
+	MSB_SANDBOX_NO_START = 4,
+	/* Only in msb_sandbox_info: it was detached by msb_sandbox_detach(). */
+	MSB_SANDBOX_DETACHED = 8,
 };
 
 #define MSB_NAME_MAX        128
@@ -277,7 +311,38 @@ struct msb_sandbox_opts {
 	int32_t log_fd;           /* where msb-vmm logs; 0: nowhere */
 	const char *log_level; /* error, warn, info, debug, trace; NULL: warn */
 	int32_t engine;        /* enum msb_engine */
+	uint32_t flags;        /* enum msb_sandbox_flags */
+	/* Lists end with NULL and may be NULL. */
+	const char *const *labels; /* KEY=VALUE */
+	uint32_t max_duration_s;   /* since it is ready; 0: no limit */
+	uint32_t idle_timeout_s;   /* without command and touch; 0: no limit */
+	uint32_t replace_timeout_ms; /* grace of REPLACE; 0: 10 s */
+	/* What its commands get, over the image's; see msb_exec_opts. */
+	const char *const *env; /* KEY=VALUE; MSB_ is reserved */
+	const char *const *rlimits;
+	const char *workdir, *user, *entrypoint; /* NULL: the image's */
+	const char *shell; /* for MSB_EXEC_SHELL; NULL: /bin/sh */
+	/*
+	 * Files NAME=BODY in /.msb/scripts, which PATH has first: executable,
+	 * BODY as it is (it should begin with #!). At most MSB_SCRIPTS_MAX
+	 * bytes in sum.
+	 */
+	const char *const *scripts;
+	/*
+	 * Another process 1: a path in the guest, or "auto" for the first of
+	 * /sbin/init, /lib/systemd/systemd, /usr/lib/systemd/systemd. It takes
+	 * over when the machine is set up, the agent goes on beside it.
+	 */
+	const char *init;
+	const char *const *init_args, *const *init_env;
+	/*
+	 * The main command, by the rules of MSB_EXEC_IMAGE_COMMAND; NULL: none.
+	 * msb_sandbox_start() runs it in the background, and the machine ends
+	 * with it. Only kept for that: msb_sandbox_create() does not run it.
+	 */
+	const char *const *command;
 };
+#define MSB_SCRIPTS_MAX (512u << 10)
 #define MSB_SANDBOX_OPTS_INIT                                                  \
 	{                                                                      \
 		.size = sizeof(struct msb_sandbox_opts)                        \
@@ -295,22 +360,75 @@ struct msb_sandbox_opts {
  */
 
 /*
- * Start a machine from an image. Returns as soon as its process runs, before
- * it has booted; msb_exec_start() may follow at once. The machine is attached
- * to this process; while it lives its name is taken in this home (by a small
- * file in run/), afterwards nothing of it is on disk. MSB_ERR_INSTALL when a
- * part of the installation is missing, MSB_ERR_EXISTS when a machine of that
- * name runs.
+ * Put a sandbox on record and start its machine. Returns as soon as its
+ * process runs, before it has booted; msb_exec_start() may follow at once. The
+ * machine is attached to this process, see msb_sandbox_detach().
+ * MSB_ERR_INSTALL when a part of the installation is missing, MSB_ERR_EXISTS
+ * when the name is taken.
  */
 MSB_API int msb_sandbox_create(struct msb_home *home,
                                const struct msb_sandbox_opts *opts,
                                struct msb_sandbox **ret_sandbox,
                                struct msb_error *error);
 
-/* Kills the machine if it still runs and waits for its process. Quick. */
+/* Where msb-vmm logs, as in msb_sandbox_opts. */
+struct msb_start_opts {
+	size_t size;
+	int32_t log_fd;
+	uint32_t flags; /* must be 0 */
+	const char *log_level;
+};
+#define MSB_START_OPTS_INIT                                                    \
+	{                                                                      \
+		.size = sizeof(struct msb_start_opts)                          \
+	}
+
+/*
+ * Start the machine of a sandbox that is on record, by name or id, attached to
+ * this process. @opts may be NULL. MSB_ERR_NOT_FOUND, MSB_ERR_BUSY when it
+ * runs. Its main command, if it has one, is started once the machine is ready,
+ * by msb_sandbox_run_main().
+ */
+MSB_API int msb_sandbox_start(struct msb_home *home, const char *name,
+                              const struct msb_start_opts *opts,
+                              struct msb_sandbox **ret_sandbox,
+                              struct msb_error *error);
+
+/*
+ * Run the main command of the sandbox's record (see msb_sandbox_opts) in the
+ * background: waits until the machine is ready and the command was started,
+ * then msb-vmm owns it, its output goes to the logs, and the machine ends with
+ * it. 0 also when the record has none. MSB_ERR_EXEC when it never ran.
+ */
+MSB_API int msb_sandbox_run_main(struct msb_sandbox *sandbox,
+                                 struct msb_error *error);
+
+/*
+ * A handle of one that runs, by name or id, whoever started it. MSB_ERR_GONE
+ * when it does not run. When the handle goes, the machine stays.
+ */
+MSB_API int msb_sandbox_open(struct msb_home *home, const char *name,
+                             struct msb_sandbox **ret_sandbox,
+                             struct msb_error *error);
+
+/*
+ * From now on the machine outlives this process and this handle; others reach
+ * it by msb_sandbox_open(). Waits until msb-vmm knows. Fine when it is so
+ * already. MSB_ERR_GONE.
+ */
+MSB_API int msb_sandbox_detach(struct msb_sandbox *sandbox,
+                               struct msb_error *error);
+
+/*
+ * If the machine is attached to this handle: kills it and waits for its
+ * process, quickly. One that is detached, or was opened, lives on.
+ */
 MSB_API void msb_sandbox_free(struct msb_sandbox *sandbox);
 
 MSB_API const char *msb_sandbox_name(const struct msb_sandbox *sandbox);
+
+/* 16 hex digits that no other sandbox has or had. */
+MSB_API const char *msb_sandbox_id(const struct msb_sandbox *sandbox);
 
 /* Readable when the state may have changed; then call msb_sandbox_state(). */
 MSB_API int msb_sandbox_fd(const struct msb_sandbox *sandbox);
@@ -332,6 +450,48 @@ MSB_API int msb_sandbox_wait_ready(struct msb_sandbox *sandbox, int timeout_ms,
  */
 MSB_API int msb_sandbox_stop(struct msb_sandbox *sandbox, uint32_t timeout_ms,
                              struct msb_error *error);
+
+/* Wait for the end, however it comes. -1: no limit. MSB_ERR_TIMEOUT. */
+MSB_API int msb_sandbox_wait(struct msb_sandbox *sandbox, int timeout_ms,
+                             struct msb_error *error);
+
+/* It is still wanted: the idle time limit starts anew. */
+MSB_API int msb_sandbox_touch(struct msb_sandbox *sandbox,
+                              struct msb_error *error);
+
+/*
+ * Ask the guest's agent for an answer; *ret_ns is how long it took. Does not
+ * touch. MSB_ERR_TIMEOUT when none came in @timeout_ms, MSB_ERR_GONE.
+ */
+MSB_API int msb_sandbox_ping(struct msb_sandbox *sandbox, int timeout_ms,
+                             uint64_t *ret_ns, struct msb_error *error);
+
+/*
+ * Counters of a machine, all taken on the host: an idle guest is not woken.
+ * Counters only grow; what a program shows as a rate it makes of two.
+ */
+struct msb_metrics {
+	size_t size;
+	uint64_t time_ns; /* CLOCK_MONOTONIC when they were taken */
+	uint64_t unix_ms;
+	uint64_t uptime_ns;    /* since the agent was ready; 0: it is not */
+	uint64_t cpu_ns;       /* processor time of all its processes */
+	uint64_t memory_bytes; /* what the guest has */
+	uint64_t memory_resident_bytes; /* of that, held by the host now */
+	uint64_t memory_returned_bytes; /* given back by the guest, ever */
+	uint64_t disk_read_bytes, disk_write_bytes, disk_reads, disk_writes;
+	uint64_t net_rx_bytes, net_tx_bytes;    /* as the guest sees it */
+	uint64_t upper_bytes, upper_used_bytes; /* its disk; host's blocks */
+	uint32_t cpus;
+	uint32_t sessions; /* commands that run now */
+};
+#define MSB_METRICS_INIT                                                       \
+	{                                                                      \
+		.size = sizeof(struct msb_metrics)                             \
+	}
+MSB_API int msb_sandbox_metrics(struct msb_sandbox *sandbox,
+                                struct msb_metrics *ret_metrics,
+                                struct msb_error *error);
 
 /* The last lines of the console of a machine that failed or crashed, or "". */
 MSB_API const char *msb_sandbox_console(const struct msb_sandbox *sandbox);
@@ -365,28 +525,186 @@ MSB_API const char *const *msb_sandbox_walls(const struct msb_sandbox *sandbox);
 /* What the user should know beforehand about a machine like this, or "". */
 MSB_API const char *msb_sandbox_warning(const struct msb_sandbox *sandbox);
 
-/* ---- what runs now ----------------------------------------------------- */
+/* ---- what is on record -------------------------------------------------- */
 
-/* A machine of any process that uses this home. */
+/* A sandbox of any process that uses this home. Strings are never NULL. */
 struct msb_sandbox_info {
 	const char *name;
 	const char *image; /* normalised reference, or a path */
-	int32_t state;     /* MSB_STATE_STARTING or MSB_STATE_READY */
+	int32_t state;     /* enum msb_state */
 	uint32_t cpus;
 	uint64_t memory_bytes;
-	const char *engine, *accel; /* "" while it starts */
-	const char *const *walls;   /* as msb_sandbox_walls() */
+	const char *engine, *accel; /* of the last start; "" if not known */
+	const char *const *walls;   /* as msb_sandbox_walls(), while it runs */
 	const char *boundary;       /* what protects the user, in words */
-	int64_t pid;                /* of its msb-vmm */
-	int64_t owner_pid;          /* of the process it is attached to */
-	int64_t started_unix;
+	int64_t pid;                /* of its msb-vmm while it runs, else 0 */
+	int64_t owner_pid;    /* of the process it is attached to, else 0 */
+	int64_t started_unix; /* 0: never */
+	const char *id;
+	const char *const *labels; /* KEY=VALUE */
+	int64_t created_unix, ended_unix;
+	/* "poweroff", "exited" (its main command), "killed", "idle_timeout",
+	 * "max_duration", "panic", "crashed", "failed" (never got ready); "" */
+	const char *end_reason;
+	const char *end_message; /* what went wrong, or "" */
+	int32_t exit_code;       /* of its main command; -1: none */
+	uint32_t flags;          /* enum msb_sandbox_flags */
+	uint32_t max_duration_s, idle_timeout_s;
+	uint64_t upper_bytes; /* size; what it occupies is disk_bytes */
+	uint64_t disk_bytes;  /* only from msb_sandbox_inspect() */
+	const char *image_id; /* "sha256:..." of what it was made of, or "" */
+	const char *hostname;
+	const char *const *env, *const *rlimits;
+	const char *workdir, *user, *entrypoint, *shell;     /* "": not set */
+	const char *const *scripts;                          /* names */
+	const char *init;                                    /* "" */
+	const char *const *command;                          /* empty: none */
+	uint64_t started_ms, ready_ms, ended_ms, created_ms; /* unix; 0 */
 };
 
-/* MSB_ERR_NOT_FOUND when no machine of that name runs. */
+/* By name or id. MSB_ERR_NOT_FOUND. */
 MSB_API int msb_sandbox_inspect(struct msb_home *home, const char *name,
                                 struct msb_sandbox_info **ret_info,
                                 struct msb_error *error);
 MSB_API void msb_sandbox_info_free(struct msb_sandbox_info *info);
+
+struct msb_sandbox_list;
+
+/*
+ * All on record that have each of @labels ("KEY" or "KEY=VALUE"; NULL: all),
+ * by name.
+ */
+MSB_API int msb_sandbox_list(struct msb_home *home, const char *const *labels,
+                             struct msb_sandbox_list **ret_list,
+                             struct msb_error *error);
+MSB_API void msb_sandbox_list_free(struct msb_sandbox_list *list);
+MSB_API size_t msb_sandbox_list_count(const struct msb_sandbox_list *list);
+MSB_API const struct msb_sandbox_info *
+msb_sandbox_list_get(const struct msb_sandbox_list *list, size_t i);
+
+enum msb_remove_flags {
+	MSB_REMOVE_FORCE = 1, /* kill it if it runs */
+};
+
+/*
+ * Remove a sandbox and all that was written in it; images stay.
+ * MSB_ERR_BUSY when it runs, MSB_ERR_NOT_FOUND.
+ */
+MSB_API int msb_sandbox_remove(struct msb_home *home, const char *name,
+                               uint32_t flags, struct msb_error *error);
+
+/*
+ * Change a sandbox. Members that are 0 or NULL stay as they are; lists add to
+ * what is there (env and labels replace those of the same key).
+ */
+struct msb_modify_opts {
+	size_t size;
+	int32_t dry_run; /* only check and plan */
+	uint32_t cpus;
+	uint64_t memory_bytes;
+	const char *const *env, *const *env_rm;        /* KEY=VALUE; KEY */
+	const char *const *labels, *const *labels_rm;  /* KEY=VALUE; KEY */
+	const char *workdir, *user, *hostname, *shell; /* "": as in the image */
+	int32_t max_duration_s, idle_timeout_s; /* -1: no limit any more */
+	uint64_t upper_bytes;                   /* may only grow */
+};
+#define MSB_MODIFY_OPTS_INIT                                                   \
+	{                                                                      \
+		.size = sizeof(struct msb_modify_opts)                         \
+	}
+
+enum msb_effect {
+	MSB_EFFECT_NOW = 0,        /* done, or the next command sees it */
+	MSB_EFFECT_NEXT_START = 1, /* the machine runs on as it is until then */
+};
+
+struct msb_change {
+	const char *field;          /* "memory", "env.PATH" */
+	const char *before, *after; /* "" where there is none */
+	int32_t effect;             /* enum msb_effect */
+};
+
+struct msb_plan;
+
+/*
+ * All or nothing. *ret_plan (may be NULL) lists what changes. What a running
+ * machine cannot change waits for its next start. MSB_ERR_INVALID names the
+ * value that cannot be.
+ */
+MSB_API int msb_sandbox_modify(struct msb_home *home, const char *name,
+                               const struct msb_modify_opts *opts,
+                               struct msb_plan **ret_plan,
+                               struct msb_error *error);
+MSB_API void msb_plan_free(struct msb_plan *plan);
+MSB_API size_t msb_plan_count(const struct msb_plan *plan);
+MSB_API const struct msb_change *msb_plan_get(const struct msb_plan *plan,
+                                              size_t i);
+
+/* ---- logs -------------------------------------------------------------- */
+
+/*
+ * What commands wrote (STDOUT, STDERR; OUTPUT is a terminal's), what the
+ * console said, and marks of the life cycle. Kept in the sandbox's folder,
+ * bounded by rotation; of the oldest something may be gone.
+ */
+enum msb_log_source {
+	MSB_LOG_STDOUT = 1,
+	MSB_LOG_STDERR = 2,
+	MSB_LOG_OUTPUT = 4,
+	MSB_LOG_CONSOLE = 8,
+	MSB_LOG_SYSTEM = 16,
+};
+#define MSB_LOG_COMMANDS (MSB_LOG_STDOUT | MSB_LOG_STDERR | MSB_LOG_OUTPUT)
+#define MSB_LOG_ALL      (MSB_LOG_COMMANDS | MSB_LOG_CONSOLE | MSB_LOG_SYSTEM)
+
+struct msb_log_opts {
+	size_t size;
+	uint32_t sources;           /* bits; 0: MSB_LOG_COMMANDS */
+	uint32_t follow;            /* go on with what is written later */
+	uint64_t tail;              /* only the last so many lines; 0: all */
+	int64_t since_ms, until_ms; /* unix; 0: no bound */
+	uint64_t session;           /* only of this command; 0: of all */
+};
+#define MSB_LOG_OPTS_INIT                                                      \
+	{                                                                      \
+		.size = sizeof(struct msb_log_opts)                            \
+	}
+
+/* A piece of output as it was captured: any bytes, not always a line. */
+struct msb_log_entry {
+	size_t size;
+	int64_t unix_ms;
+	uint64_t session; /* 0: of no command */
+	int32_t source;   /* enum msb_log_source */
+	const void *data; /* lives until the next call on the handle */
+	size_t len;
+};
+#define MSB_LOG_ENTRY_INIT                                                     \
+	{                                                                      \
+		.size = sizeof(struct msb_log_entry)                           \
+	}
+
+struct msb_logs;
+
+/* By name or id, running or not. @opts may be NULL. */
+MSB_API int msb_logs_open(struct msb_home *home, const char *name,
+                          const struct msb_log_opts *opts,
+                          struct msb_logs **ret_logs, struct msb_error *error);
+MSB_API void msb_logs_free(struct msb_logs *logs);
+
+/*
+ * The next entry, oldest first: 1; 0 when there is none in @timeout_ms (0: do
+ * not wait, -1: no limit) or, once a followed machine has ended, ever.
+ */
+MSB_API int msb_logs_next(struct msb_logs *logs, int timeout_ms,
+                          struct msb_log_entry *ret_entry,
+                          struct msb_error *error);
+
+/* Readable when msb_logs_next() may have something; only when following. */
+MSB_API int msb_logs_fd(const struct msb_logs *logs);
+
+/* 1 when there will be nothing more. */
+MSB_API int msb_logs_ended(const struct msb_logs *logs);
 
 /* ---- commands ---------------------------------------------------------- */
 
@@ -400,6 +718,13 @@ enum msb_exec_flags {
 	 * CMD. Without this flag argv is the command itself.
 	 */
 	MSB_EXEC_IMAGE_COMMAND = 4,
+	/*
+	 * argv[0] is a script for the sandbox's shell (SHELL -c argv[0] SHELL
+	 * argv[1]...); without argv the shell itself.
+	 */
+	MSB_EXEC_SHELL = 8,
+	/* Its output does not go to the sandbox's logs. */
+	MSB_EXEC_NO_LOG = 16,
 };
 
 /* PATH where neither the image nor the caller sets one. */
@@ -459,6 +784,29 @@ MSB_API int msb_exec_start(struct msb_sandbox *sandbox,
                            const struct msb_exec_opts *opts,
                            struct msb_exec **ret_exec, struct msb_error *error);
 
+/* A number of its own, as the logs and msb_exec_attach() know it. */
+MSB_API uint64_t msb_exec_session(const struct msb_exec *exec);
+
+/*
+ * Give the command to msb-vmm: it goes on without this process, its output
+ * goes to the logs. The handle is then of no use but to be freed. The command
+ * must have been started, MSB_ERR_BUSY before that; input that it has not
+ * taken yet still reaches it. Standard input stays open for who attaches.
+ */
+MSB_API int msb_exec_detach(struct msb_exec *exec, struct msb_error *error);
+
+/*
+ * Take a detached command back: its events come to this handle, from now on.
+ * @session 0: the main command, else the only one that is detached.
+ * MSB_ERR_NOT_FOUND when there is none, or somebody else has it.
+ */
+MSB_API int msb_exec_attach(struct msb_sandbox *sandbox, uint64_t session,
+                            struct msb_exec **ret_exec,
+                            struct msb_error *error);
+
+/* Whether it has a terminal. */
+MSB_API int msb_exec_is_tty(const struct msb_exec *exec);
+
 /* Ends the session: a command that still runs is killed in the guest. */
 MSB_API void msb_exec_free(struct msb_exec *exec);
 
@@ -501,6 +849,31 @@ MSB_API int msb_exec_resize(struct msb_exec *exec, uint16_t rows, uint16_t cols,
  */
 MSB_API int msb_exec_wait(struct msb_exec *exec, int timeout_ms, int *ret_code,
                           struct msb_error *error);
+
+/* All that a command wrote, and how it ended. */
+struct msb_output {
+	size_t size;
+	int32_t code;          /* 0..255 when signal is 0 */
+	int32_t signal;        /* the guest's number */
+	const void *out, *err; /* bytes, with a NUL behind them */
+	size_t out_len, err_len;
+	uint32_t truncated; /* bits 1 and 2: stdout, stderr went past the limit
+	                     */
+};
+
+/*
+ * Run a command to its end and collect its output, at most @max bytes of each
+ * stream (0: 64 MiB); more is dropped and said so. @input (may be NULL) becomes
+ * its standard input. After @timeout_ms (-1: no limit) it is killed:
+ * MSB_ERR_TIMEOUT, and *ret_output is set all the same. MSB_ERR_EXEC when it
+ * never ran.
+ */
+MSB_API int msb_exec_run(struct msb_sandbox *sandbox,
+                         const struct msb_exec_opts *opts, const void *input,
+                         size_t input_len, size_t max, int timeout_ms,
+                         struct msb_output **ret_output,
+                         struct msb_error *error);
+MSB_API void msb_output_free(struct msb_output *output);
 
 /* ---- doctor ------------------------------------------------------------ */
 

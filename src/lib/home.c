@@ -21,19 +21,61 @@ int msb_home_open(const char *path, struct msb_home **ret_home,
 		free(home);
 		return error_return(error, r, &err);
 	}
+	home->refs = 1;
+	(void)pthread_mutex_init(&home->lock, NULL);
 	*ret_home = home;
 	return 0;
 }
 
+struct msb_home *home_ref(struct msb_home *home)
+{
+	(void)pthread_mutex_lock(&home->lock);
+	home->refs++;
+	(void)pthread_mutex_unlock(&home->lock);
+	return home;
+}
+
+void home_unref(struct msb_home *home)
+{
+	unsigned left;
+
+	(void)pthread_mutex_lock(&home->lock);
+	left = --home->refs;
+	(void)pthread_mutex_unlock(&home->lock);
+	if (left)
+		return;
+	state_close(home->state);
+	store_close(home->store);
+	(void)pthread_mutex_destroy(&home->lock);
+	free(home);
+}
+
 void msb_home_free(struct msb_home *home)
 {
-	if (!home)
-		return;
-	store_close(home->store);
-	free(home);
+	if (home)
+		home_unref(home);
 }
 
 const char *msb_home_path(const struct msb_home *home)
 {
 	return home->store->home;
+}
+
+int home_lock(struct msb_home *home, struct state **ret, struct err *err)
+{
+	int r = 0;
+
+	(void)pthread_mutex_lock(&home->lock);
+	if (!home->state)
+		r = state_open(home->store, &home->state, err);
+	if (r < 0)
+		(void)pthread_mutex_unlock(&home->lock);
+	else
+		*ret = home->state;
+	return r;
+}
+
+void home_unlock(struct msb_home *home)
+{
+	(void)pthread_mutex_unlock(&home->lock);
 }

@@ -54,6 +54,20 @@ int machine_wait_end(struct machine *m, uint32_t timeout_ms);
 /* Ask for a connection to @port in the guest; @sock becomes its host end. */
 int machine_connect(struct machine *m, int sock, uint32_t port);
 
+/* What msb-vmm answered to a question. */
+struct machine_answer {
+	struct proto_msg msg; /* points into `packet` */
+	uint8_t *packet;
+	int fd; /* -1: none */
+};
+
+void machine_answer_release(struct machine_answer *a);
+
+/* See sandbox_ask(), for which this is. */
+int machine_ask(struct machine *m, const struct proto_msg *msg, int fd,
+                enum proto_type type, int timeout_ms,
+                struct machine_answer *ret);
+
 /* VMM_STOP, wait, then kill; the process is reaped afterwards. */
 void machine_stop(struct machine *m, uint32_t timeout_ms);
 

@@ -37,6 +37,16 @@ void sandbox_unref(struct msb_sandbox *sb);
 int sandbox_connect(struct msb_sandbox *sb, uint32_t port);
 
 /*
+ * Ask msb-vmm: send @msg, with the descriptor @fd unless it is -1 (stays the
+ * caller's), and wait for an answer of @type. What else arrives is handled.
+ * -ETIMEDOUT, or -LIB_EGONE with the reason. Release @ret with
+ * machine_answer_release().
+ */
+int sandbox_ask(struct msb_sandbox *sb, const struct proto_msg *msg, int fd,
+                enum proto_type type, int timeout_ms,
+                struct machine_answer *ret, struct err *err);
+
+/*
  * A stream from the guest ended early: say why. Waits a moment for msb-vmm to
  * tell. Always negative.
  */

@@ -28,8 +28,15 @@
  *	      a signal is never stuck behind input nobody reads.
  *
  * Library and msb-vmm speak VMM_* frames over a SOCK_SEQPACKET pair, one frame
- * a packet; VMM_CONNECT carries one descriptor. When the library's end closes,
- * the machine dies.
+ * a packet; VMM_CONNECT, VMM_KEEP and VMM_TAKEN carry one descriptor. When the
+ * end of the process that started the machine (the owner) closes, the machine
+ * dies, unless VMM_DETACH came before. Others speak the same over the listening
+ * socket; answers (PONG, KEPT, TAKEN, STATS_REPLY) go to who asked, all else to
+ * everybody.
+ *
+ * A kept session is an exec session whose host end msb-vmm has: it drains it
+ * into the log until somebody takes it back. `rest` is what its former holder
+ * had read of it and not used: the beginning of what is still to be read.
  */
 #ifndef PROTO_PROTO_H
 #define PROTO_PROTO_H
@@ -40,7 +47,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 
-#define PROTO_VERSION      1
+#define PROTO_VERSION      2
 #define PROTO_PORT_BOOT    1024 /* host port, the guest connects */
 #define PROTO_PORT_AGENT   1025 /* guest port, the host connects */
 #define PROTO_HEADER_LEN   8
@@ -48,7 +55,9 @@
 #define PROTO_DATA_MAX     (32u << 10) /* bytes of one STDIN/STDOUT/STDERR */
 #define PROTO_STDIN_WINDOW (128u << 10)
 #define PROTO_STRS_MAX     8192
-#define PROTO_CONSOLE_MAX  (8u << 10) /* console tail in VMM_* messages */
+#define PROTO_CONSOLE_MAX  (8u << 10)   /* console tail in VMM_* messages */
+#define PROTO_REST_MAX     (128u << 10) /* VMM_KEEP.rest, VMM_TAKEN.rest */
+#define PROTO_VMM_MAX      (160u << 10) /* a whole packet of VMM_* */
 
 /* FAILED.stage and VMM_FAILED.stage say where; they are shown to people. */
 
@@ -63,7 +72,10 @@
 	F(m, str, hostname) \
 	F(m, str, root_serial)         /* virtio-blk serial of the EROFS root */ \
 	F(m, str, upper_serial)        /* of the ext4 upper; "": a tmpfs upper */ \
-	F(m, bytes, entropy)           /* mixed into the guest's pool */
+	F(m, bytes, entropy)           /* mixed into the guest's pool */ \
+	F(m, strs, scripts)            /* NAME, BODY, NAME, BODY, ... */ \
+	F(m, strs, init)               /* argv of another pid 1; [0] "auto" */ \
+	F(m, strs, init_env)           /* its environment, KEY=VALUE */
 #define PROTO_READY_FIELDS(F, m)    /* guest -> host */ \
 	F(m, u64, since_init_ns) \
 	F(m, str, agent_version)
@@ -135,9 +147,54 @@
 #define PROTO_VMM_TOUCH_FIELDS(F, m)   /* lib -> vmm: it is still wanted */ \
 	F(m, u32, zero)
 #define PROTO_VMM_EXITED_FIELDS(F, m)  /* vmm -> lib: the machine is gone */ \
-	F(m, str, reason)              /* poweroff, panic, crashed, killed */ \
+	F(m, str, reason)              /* poweroff, exited, panic, killed... */ \
 	F(m, str, message)             /* "" when nothing is wrong */ \
-	F(m, bytes, console)
+	F(m, bytes, console) \
+	F(m, i32, exit_code)           /* of the main command; -1: none */
+#define PROTO_VMM_PING_FIELDS(F, m)    /* lib -> vmm -> agent and back */ \
+	F(m, u64, cookie)
+#define PROTO_VMM_PONG_FIELDS(F, m) \
+	F(m, u64, cookie)
+#define PROTO_VMM_DETACH_FIELDS(F, m)  /* owner -> vmm: live on without me */ \
+	F(m, u32, zero)
+#define PROTO_VMM_KEEP_FIELDS(F, m)    /* lib -> vmm, with the session */ \
+	F(m, u64, session)             /* its number in the logs, not 0 */ \
+	F(m, u8, is_main)              /* the machine ends with it */ \
+	F(m, u8, tty) \
+	F(m, u8, want_stdin)           /* it has one that may be written to */ \
+	F(m, u32, unacked)             /* bytes of STDIN without STDIN_ACK */ \
+	F(m, bytes, rest)
+#define PROTO_VMM_KEPT_FIELDS(F, m) \
+	F(m, u64, session) \
+	F(m, i32, error)               /* 0, or errno: the session is closed */
+#define PROTO_VMM_TAKE_FIELDS(F, m)    /* lib -> vmm */ \
+	F(m, u64, session)             /* 0: the main one, else the only one */
+#define PROTO_VMM_TAKEN_FIELDS(F, m)   /* with the session if error is 0 */ \
+	F(m, i32, error)               /* ENOENT, or 0 */ \
+	F(m, u64, session) \
+	F(m, u8, is_main) \
+	F(m, u8, tty) \
+	F(m, u8, want_stdin) \
+	F(m, u32, unacked) \
+	F(m, bytes, rest)
+#define PROTO_VMM_STATS_FIELDS(F, m)   /* lib -> vmm */ \
+	F(m, u64, cookie)
+#define PROTO_VMM_STATS_REPLY_FIELDS(F, m) /* as struct msb_metrics */ \
+	F(m, u64, cookie) \
+	F(m, u64, time_ns) \
+	F(m, u64, uptime_ns) \
+	F(m, u64, cpu_ns) \
+	F(m, u64, memory_bytes) \
+	F(m, u64, memory_resident_bytes) \
+	F(m, u64, memory_returned_bytes) \
+	F(m, u64, disk_read_bytes) \
+	F(m, u64, disk_write_bytes) \
+	F(m, u64, disk_reads) \
+	F(m, u64, disk_writes) \
+	F(m, u64, net_rx_bytes) \
+	F(m, u64, net_tx_bytes) \
+	F(m, u32, cpus) \
+	F(m, u32, sessions)
 
 /* number, struct and constant name, fields */
 #define PROTO_MESSAGES(M) \
@@ -165,7 +222,16 @@
 	M(67, vmm_connect, VMM_CONNECT) \
 	M(68, vmm_stop,    VMM_STOP) \
 	M(69, vmm_exited,  VMM_EXITED) \
-	M(70, vmm_touch,   VMM_TOUCH)
+	M(70, vmm_touch,   VMM_TOUCH) \
+	M(71, vmm_ping,    VMM_PING) \
+	M(72, vmm_pong,    VMM_PONG) \
+	M(73, vmm_detach,  VMM_DETACH) \
+	M(74, vmm_keep,    VMM_KEEP) \
+	M(75, vmm_kept,    VMM_KEPT) \
+	M(76, vmm_take,    VMM_TAKE) \
+	M(77, vmm_taken,   VMM_TAKEN) \
+	M(78, vmm_stats,   VMM_STATS) \
+	M(79, vmm_stats_reply, VMM_STATS_REPLY)
 /* clang-format on */
 
 struct proto_bytes {

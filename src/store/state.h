@@ -67,8 +67,13 @@ int state_open(const struct store *s, struct state **ret, struct err *err);
 void state_close(struct state *st); /* NULL is fine */
 
 /*
- * Add a sandbox: name, image, image_id, config, labels, ephemeral, detached
- * are taken from @b, id and created_ms are made and set in it. -EEXIST when
+ * An id for a sandbox that will be added: its folder is made before its row.
+ */
+int state_new_id(char ret[STATE_ID_LEN + 1], struct err *err);
+
+/*
+ * Add a sandbox: id (by state_new_id()), name, image, image_id, config, labels,
+ * ephemeral, detached are taken from @b, created_ms is set in it. -EEXIST when
  * the name is taken.
  */
 int state_add(struct state *st, struct state_sandbox *b, struct err *err);
@@ -85,6 +90,14 @@ int state_list(struct state *st, const struct strv *labels,
                struct state_sandbox **ret, size_t *ret_n, struct err *err);
 void state_list_free(struct state_sandbox *list, size_t n);
 
+/*
+ * As state_list(), but only those that were started and have no end yet, and
+ * ephemeral ones that were never started: what may have died unseen. Cheap
+ * however many sandboxes there are.
+ */
+int state_unended(struct state *st, struct state_sandbox **ret, size_t *ret_n,
+                  struct err *err);
+
 /* A start begins: sets started_ms (now), pid, and forgets the last end. */
 int state_set_started(struct state *st, const char *id, int64_t pid,
                       struct err *err);
@@ -99,6 +112,8 @@ int state_set_ready(struct state *st, const char *id, const char *engine,
 int state_set_ended(struct state *st, const char *id, int64_t started_ms,
                     int64_t ended_ms, const char *reason, const char *message,
                     int32_t exit_code, struct err *err);
+/* It may outlive its creator from now on, until its next start. */
+int state_set_detached(struct state *st, const char *id, struct err *err);
 /* Replace config, and labels when not NULL. -ENOENT. */
 int state_set_config(struct state *st, const char *id, const char *config,
                      const struct strv *labels, struct err *err);
