@@ -125,10 +125,20 @@ static int check_labels(const struct strv *labels, struct err *err)
 	return r;
 }
 
+static bool is_id(const char *id)
+{
+	return strlen(id) == STATE_ID_LEN &&
+	       strspn(id, "0123456789abcdef") == STATE_ID_LEN;
+}
+
 static int check_sandbox(const struct state_sandbox *b, struct err *err)
 {
 	int r;
 
+	if (!is_id(b->id))
+		return err_set(err, -EINVAL,
+		               "a sandbox's id must be %d digits of 0-9a-f",
+		               STATE_ID_LEN);
 	if (!b->name || !b->name[0] || !b->image || !b->image_id || !b->config)
 		return err_set(err, -EINVAL,
 		               "a sandbox must have a name, an image and a "
@@ -196,8 +206,7 @@ static int read_id(struct state *st, sqlite3_stmt *q, char *ret,
 
 	if (r < 0)
 		return r;
-	if (strlen(id) != STATE_ID_LEN ||
-	    strspn(id, "0123456789abcdef") != STATE_ID_LEN)
+	if (!is_id(id))
 		return db_damaged(st, "a sandbox's id is malformed", err);
 	memcpy(ret, id, STATE_ID_LEN + 1);
 	return 0;
@@ -430,6 +439,24 @@ int state_list(struct state *st, const struct strv *labels,
 	return 0;
 }
 
+int state_unended(struct state *st, struct state_sandbox **ret, size_t *ret_n,
+                  struct err *err)
+{
+	struct list l cleanup_list = {0};
+	/* The words of the index, or it is not used. */
+	int r = list_tx(st,
+	                COLUMNS "WHERE ephemeral = 1 OR "
+	                        "(started_ms <> 0 AND ended_ms = 0) "
+	                        "ORDER BY b.name",
+	                NULL, 0, &l, err);
+
+	if (r < 0)
+		return r;
+	*ret_n = l.n;
+	*ret = take_ptr(l.v);
+	return 0;
+}
+
 /* Writing. A name that is taken is the one conflict that people can cause. */
 static int write_row(struct state *st, const char *sql,
                      const struct value *values, size_t n, const char *name,
@@ -440,6 +467,8 @@ static int write_row(struct state *st, const char *sql,
 	if (r >= 0 ||
 	    sqlite3_extended_errcode(st->db) != SQLITE_CONSTRAINT_UNIQUE)
 		return r;
+	if (strstr(sqlite3_errmsg(st->db), "sandboxes.id"))
+		return err_set(err, -EEXIST, "a sandbox has this id already");
 	err_set(err, -EEXIST, "there is a sandbox %s already", name);
 	err_hint(err, "take another name, or remove it with msb rm %s", name);
 	return -EEXIST;
@@ -485,10 +514,10 @@ static int check_count(struct state *st, struct err *err)
 }
 
 static int add_locked(struct state *st, const struct state_sandbox *b,
-                      const char *id, int64_t created_ms, struct err *err)
+                      int64_t created_ms, struct err *err)
 {
 	const struct value values[] = {
-		VALUE_TEXT(id),          VALUE_TEXT(b->name),
+		VALUE_TEXT(b->id),       VALUE_TEXT(b->name),
 		VALUE_TEXT(b->image),    VALUE_TEXT(b->image_id),
 		VALUE_INT(b->ephemeral), VALUE_INT(b->detached),
 		VALUE_INT(created_ms),   VALUE_TEXT(b->config),
@@ -501,28 +530,33 @@ static int add_locked(struct state *st, const struct state_sandbox *b,
 		              "image_id, ephemeral, detached, created_ms, "
 		              "config) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
 		              values, ARRAY_SIZE(values), b->name, err);
-	return r < 0 ? r : write_labels(st, id, &b->labels, err);
+	return r < 0 ? r : write_labels(st, b->id, &b->labels, err);
+}
+
+int state_new_id(char ret[STATE_ID_LEN + 1], struct err *err)
+{
+	uint64_t random;
+
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		return err_set(err, -EIO, "no random numbers");
+	(void)snprintf(ret, STATE_ID_LEN + 1, "%016llx",
+	               (unsigned long long)random);
+	return 0;
 }
 
 int state_add(struct state *st, struct state_sandbox *b, struct err *err)
 {
-	char id[STATE_ID_LEN + 1];
 	int64_t created_ms = now_ms();
-	uint64_t random;
 	int r = check_sandbox(b, err);
 
 	if (r < 0)
 		return r;
-	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
-		return err_set(err, -EIO, "no random numbers");
-	(void)snprintf(id, sizeof(id), "%016llx", (unsigned long long)random);
 	/* An ephemeral one does not survive a power cut, nor need its row. */
 	r = db_begin(st, b->ephemeral ? TX_WRITE : TX_DURABLE, err);
 	if (r == 0)
-		r = db_end(st, add_locked(st, b, id, created_ms, err), err);
+		r = db_end(st, add_locked(st, b, created_ms, err), err);
 	if (r < 0)
 		return r;
-	memcpy(b->id, id, sizeof(id));
 	b->created_ms = created_ms;
 	return 0;
 }
@@ -553,14 +587,15 @@ static int update(struct state *st, enum tx kind, const char *sql,
 int state_set_started(struct state *st, const char *id, int64_t pid,
                       struct err *err)
 {
-	return update(st, TX_WRITE,
-	              "UPDATE sandboxes SET "
-	              "started_ms=max(?2, started_ms + 1), pid=?3, ready_ms=0, "
-	              "ended_ms=0, engine='', accel='', end_reason='', "
-	              "end_message='', exit_code=-1 WHERE id=?1",
-	              (struct value[]){VALUE_TEXT(id), VALUE_INT(now_ms()),
-	                               VALUE_INT(pid)},
-	              3, id, err);
+	return update(
+		st, TX_WRITE,
+		"UPDATE sandboxes SET "
+		"started_ms=max(?2, started_ms + 1), pid=?3, ready_ms=0, "
+		"ended_ms=0, detached=0, engine='', accel='', end_reason='', "
+		"end_message='', exit_code=-1 WHERE id=?1",
+		(struct value[]){VALUE_TEXT(id), VALUE_INT(now_ms()),
+	                         VALUE_INT(pid)},
+		3, id, err);
 }
 
 int state_set_ready(struct state *st, const char *id, const char *engine,
@@ -605,6 +640,13 @@ int state_set_ended(struct state *st, const char *id, int64_t started_ms,
 	                        "end_reason=?4, end_message=?5, exit_code=?6 "
 	                        "WHERE id=?1 AND started_ms=?2 AND ended_ms=0",
 	                        values, ARRAY_SIZE(values), id, err);
+}
+
+int state_set_detached(struct state *st, const char *id, struct err *err)
+{
+	return update(st, TX_WRITE,
+	              "UPDATE sandboxes SET detached=1 WHERE id=?1",
+	              (struct value[]){VALUE_TEXT(id)}, 1, id, err);
 }
 
 static int set_config_locked(struct state *st, const char *id,

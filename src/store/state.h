@@ -33,7 +33,7 @@
 #include "base/strv.h"
 #include "store/store.h"
 
-#define STATE_SCHEMA  1
+#define STATE_SCHEMA  2
 #define STATE_BUSY_MS 10000
 #define STATE_ID_LEN  16 /* hex digits; also the folder's name */
 
@@ -42,7 +42,7 @@ struct state;
 /* One sandbox. Strings are owned, never NULL when read. Times in ms since
  * 1970, 0: has not happened. */
 struct state_sandbox {
-	char id[STATE_ID_LEN + 1]; /* set by state_add() */
+	char id[STATE_ID_LEN + 1]; /* by state_new_id() */
 	char *name;                /* unique */
 	char *image;               /* the reference as it was given */
 	char *image_id;            /* digest of the manifest that is used */
@@ -74,7 +74,7 @@ int state_new_id(char ret[STATE_ID_LEN + 1], struct err *err);
 /*
  * Add a sandbox: id (by state_new_id()), name, image, image_id, config, labels,
  * ephemeral, detached are taken from @b, created_ms is set in it. -EEXIST when
- * the name is taken.
+ * the name is taken, or the id.
  */
 int state_add(struct state *st, struct state_sandbox *b, struct err *err);
 
@@ -91,9 +91,10 @@ int state_list(struct state *st, const struct strv *labels,
 void state_list_free(struct state_sandbox *list, size_t n);
 
 /*
- * As state_list(), but only those that were started and have no end yet, and
- * ephemeral ones that were never started: what may have died unseen. Cheap
- * however many sandboxes there are.
+ * As state_list(), but only those that were started and have no end yet (they
+ * may have died unseen), and all ephemeral ones, started or not, ended or not:
+ * who was to remove one may have died first. Cheap however many others there
+ * are.
  */
 int state_unended(struct state *st, struct state_sandbox **ret, size_t *ret_n,
                   struct err *err);

@@ -37,6 +37,12 @@ static const char sql_1[] =
 	") STRICT, WITHOUT ROWID;"
 	"CREATE INDEX sandbox_labels_key ON sandbox_labels (key, value);";
 
+/* What state_unended() asks for at each msb call. */
+static const char sql_2[] =
+	"CREATE INDEX sandboxes_unended ON sandboxes (name)"
+	" WHERE ephemeral = 1 OR (started_ms <> 0 AND ended_ms = 0);";
+
 const struct migration state_migrations[STATE_SCHEMA] = {
 	{1, sql_1},
+	{2, sql_2},
 };

@@ -71,6 +71,8 @@ static inline int try_add(struct state *st, const char *name,
 	int r = strv_add_all(&b.labels, labels);
 
 	if (r == 0)
+		r = state_new_id(b.id, err);
+	if (r == 0)
 		r = state_add(st, &b, err);
 	if (r == 0 && ret_id)
 		memcpy(ret_id, b.id, sizeof(b.id));

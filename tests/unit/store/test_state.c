@@ -41,6 +41,7 @@ static void what_was_added_is_read_back(void **state)
 {
 	struct fixture *f = *state;
 	struct state_sandbox in cleanup_state_sandbox = {
+		.id = "00112233445566ff",
 		.name = strdup("web"),
 		.image = strdup("docker.io/library/nginx:1"),
 		.image_id = strdup("sha256:abcd"),
@@ -53,10 +54,9 @@ static void what_was_added_is_read_back(void **state)
 	assert_int_equal(strv_add_all(&in.labels, LABELS("z=1", "a=2=3", "m=")),
 	                 0);
 	assert_int_equal(state_add(f->st, &in, &f->err), 0);
-	assert_int_equal(strlen(in.id), STATE_ID_LEN);
 	assert_true(in.created_ms > 1600000000000);
 	out = get(f, "web");
-	assert_string_equal(out.id, in.id);
+	assert_string_equal(out.id, "00112233445566ff");
 	assert_string_equal(out.name, in.name);
 	assert_string_equal(out.image, in.image);
 	assert_string_equal(out.image_id, in.image_id);
@@ -118,10 +118,11 @@ static void a_taken_name_is_refused(void **state)
 	assert_list(f, LABELS("b"), "");
 }
 
-static void a_refused_one_has_no_id(void **state)
+static void a_refused_one_has_no_date(void **state)
 {
 	struct fixture *f = *state;
 	struct state_sandbox b cleanup_state_sandbox = {
+		.id = "0000000000000000",
 		.name = strdup("web"),
 		.image = strdup(""),
 		.image_id = strdup(""),
@@ -130,8 +131,42 @@ static void a_refused_one_has_no_id(void **state)
 
 	add(f, "web", NULL, NULL);
 	assert_int_equal(state_add(f->st, &b, NULL), -EEXIST);
-	assert_string_equal(b.id, "");
 	assert_int_equal(b.created_ms, 0);
+}
+
+static void ids_differ_and_malformed_ones_are_refused(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"0123456789abcde",
+		"0123456789ABCDEF",
+		"0123456789abcdeg",
+		"../../../../etc1",
+	};
+	struct fixture *f = *state;
+	struct state_sandbox b cleanup_state_sandbox = {
+		.name = strdup("web"),
+		.image = strdup(""),
+		.image_id = strdup(""),
+		.config = strdup(""),
+	};
+	char id[STATE_ID_LEN + 1], other[STATE_ID_LEN + 1];
+
+	assert_int_equal(state_new_id(id, &f->err), 0);
+	assert_int_equal(state_new_id(other, &f->err), 0);
+	assert_string_not_equal(id, other);
+	assert_int_equal(strspn(id, "0123456789abcdef"), STATE_ID_LEN);
+	assert_int_equal(strlen(id), STATE_ID_LEN);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		(void)snprintf(b.id, sizeof(b.id), "%s", bad[i]);
+		assert_int_equal(state_add(f->st, &b, &f->err), -EINVAL);
+	}
+	memcpy(b.id, id, sizeof(id));
+	assert_int_equal(state_add(f->st, &b, &f->err), 0);
+	b.name[0] = 'x';
+	assert_int_equal(state_add(f->st, &b, &f->err), -EEXIST);
+	assert_non_null(strstr(f->err.msg, "id"));
+	assert_list(f, NULL, "web");
 }
 
 static void who_is_not_there_is_not_found(void **state)
@@ -240,6 +275,82 @@ static void a_start_forgets_the_last_end(void **state)
 	assert_string_equal(b.engine, "");
 	assert_string_equal(b.end_reason, "");
 	assert_string_equal(b.end_message, "");
+}
+
+static void detached_lasts_until_the_next_start(void **state)
+{
+	struct fixture *f = *state;
+	char id[STATE_ID_LEN + 1];
+
+	add(f, "a", NULL, id);
+	assert_int_equal(state_set_started(f->st, id, 1, &f->err), 0);
+	for (int i = 0; i < 3; i++) {
+		struct state_sandbox b cleanup_state_sandbox = get(f, "a");
+
+		assert_int_equal(b.detached, i == 1);
+		assert_int_equal(i ? state_set_started(f->st, id, 1, &f->err)
+		                   : state_set_detached(f->st, id, &f->err),
+		                 0);
+	}
+	assert_int_equal(state_set_detached(f->st, "0123456789abcdef", &f->err),
+	                 -ENOENT);
+}
+
+/* Names that state_unended() gives, joined by spaces. */
+static void assert_unended(struct fixture *f, const char *want)
+{
+	struct buf got cleanup_buf = BUF_INIT;
+	struct state_sandbox *list = NULL;
+	size_t n = 0;
+
+	if (state_unended(f->st, &list, &n, &f->err) < 0)
+		fail_msg("%s", f->err.msg);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(
+			buf_printf(&got, "%s%s", i ? " " : "", list[i].name),
+			0);
+	if (n)
+		assert_int_equal(list[0].labels.n, 1);
+	state_list_free(list, n);
+	assert_string_equal(buf_str(&got), want);
+}
+
+static void what_may_have_died_is_listed(void **state)
+{
+	struct fixture *f = *state;
+	char id[STATE_ID_LEN + 1];
+	struct state_sandbox b cleanup_state_sandbox = {
+		.id = "0123456789abcdef",
+		.name = strdup("brief"),
+		.image = strdup(""),
+		.image_id = strdup(""),
+		.config = strdup(""),
+		.ephemeral = true,
+	};
+	struct state_sandbox seen cleanup_state_sandbox = {0};
+
+	assert_unended(f, "");
+	assert_int_equal(strv_add(&b.labels, "k=v"), 0);
+	add(f, "kept", LABELS("k=v"), id);
+	assert_unended(f, "");
+	assert_int_equal(state_add(f->st, &b, &f->err), 0);
+	assert_unended(f, "brief");
+	assert_int_equal(state_set_started(f->st, id, 1, &f->err), 0);
+	assert_int_equal(state_set_started(f->st, b.id, 1, &f->err), 0);
+	assert_unended(f, "brief kept");
+	seen = get(f, "kept");
+	assert_int_equal(state_set_ended(f->st, id, seen.started_ms, 9, "x", "",
+	                                 0, &f->err),
+	                 1);
+	assert_unended(f, "brief");
+	state_sandbox_release(&seen);
+	seen = get(f, "brief");
+	assert_int_equal(state_set_ended(f->st, b.id, seen.started_ms, 9, "x",
+	                                 "", 0, &f->err),
+	                 1);
+	assert_unended(f, "brief");
+	assert_int_equal(state_remove(f->st, b.id, &f->err), 0);
+	assert_unended(f, "");
 }
 
 static void only_the_first_writes_the_end(void **state)
@@ -538,12 +649,15 @@ int main(void)
 		T(it_outlives_the_one_who_wrote),
 		T(a_name_goes_before_an_id),
 		T(a_taken_name_is_refused),
-		T(a_refused_one_has_no_id),
+		T(a_refused_one_has_no_date),
+		T(ids_differ_and_malformed_ones_are_refused),
 		T(who_is_not_there_is_not_found),
 		T(labels_choose),
 		T(the_last_of_equal_keys_wins),
 		T(malformed_labels_are_refused),
 		T(a_start_forgets_the_last_end),
+		T(detached_lasts_until_the_next_start),
+		T(what_may_have_died_is_listed),
 		T(only_the_first_writes_the_end),
 		T(two_starts_in_one_ms_differ),
 		T(config_and_labels_are_replaced),

@@ -17,6 +17,9 @@
 #include "base/num.h"
 #include "store/state_db.h"
 
+#define STRING(x)  STRING_(x)
+#define STRING_(x) #x
+
 static mode_t mode_of(struct fixture *f, const char *name)
 {
 	struct stat sb;
@@ -280,11 +283,110 @@ static void a_newer_schema_is_left_alone(void **state)
 	raw(f, "PRAGMA user_version=7; PRAGMA wal_checkpoint(TRUNCATE)");
 	assert_untouched(f, -EPROTONOSUPPORT);
 	assert_non_null(strstr(f->err.msg, "schema 7"));
-	assert_non_null(strstr(f->err.msg, "knows 1"));
+	assert_non_null(strstr(f->err.msg, "knows 2"));
 	assert_non_null(strstr(f->err.hint, "update"));
-	raw(f, "PRAGMA user_version=1");
+	raw(f, "PRAGMA user_version=2");
 	open_state(f);
 	assert_int_equal(count_all(f), 1);
+}
+
+/* As the first msb with a record left it: made by its own step. */
+static void an_older_schema_is_brought_up(void **state)
+{
+	static const char row[] =
+		"PRAGMA user_version=1; PRAGMA application_id=" STRING(
+			STATE_APPLICATION_ID) ";"
+					      "INSERT INTO sandboxes (id, "
+					      "name, image, image_id, "
+					      "ephemeral, "
+					      "detached, created_ms, "
+					      "started_ms, config) VALUES "
+					      "('0123456789abcdef', 'old', "
+					      "'alpine', 'sha256:00', 0, 1, 5, "
+					      "6, '{}'), ('fedcba9876543210', "
+					      "'off', 'alpine', '', 0, 0, 5, "
+					      "0, '{}')";
+	struct fixture *f = *state;
+	struct state_sandbox *list = NULL;
+	int64_t schema = 0;
+	size_t n = 0;
+
+	put(f, "state.db", "", 0);
+	raw(f, state_migrations[0].sql);
+	raw(f, row);
+	open_state(f);
+	assert_int_equal(db_number(f->st, "PRAGMA user_version", &schema, NULL),
+	                 0);
+	assert_int_equal(schema, STATE_SCHEMA);
+	assert_int_equal(count_all(f), 2);
+	assert_int_equal(state_unended(f->st, &list, &n, &f->err), 0);
+	assert_int_equal(n, 1);
+	assert_string_equal(list[0].name, "old");
+	assert_true(list[0].detached);
+	assert_int_equal(list[0].started_ms, 6);
+	state_list_free(list, n);
+	assert_consistent(f);
+	close_state(f);
+	open_state(f);
+	add(f, "new", NULL, NULL);
+	assert_int_equal(count_all(f), 3);
+}
+
+/* All of them at once: one does it, nobody sees half of it. */
+static void many_bring_an_older_schema_up(void **state)
+{
+	struct fixture *f = *state;
+	pid_t pids[8];
+
+	for (int round = 0; round < 5; round++) {
+		(void)unlinkat(f->s->home_fd, "state.db-wal", 0);
+		(void)unlinkat(f->s->home_fd, "state.db-shm", 0);
+		put(f, "state.db", "", 0);
+		raw(f, state_migrations[0].sql);
+		raw(f, "PRAGMA user_version=1; PRAGMA application_id=" STRING(
+			       STATE_APPLICATION_ID));
+		for (size_t i = 0; i < ARRAY_SIZE(pids); i++) {
+			pids[i] = fork();
+			assert_true(pids[i] >= 0);
+			if (pids[i] == 0)
+				_exit(open_result(f) == 0 ? 0 : 1);
+		}
+		for (size_t i = 0; i < ARRAY_SIZE(pids); i++)
+			assert_int_equal(status_of(pids[i]), 0);
+	}
+	open_state(f);
+	assert_consistent(f);
+}
+
+static int count_step(void *arg)
+{
+	++*(uint64_t *)arg;
+	return 0;
+}
+
+/* The index is of no use when the question is asked in other words than its. */
+static void the_unended_are_found_by_their_index(void **state)
+{
+	struct fixture *f = *state;
+	struct state_sandbox *list = NULL;
+	uint64_t steps = 0;
+	size_t n = 0;
+
+	open_state(f);
+	raw(f, "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c "
+	       "LIMIT 50000) INSERT INTO sandboxes (id, name, image, "
+	       "image_id, ephemeral, detached, created_ms, started_ms, "
+	       "ended_ms, config) SELECT printf('%016x', x), 'n'||x, '', '', "
+	       "0, 0, 0, x%2, x%2, '' FROM c");
+	raw(f, "UPDATE sandboxes SET ended_ms=0 WHERE name IN ('n7', 'n8')");
+	sqlite3_progress_handler(f->st->db, 1, count_step, &steps);
+	assert_int_equal(state_unended(f->st, &list, &n, &f->err), 0);
+	print_message("# 1 unended of 50000: %llu steps\n",
+	              (unsigned long long)steps);
+	assert_int_equal(n, 1);
+	assert_string_equal(list[0].name, "n7");
+	state_list_free(list, n);
+	assert_in_range(steps, 10, 1000);
 }
 
 static void a_database_of_others_is_left_alone(void **state)
@@ -867,6 +969,9 @@ int main(void)
 		T(the_hint_helps),
 		T(an_empty_file_is_a_new_one),
 		T(a_newer_schema_is_left_alone),
+		T(an_older_schema_is_brought_up),
+		T(many_bring_an_older_schema_up),
+		T(the_unended_are_found_by_their_index),
 		T(a_database_of_others_is_left_alone),
 		T(tables_that_are_missing_are_damage),
 		T(rows_that_lie_are_damage),
