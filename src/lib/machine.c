@@ -18,8 +18,7 @@
 
 #include "base/banned.h"
 
-/* Several times the largest message that msb-vmm sends. */
-#define PACKET_MAX 65536
+#define PACKET_MAX PROTO_VMM_MAX
 
 /* What msb-vmm takes for itself beyond the guest's time limit to stop. */
 #define STOP_SLACK_MS 5000
@@ -99,26 +98,81 @@ static void on_exited(struct machine *m, const struct proto_msg *msg)
 	(void)snprintf(text, sizeof(text), "the machine ended (%s)%s%s",
 	               e->reason, *e->message ? ": " : "", e->message);
 	keep_console(m, &e->console);
+	m->exit_code = e->exit_code;
+	(void)snprintf(m->end_reason, sizeof(m->end_reason), "%s", e->reason);
 	end_with(m, fine ? 0 : -LIB_EGONE, text, "");
+}
+
+/* An answer that nobody waits for any more. */
+static void on_answer(struct machine *m, const struct proto_msg *msg)
+{
+	(void)m;
+	(void)msg;
 }
 
 static const struct {
 	enum proto_type type;
 	void (*fn)(struct machine *m, const struct proto_msg *msg);
 } handlers[] = {
-	{PROTO_VMM_STARTED, on_started},
-	{PROTO_VMM_READY,   on_ready  },
-	{PROTO_VMM_FAILED,  on_failed },
-	{PROTO_VMM_EXITED,  on_exited },
+	{PROTO_VMM_STARTED,     on_started},
+        {PROTO_VMM_READY,       on_ready  },
+	{PROTO_VMM_FAILED,      on_failed },
+        {PROTO_VMM_EXITED,      on_exited },
+	{PROTO_VMM_PONG,        on_answer },
+        {PROTO_VMM_KEPT,        on_answer },
+	{PROTO_VMM_TAKEN,       on_answer },
+        {PROTO_VMM_STATS_REPLY, on_answer },
 };
 
-static int handle(struct machine *m, const void *data, size_t len)
+/*
+ * What a machine_ask() waits for: the first answer of @type with the same
+ * number as the question. TAKEN has none: there is one such question at a time.
+ */
+struct wanted {
+	enum proto_type type;
+	uint64_t number;
+	struct machine_answer *answer; /* NULL: nothing is wanted */
+	bool found;
+};
+
+static bool is_wanted(const struct wanted *w, const struct proto_msg *msg)
+{
+	uint64_t number = w->number;
+
+	if (!w->answer || w->found || msg->type != w->type)
+		return false;
+	if (msg->type == PROTO_VMM_PONG)
+		number = msg->vmm_pong.cookie;
+	else if (msg->type == PROTO_VMM_KEPT)
+		number = msg->vmm_kept.session;
+	else if (msg->type == PROTO_VMM_STATS_REPLY)
+		number = msg->vmm_stats_reply.cookie;
+	return number == w->number;
+}
+
+/* Keeps the packet, which the message points into, and the descriptor. */
+static void keep_answer(struct wanted *w, struct proto_msg *msg,
+                        uint8_t **packet, int *fd)
+{
+	w->found = true;
+	w->answer->msg = *msg;
+	*msg = (struct proto_msg){0};
+	w->answer->packet = take_ptr(*packet);
+	w->answer->fd = take_fd(*fd);
+}
+
+static int handle(struct machine *m, uint8_t **packet, size_t len, int *fd,
+                  struct wanted *w)
 {
 	struct proto_msg cleanup_proto msg = {0};
-	ssize_t n = proto_decode(data, len, &msg);
+	ssize_t n = proto_decode(*packet, len, &msg);
 
 	if (n != (ssize_t)len)
 		return n < 0 ? (int)n : -EPROTO;
+	if (is_wanted(w, &msg)) {
+		keep_answer(w, &msg, packet, fd);
+		return 0;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(handlers); i++) {
 		if (handlers[i].type == msg.type) {
 			handlers[i].fn(m, &msg);
@@ -153,6 +207,9 @@ static void on_hangup(struct machine *m)
 	reap(m);
 	if (m->stop_asked) {
 		end_with(m, 0, "stopped", "");
+	} else if (m->joined) {
+		end_with(m, m->ready_ns ? -LIB_EGONE : -LIB_EBOOT,
+		         "msb-vmm died unexpectedly", "");
 	} else if (WIFSIGNALED(m->wait_status)) {
 		(void)snprintf(text, sizeof(text),
 		               "msb-vmm died unexpectedly (signal %d)",
@@ -182,21 +239,24 @@ static void on_breach(struct machine *m)
 		(void)kill(m->pid, SIGKILL);
 }
 
-void machine_process(struct machine *m)
+/* Take the packets that are there, until none is or the answer came. */
+static void receive(struct machine *m, struct wanted *w)
 {
 	static const size_t max = PACKET_MAX;
 	cleanup_free uint8_t *packet = NULL;
 
-	while (!m->hung_up) {
-		int fds[FD_PASS_MAX];
+	while (!m->hung_up && !w->found) {
+		int fds[FD_PASS_MAX] = {-1};
 		size_t nfds = 0;
 		ssize_t n;
 
 		if (!packet && !(packet = malloc(max)))
 			return; /* tried again with the next call */
 		n = fd_recv(m->control, packet, max, fds, &nfds);
-		while (n > 0 && nfds)
-			(void)close(fds[--nfds]); /* it may send none */
+		while (nfds > 1)
+			(void)close(fds[--nfds]); /* it may send one */
+		if (nfds == 0)
+			fds[0] = -1;
 		if (n == -EAGAIN)
 			return;
 		/*
@@ -205,11 +265,92 @@ void machine_process(struct machine *m)
 		 */
 		if (n == -ECONNRESET)
 			continue;
-		if (n == -EMSGSIZE || (n > 0 && handle(m, packet, (size_t)n)))
+		if (n == -EMSGSIZE ||
+		    (n > 0 && handle(m, &packet, (size_t)n, &fds[0], w) < 0))
 			on_breach(m);
 		else if (n <= 0)
 			on_hangup(m);
+		close_fd(&fds[0]);
 	}
+}
+
+void machine_process(struct machine *m)
+{
+	receive(m, &(struct wanted){0});
+}
+
+void machine_answer_release(struct machine_answer *a)
+{
+	proto_release(&a->msg);
+	free(a->packet);
+	close_fd(&a->fd);
+	*a = (struct machine_answer){.fd = -1};
+}
+
+static uint64_t question_number(const struct proto_msg *msg)
+{
+	if (msg->type == PROTO_VMM_PING)
+		return msg->vmm_ping.cookie;
+	if (msg->type == PROTO_VMM_KEEP)
+		return msg->vmm_keep.session;
+	return msg->type == PROTO_VMM_STATS ? msg->vmm_stats.cookie : 0;
+}
+
+/* A full socket: msb-vmm is slow; a moment may help. */
+static int send_waiting(struct machine *m, const struct buf *b, int fd,
+                        uint64_t end)
+{
+	for (;;) {
+		ssize_t n = fd_send(m->control, b->data, b->len, &fd,
+		                    fd >= 0 ? 1 : 0);
+		struct pollfd pf = {.fd = m->control, .events = POLLOUT};
+		uint64_t now = clock_now_ns();
+
+		if (n != -EAGAIN)
+			return n < 0 ? -LIB_EGONE : 0;
+		if (now >= end)
+			return -ETIMEDOUT;
+		(void)poll(&pf, 1, (int)((end - now) / NS_PER_MS) + 1);
+	}
+}
+
+int machine_ask(struct machine *m, const struct proto_msg *msg, int fd,
+                enum proto_type type, int timeout_ms,
+                struct machine_answer *ret)
+{
+	uint64_t end =
+		clock_now_ns() + (uint64_t)MAX(timeout_ms, 0) * NS_PER_MS;
+	struct machine_answer a = {.fd = -1};
+	struct wanted w = {type, question_number(msg), &a, false};
+	struct buf cleanup_buf b = BUF_INIT;
+	int r = proto_encode(&b, msg);
+
+	machine_process(m);
+	if (r == 0)
+		r = machine_has_ended(m) ? -LIB_EGONE
+		                         : send_waiting(m, &b, fd, end);
+	while (r == 0) {
+		struct pollfd pf = {.fd = m->control, .events = POLLIN};
+		uint64_t now;
+
+		receive(m, &w);
+		if (w.found)
+			break;
+		now = clock_now_ns();
+		if (machine_has_ended(m))
+			r = -LIB_EGONE;
+		else if (timeout_ms >= 0 && now >= end)
+			r = -ETIMEDOUT;
+		else
+			(void)poll(&pf, 1,
+			           timeout_ms < 0
+			                   ? -1
+			                   : (int)((end - now) / NS_PER_MS) +
+			                             1);
+	}
+	if (r == 0)
+		*ret = a;
+	return r;
 }
 
 int machine_wait_end(struct machine *m, uint32_t timeout_ms)
@@ -229,36 +370,41 @@ int machine_wait_end(struct machine *m, uint32_t timeout_ms)
 	return 0;
 }
 
-int machine_connect(struct machine *m, int sock, uint32_t port)
+int machine_tell(struct machine *m, const struct proto_msg *msg, int fd)
 {
-	struct proto_msg msg = {.type = PROTO_VMM_CONNECT,
-	                        .vmm_connect = {.port = port}};
 	struct buf cleanup_buf b = BUF_INIT;
 	ssize_t n;
 	int r;
 
 	if (m->hung_up || machine_has_ended(m))
 		return -LIB_EGONE;
-	r = proto_encode(&b, &msg);
+	r = proto_encode(&b, msg);
 	if (r < 0)
 		return r;
-	n = fd_send(m->control, b.data, b.len, &sock, 1);
+	n = fd_send(m->control, b.data, b.len, &fd, fd >= 0 ? 1 : 0);
 	return n < 0 ? (int)n : 0;
+}
+
+int machine_connect(struct machine *m, int sock, uint32_t port)
+{
+	return machine_tell(m,
+	                    &(struct proto_msg){.type = PROTO_VMM_CONNECT,
+	                                        .vmm_connect = {port}},
+	                    sock);
 }
 
 void machine_stop(struct machine *m, uint32_t timeout_ms)
 {
-	struct proto_msg msg = {.type = PROTO_VMM_STOP,
-	                        .vmm_stop = {.timeout_ms = timeout_ms}};
-	struct buf cleanup_buf b = BUF_INIT;
+	const struct proto_msg msg = {.type = PROTO_VMM_STOP,
+	                              .vmm_stop = {timeout_ms}};
 	uint32_t limit = MIN(timeout_ms, 86400000u) + STOP_SLACK_MS;
 
 	machine_process(m);
 	m->stop_asked = true;
-	if (!machine_has_ended(m) && proto_encode(&b, &msg) == 0 &&
-	    fd_send(m->control, b.data, b.len, NULL, 0) > 0)
+	if (!machine_has_ended(m) && machine_tell(m, &msg, -1) == 0)
 		(void)machine_wait_end(m, limit);
-	machine_kill(m);
+	if (!m->joined)
+		machine_kill(m);
 }
 
 /*
@@ -302,7 +448,7 @@ int machine_end_error(const struct machine *m, struct err *err)
 void machine_release(struct machine *m)
 {
 	m->stop_asked = true;
-	if (m->control >= 0)
+	if (m->control >= 0 && !m->joined)
 		machine_kill(m);
 	close_fd(&m->control);
 	free(m->console);

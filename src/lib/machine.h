@@ -36,11 +36,14 @@ struct machine {
 	uint64_t spawn_ns, init_ns, ready_ns;
 	int wait_status;
 	bool stop_asked;
+	bool joined; /* it is not our child, or not to die with us any more */
+	int32_t exit_code;   /* of its main command; -1: none */
+	char end_reason[32]; /* as in VMM_EXITED; "" */
 };
 
 #define MACHINE_INIT                                                           \
 	{                                                                      \
-		.control = -1                                                  \
+		.control = -1, .exit_code = -1                                 \
 	}
 
 /* Handle the messages that are there. Never blocks. */
@@ -50,6 +53,9 @@ bool machine_has_ended(const struct machine *m);
 
 /* Wait until it has; -ETIMEDOUT. */
 int machine_wait_end(struct machine *m, uint32_t timeout_ms);
+
+/* Send a message, with @fd unless it is -1 (stays the caller's). */
+int machine_tell(struct machine *m, const struct proto_msg *msg, int fd);
 
 /* Ask for a connection to @port in the guest; @sock becomes its host end. */
 int machine_connect(struct machine *m, int sock, uint32_t port);
@@ -68,7 +74,7 @@ int machine_ask(struct machine *m, const struct proto_msg *msg, int fd,
                 enum proto_type type, int timeout_ms,
                 struct machine_answer *ret);
 
-/* VMM_STOP, wait, then kill; the process is reaped afterwards. */
+/* VMM_STOP, wait, then kill; a child is reaped afterwards. */
 void machine_stop(struct machine *m, uint32_t timeout_ms);
 
 /*
@@ -80,6 +86,6 @@ void machine_kill(struct machine *m);
 /* The reason as an error: -LIB_EBOOT or -LIB_EGONE, after the end only. */
 int machine_end_error(const struct machine *m, struct err *err);
 
-void machine_release(struct machine *m); /* kills */
+void machine_release(struct machine *m); /* kills what has not only joined */
 
 #endif

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -14,14 +13,20 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fdio.h"
 #include "base/json.h"
 
 #include "base/banned.h"
 
 #define END_MAX  4096 /* bytes of end.json: msb-vmm may be a guest's by then */
+#define JSON_MAX (2u << 20)
 #define BACKLOG  64
 #define DIR_MODE 0700
+#define YOUNG_S  60
+#define LOOK_MS  2
+#define MARK     "unkept"
+#define RECORD   "sandbox.json"
 
 static int open_parent(const struct store *s)
 {
@@ -54,12 +59,31 @@ int place_make(const struct store *s, const char *id, struct place *ret,
                struct err *err)
 {
 	cleanup_close int parent = open_parent(s);
+	int r = parent < 0 ? parent : 0;
 
-	if (parent < 0 || mkdirat(parent, id, DIR_MODE) < 0)
-		return err_set(err, parent < 0 ? parent : -errno,
-		               "cannot make %s/sandboxes/%s: %s", s->home, id,
-		               strerror(parent < 0 ? -parent : errno));
-	return place_open(s, id, ret, err);
+	if (r == 0 && mkdirat(parent, id, DIR_MODE) < 0)
+		r = -errno;
+	if (r < 0)
+		return err_set(err, r, "cannot make %s/sandboxes/%s: %s",
+		               s->home, id, strerror(-r));
+	r = place_open(s, id, ret, err);
+	if (r == 0)
+		r = place_mark(ret);
+	return r;
+}
+
+int place_mark(const struct place *p)
+{
+	cleanup_close int fd = place_file(p, MARK, O_WRONLY | O_CREAT);
+
+	return fd < 0 ? fd : 0;
+}
+
+int place_unmark(const struct place *p)
+{
+	if (unlinkat(p->dir_fd, MARK, 0) < 0 && errno != ENOENT)
+		return -errno;
+	return 0;
 }
 
 void place_release(struct place *p)
@@ -77,27 +101,42 @@ int place_file(const struct place *p, const char *name, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
+static const struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
 int place_lock(const struct place *p, struct err *err)
 {
 	cleanup_close int fd = place_file(p, "lock", O_RDWR | O_CREAT);
+	struct flock l = whole;
 
 	if (fd < 0)
 		return err_set(err, fd, "cannot open its lock: %s",
 		               strerror(-fd));
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+	if (fcntl(fd, F_OFD_SETLK, &l) == 0)
 		return take_fd(fd);
-	if (errno == EWOULDBLOCK)
+	if (errno == EAGAIN || errno == EACCES)
 		return err_set(err, -EBUSY, "it is running");
 	return err_set(err, -errno, "cannot lock it: %s", strerror(errno));
 }
 
 bool place_is_locked(const struct place *p)
 {
-	cleanup_close int fd = place_file(p, "lock", O_RDONLY);
+	cleanup_close int fd = place_file(p, "lock", O_RDWR);
+	struct flock l = whole;
 
-	/* Shared, so that two who look do not see each other. */
-	return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 &&
-	       errno == EWOULDBLOCK;
+	return fd >= 0 && fcntl(fd, F_OFD_GETLK, &l) == 0 &&
+	       l.l_type != F_UNLCK;
+}
+
+int place_wait_unlocked(const struct place *p, uint32_t timeout_ms)
+{
+	uint64_t end = clock_now_ns() + timeout_ms * NS_PER_MS;
+
+	while (place_is_locked(p)) {
+		if (clock_now_ns() >= end)
+			return -ETIMEDOUT;
+		(void)usleep(LOOK_MS * 1000);
+	}
+	return 0;
 }
 
 /*
@@ -156,7 +195,7 @@ int place_read_end(const struct place *p, struct place_end *ret)
 	json_t *cleanup_json o = NULL;
 	int r = file_read(p->dir_fd, "end.json", &b);
 
-	memset(ret, 0, sizeof(*ret));
+	*ret = (struct place_end){.exit_code = -1};
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	o = b.len ? json_parse(b.data, b.len, "end.json", NULL) : NULL;
@@ -165,6 +204,78 @@ int place_read_end(const struct place *p, struct place_end *ret)
 	(void)snprintf(ret->message, sizeof(ret->message), "%s",
 	               json_str(o, "message", ""));
 	ret->ended_ms = json_int(o, "ended_ms", 0);
+	ret->exit_code = (int32_t)json_int(o, "exit_code", -1);
+	return 0;
+}
+
+static json_t *label_list(const struct strv *labels)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < labels->n; i++)
+		(void)json_array_append_new(list, json_string(labels->v[i]));
+	return list;
+}
+
+int place_write_json(const struct place *p, const struct state_sandbox *row,
+                     struct err *err)
+{
+	json_t *cleanup_json o =
+		json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:I}", "version",
+	                  1, "id", p->id, "name", row->name, "image",
+	                  row->image, "image_id", row->image_id, "config",
+	                  row->config, "labels", label_list(&row->labels),
+	                  "created_ms", (json_int_t)row->created_ms);
+	cleanup_free char *text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
+	int r = text ? file_write_atomic(p->dir_fd, RECORD, text, strlen(text),
+	                                 0600)
+	             : -EINVAL;
+
+	if (r < 0)
+		return err_set(err, r, "cannot write its " RECORD ": %s",
+		               strerror(-r));
+	return 0;
+}
+
+static int take_json(const json_t *o, struct state_sandbox *ret)
+{
+	const json_t *labels = json_object_get(o, "labels");
+	int r = 0;
+
+	(void)snprintf(ret->id, sizeof(ret->id), "%s", json_str(o, "id", ""));
+	ret->name = strdup(json_str(o, "name", ""));
+	ret->image = strdup(json_str(o, "image", ""));
+	ret->image_id = strdup(json_str(o, "image_id", ""));
+	ret->config = strdup(json_str(o, "config", ""));
+	ret->created_ms = json_int(o, "created_ms", 0);
+	for (size_t i = 0; r == 0 && i < json_array_size(labels); i++) {
+		const char *s = json_string_value(json_array_get(labels, i));
+
+		r = s ? strv_add(&ret->labels, s) : -EINVAL;
+	}
+	if (!ret->name || !ret->image || !ret->image_id || !ret->config)
+		r = -ENOMEM;
+	return r;
+}
+
+int place_read_json(const struct place *p, struct state_sandbox *ret,
+                    struct err *err)
+{
+	struct state_sandbox cleanup_state_sandbox row = {0};
+	struct buf cleanup_buf b = BUF_INIT_MAX(JSON_MAX);
+	json_t *cleanup_json o = NULL;
+	int r = file_read(p->dir_fd, RECORD, &b);
+
+	if (r < 0)
+		return err_set(err, r, "cannot read its " RECORD ": %s",
+		               strerror(-r));
+	o = json_parse(b.data, b.len, RECORD, err);
+	r = o && strcmp(json_str(o, "id", ""), p->id) == 0 ? take_json(o, &row)
+	                                                   : -EINVAL;
+	if (r < 0)
+		return err_set(err, r, "its " RECORD " is wrong");
+	*ret = row;
+	row = (struct state_sandbox){0};
 	return 0;
 }
 
@@ -240,7 +351,8 @@ static void sweep_one(void *arg, const char *id)
 	struct stat st;
 
 	if (w->known(w->arg, id) || place_open(w->s, id, &p, NULL) < 0 ||
-	    fstat(p.dir_fd, &st) < 0 || time(NULL) - st.st_mtime < 60)
+	    faccessat(p.dir_fd, MARK, F_OK, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    fstat(p.dir_fd, &st) < 0 || time(NULL) - st.st_mtime < YOUNG_S)
 		return;
 	lock = place_lock(&p, NULL);
 	if (lock >= 0)

@@ -1,16 +1,23 @@
 /*
  * place.h - the folder of one sandbox, HOME/sandboxes/ID (0700):
  *
- *	lock        flock()ed by its msb-vmm for as long as that lives; nothing
- *	            else says that a sandbox runs
- *	agent.sock  where msb-vmm listens for who joins later
- *	end.json    how the last run ended, written by msb-vmm; empty while it
- *	            runs or when msb-vmm itself was killed
- *	upper.ext4  what was written in it; only of sandboxes that are kept
- *	vmm.log     what msb-vmm said, of detached ones
+ *	lock          held by its msb-vmm for as long as that lives; nothing
+ *	              else says that a sandbox runs
+ *	agent.sock    where msb-vmm listens for who joins later
+ *	end.json      how the last run ended, written by msb-vmm; empty while it
+ *	              runs or when msb-vmm itself was killed
+ *	vm.log.0 .1   what the console, detached commands and msb-vmm said
+ *	exec.log .1   what all other commands said
+ *	upper.ext4    what was written in it; only of sandboxes that are kept
+ *	sandbox.json  what the database says, should that be lost; of these, too
+ *	unkept        a mark: without a row in the database this folder is
+ *	              rubbish, left by a killed process
  *
- * A folder without a row in the database is what a killed process left of a
- * creation or a removal: place_sweep() removes it.
+ * The mark is there so that a lost database does not cost anybody's data: a
+ * folder without it is never swept.
+ *
+ * The lock is one of the open file description (F_OFD_SETLK): it goes with the
+ * descriptor to msb-vmm, and to look at it takes nothing away from anybody.
  */
 #ifndef LIB_PLACE_H
 #define LIB_PLACE_H
@@ -19,6 +26,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "store/state.h"
 #include "store/store.h"
 
 #define PLACE_REASON_MAX  64
@@ -26,7 +34,7 @@
 
 struct place {
 	int parent_fd, dir_fd; /* -1: none */
-	char id[32];
+	char id[STATE_ID_LEN + 1];
 };
 
 #define PLACE_INIT                                                             \
@@ -34,12 +42,16 @@ struct place {
 		.parent_fd = -1, .dir_fd = -1                                  \
 	}
 
-/* Make the folder of @id, which must be new, or open it. -ENOENT. */
+/* Make the folder of @id, which must be new, with the mark; or open it. */
 int place_make(const struct store *s, const char *id, struct place *ret,
                struct err *err);
 int place_open(const struct store *s, const char *id, struct place *ret,
-               struct err *err);
+               struct err *err);     /* -ENOENT */
 void place_release(struct place *p); /* NULL is fine */
+
+/* Set and remove the mark `unkept`. */
+int place_mark(const struct place *p);
+int place_unmark(const struct place *p);
 
 /*
  * Take the lock: a descriptor that holds it, for msb-vmm to inherit.
@@ -49,6 +61,9 @@ int place_lock(const struct place *p, struct err *err);
 
 /* Whether somebody holds it. */
 bool place_is_locked(const struct place *p);
+
+/* Wait until nobody does: 0, or -ETIMEDOUT. */
+int place_wait_unlocked(const struct place *p, uint32_t timeout_ms);
 
 /* A new listening socket in place of the old one. Under the lock. */
 int place_listen(const struct place *p, struct err *err);
@@ -64,8 +79,16 @@ struct place_end {
 	char reason[PLACE_REASON_MAX];
 	char message[PLACE_MESSAGE_MAX];
 	int64_t ended_ms; /* 0: not known */
+	int32_t exit_code;
 };
 int place_read_end(const struct place *p, struct place_end *ret);
+
+/* sandbox.json: @config and @labels as in the row. */
+int place_write_json(const struct place *p, const struct state_sandbox *row,
+                     struct err *err);
+/* The row that it describes; release it. */
+int place_read_json(const struct place *p, struct state_sandbox *ret,
+                    struct err *err);
 
 /* Bytes that its files occupy on the host. */
 uint64_t place_disk_bytes(const struct place *p);
@@ -73,7 +96,10 @@ uint64_t place_disk_bytes(const struct place *p);
 /* Remove the folder and all in it. Under the lock. Fine when it is gone. */
 int place_remove(const struct store *s, const char *id, struct err *err);
 
-/* Remove folders that are not @known and whose lock is free. */
+/*
+ * Remove marked folders that are not @known and whose lock is free, but for
+ * those of the last minute: their makers may be about to lock them.
+ */
 int place_sweep(const struct store *s, bool (*known)(void *arg, const char *id),
                 void *arg);
 
