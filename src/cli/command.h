@@ -34,7 +34,7 @@ struct cli {
 };
 
 /* Room for the values of any command's options; each asserts that it fits. */
-#define COMMAND_VALUES_MAX 512
+#define COMMAND_VALUES_MAX 1024
 
 struct command {
 	const char *name;
