@@ -138,7 +138,7 @@ int msb_exec_start(struct msb_sandbox *sb, const struct msb_exec_opts *opts,
 
 	if (!options_take(&o, sizeof(o), opts))
 		return error_set(error, -EINVAL, "msb_exec_opts: wrong size");
-	r = command_compose(&sb->config, &o, &c, &err);
+	r = command_compose(&sb->config, NULL, &o, &c, &err);
 	if (r < 0)
 		return error_return(error, r, &err);
 	sock = sandbox_connect(sb, PROTO_PORT_AGENT);

@@ -57,7 +57,7 @@ static struct msb_exec *start(int sock, uint32_t flags)
 
 	o.argv = argv;
 	o.flags = flags;
-	if (command_compose(&config, &o, &c, NULL) < 0 ||
+	if (command_compose(&config, NULL, &o, &c, NULL) < 0 ||
 	    exec_open(sock, NULL, &c, &o, &x) < 0)
 		abort();
 	command_release(&c);

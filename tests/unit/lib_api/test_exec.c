@@ -76,7 +76,7 @@ static void start(struct fake *f, uint32_t flags)
 	o.argv = argv;
 	o.rows = 30;
 	o.cols = 100;
-	assert_int_equal(command_compose(&config, &o, &c, NULL), 0);
+	assert_int_equal(command_compose(&config, NULL, &o, &c, NULL), 0);
 	assert_int_equal(exec_open(pair[0], NULL, &c, &o, &f->x), 0);
 	command_release(&c);
 }
