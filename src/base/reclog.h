@@ -23,8 +23,8 @@
  *	        clocks to know which is the newer one.
  *	append  many writers at once in processes of their own: each record is
  *	        one write with O_APPEND; who finds the file full renames it to
- *	        NAME.1, under a lock of the file. Others may meanwhile write to
- *	        the old one, so it may pass its bound by a record of each.
+ *	        NAME.1, under a lock of the file. Nobody waits for that: the
+ *	        others write on meanwhile, until the file is twice as long.
  *
  * Sources are those of enum msb_log_source.
  */
