@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -45,10 +46,14 @@ static int pipes_open(struct pipes *p)
 }
 
 static void __attribute__((noreturn))
-child(const struct pipes *p, char *const *argv)
+child(const struct pipes *p, char *const *argv, pid_t parent)
 {
 	int code;
 
+	/* It may be writing to a disk that the next msb takes for free. */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(127);
 	(void)setpgid(0, 0);
 	(void)signal(SIGPIPE, SIG_DFL);
 	/* What the program we live in left open is not the helper's. */
@@ -156,12 +161,12 @@ int spawn_run(const struct spawn_opts *o, struct err *err)
 		clock_now_ns() + (uint64_t)o->timeout_ms * NS_PER_MS;
 	struct pipes p;
 	int r = pipes_open(&p), code = 0;
-	pid_t pid = -1;
+	pid_t self = getpid(), pid = -1;
 
 	if (r == 0) {
 		pid = fork();
 		if (pid == 0)
-			child(&p, o->argv);
+			child(&p, o->argv, self);
 		if (pid < 0)
 			r = -errno;
 	}

@@ -57,4 +57,23 @@ int rootfs_pack_dir(struct store *s, int dir_fd, struct digest *ret_chain_id,
  */
 int upper_create(struct store *s, uint64_t size, int *ret_fd, struct err *err);
 
+/*
+ * The same with a name: @name (0600) in the folder @dir_fd, which appears as a
+ * whole or not at all. -EEXIST. It is on the disk on return: the record of the
+ * sandbox that it belongs to is durable too, and after a power cut a disk of
+ * holes would be one that never mounts again.
+ */
+int upper_create_at(struct store *s, uint64_t size, int dir_fd,
+                    const char *name, struct err *err);
+
+/*
+ * Make the ext4 file @fd (open for writing; nobody else uses it) larger, with
+ * all that is in it: -EINVAL when it is larger already. What a crash left
+ * undone in it is repaired first; -EUCLEAN when that cannot be done. Killed
+ * half way, it may be called again.
+ *
+ * e2fsck and resize2fs read here what a guest wrote.
+ */
+int upper_grow(int fd, uint64_t new_size, struct err *err);
+
 #endif

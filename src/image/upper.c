@@ -180,27 +180,146 @@ static int copy_sparse(int from, int to, uint64_t size)
 	return 0;
 }
 
-int upper_create(struct store *s, uint64_t size, int *ret_fd, struct err *err)
+static int check_size(uint64_t size, struct err *err)
 {
-	cleanup_close int from = -1, to = -1;
 	char text[32];
-	int r;
 
-	if (size < EXT4_SIZE_MIN || size > EXT4_SIZE_MAX || size % 4096)
-		return err_set(err, -EINVAL,
-		               "a writable disk cannot have %s: 16 MiB to 8 "
-		               "TiB, in steps of 4 KiB",
-		               num_format_size(size, text, sizeof(text)));
-	from = get_template(s, size, err);
+	if (size >= EXT4_SIZE_MIN && size <= EXT4_SIZE_MAX && size % 4096 == 0)
+		return 0;
+	return err_set(err, -EINVAL,
+	               "a writable disk cannot have %s: 16 MiB to 8 "
+	               "TiB, in steps of 4 KiB",
+	               num_format_size(size, text, sizeof(text)));
+}
+
+static int cannot_make(struct store *s, int r, struct err *err)
+{
+	return err_set(err, r, "cannot make a writable disk in %s: %s", s->home,
+	               strerror(-r));
+}
+
+/* Clone the template into @to, which may be the negative errno of its making.
+ */
+static int clone_template(struct store *s, uint64_t size, int to,
+                          struct err *err)
+{
+	cleanup_close int from = get_template(s, size, err);
+	int r = to < 0 ? to : 0;
+
 	if (from < 0)
 		return from;
-	to = new_file(s);
-	r = to < 0 ? to : 0;
 	if (r == 0 && ioctl(to, FICLONE, from) < 0)
 		r = copy_sparse(from, to, size);
+	return r < 0 ? cannot_make(s, r, err) : 0;
+}
+
+int upper_create(struct store *s, uint64_t size, int *ret_fd, struct err *err)
+{
+	int r = check_size(size, err);
+	cleanup_close int to = r < 0 ? -1 : new_file(s);
+
+	if (r == 0)
+		r = clone_template(s, size, to, err);
+	if (r == 0)
+		*ret_fd = take_fd(to);
+	return r;
+}
+
+/*
+ * One that has no name yet, or, on file systems without such files, another
+ * one: what stands there was left by somebody who died.
+ */
+static int nameless_file(int dir_fd, const char *other, bool *ret_named)
+{
+	int fd = openat(dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	*ret_named = false;
+	if (fd >= 0)
+		return fd;
+	if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT)
+		return -errno;
+	(void)unlinkat(dir_fd, other, 0);
+	fd = openat(dir_fd, other, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	*ret_named = fd >= 0;
+	return fd < 0 ? -errno : fd;
+}
+
+/* Never over what is there, so that no sandbox's data can go this way. */
+static int give_name(int fd, int dir_fd, const char *other, bool named,
+                     const char *name)
+{
+	char self[32];
+	int r;
+
+	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	r = named ? linkat(dir_fd, other, dir_fd, name, 0)
+	          : linkat(AT_FDCWD, self, dir_fd, name, AT_SYMLINK_FOLLOW);
+	return r < 0 ? -errno : 0;
+}
+
+int upper_create_at(struct store *s, uint64_t size, int dir_fd,
+                    const char *name, struct err *err)
+{
+	char other[NAME_LEN];
+	bool named = false;
+	int r = check_size(size, err);
+	cleanup_close int fd = -1;
+
 	if (r < 0)
-		return err_set(err, r, "cannot make a writable disk in %s: %s",
-		               s->home, strerror(-r));
-	*ret_fd = take_fd(to);
-	return 0;
+		return r;
+	(void)snprintf(other, sizeof(other), ".%.80s.new", name);
+	fd = nameless_file(dir_fd, other, &named);
+	r = clone_template(s, size, fd, err);
+	if (r == 0) {
+		r = give_name(fd, dir_fd, other, named, name);
+		/* With the name; before it, nobody looks at the content. */
+		if (r == 0 && fsync(fd) < 0) {
+			r = -errno;
+			(void)unlinkat(dir_fd, name, 0);
+		}
+		r = r < 0 ? cannot_make(s, r, err) : 0;
+	}
+	if (named)
+		(void)unlinkat(dir_fd, other, 0);
+	return r;
+}
+
+/* The file first, then what is in it: cut off between them, it is only long. */
+static int grow_file(int fd, uint64_t new_size, struct err *err)
+{
+	char path[64];
+	int r;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getpid(), fd);
+	r = ext4_repair(path, err);
+	if (r == 0 && ftruncate(fd, (off_t)new_size) < 0)
+		r = err_set(err, -errno, "cannot make a disk larger: %s",
+		            strerror(errno));
+	if (r == 0)
+		r = ext4_resize(path, new_size, err);
+	if (r == 0 && fsync(fd) < 0)
+		r = err_set(err, -errno, "cannot write to a disk: %s",
+		            strerror(errno));
+	return r;
+}
+
+int upper_grow(int fd, uint64_t new_size, struct err *err)
+{
+	char have[32], want[32];
+	uint64_t size = 0;
+	int r = check_size(new_size, err);
+
+	if (r == 0)
+		r = ext4_read_size(fd, &size, err);
+	if (r < 0 || size == new_size)
+		return r;
+	if (size > new_size)
+		return err_set(err, -EINVAL,
+		               "a writable disk of %s cannot shrink to %s",
+		               num_format_size(size, have, sizeof(have)),
+		               num_format_size(new_size, want, sizeof(want)));
+	r = grow_file(fd, new_size, err);
+	if (r < 0 && ext4_read_size(fd, &size, NULL) == 0 && size < new_size)
+		(void)!ftruncate(fd, (off_t)size);
+	return r;
 }
