@@ -2,10 +2,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/buf.h"
 #include "base/json.h"
 #include "base/num.h"
 #include "cli/command.h"
+#include "cli/describe.h"
 #include "cli/out.h"
 
 #include "base/banned.h"
@@ -24,40 +24,73 @@ const struct opt cmd_inspect_opts[] = {
 	{0},
 };
 
-static const char *status(const struct msb_sandbox_info *i)
+/* ---- JSON --------------------------------------------------------------- */
+
+static json_t *seconds_or_null(uint32_t s)
 {
-	return i->state == MSB_STATE_READY ? "Running" : "Starting";
+	return s ? json_integer(s) : json_null();
 }
 
-static json_t *or_null(const char *s)
+static json_t *config_json(const struct msb_sandbox_info *i)
 {
-	return *s ? json_string(s) : json_null();
+	return json_pack(
+		"{s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+		"s:o, s:o, s:o, s:o, s:o, s:o}",
+		"image", i->image, "image_digest", describe_string(i->image_id),
+		"cpus", (json_int_t)i->cpus, "memory_mib",
+		(json_int_t)(i->memory_bytes / MIB), "root_disk_mib",
+		(json_int_t)(i->upper_bytes / MIB), "hostname",
+		describe_string(i->hostname), "workdir",
+		describe_string(i->workdir), "user", describe_string(i->user),
+		"shell", describe_string(i->shell), "entrypoint",
+		describe_string(i->entrypoint), "command",
+		describe_list(i->command), "env", describe_pairs(i->env),
+		"rlimits", describe_list(i->rlimits), "scripts",
+		describe_list(i->scripts), "init", describe_string(i->init),
+		"labels", describe_pairs(i->labels), "max_duration_secs",
+		seconds_or_null(i->max_duration_s), "idle_timeout_secs",
+		seconds_or_null(i->idle_timeout_s));
 }
 
-static json_t *walls_json(const struct msb_sandbox_info *i)
+static json_t *end_json(const struct msb_sandbox_info *i)
 {
-	json_t *list = json_array();
-
-	for (const char *const *w = i->walls; *w; w++)
-		(void)json_array_append_new(list, json_string(*w));
-	return list;
+	if (!*i->end_reason)
+		return json_null();
+	return json_pack(
+		"{s:s, s:o, s:o, s:o}", "reason", i->end_reason, "message",
+		describe_string(i->end_message), "exit_code",
+		i->exit_code < 0 ? json_null() : json_integer(i->exit_code),
+		"ended_at", describe_time(i->ended_unix));
 }
 
-static int show_json(const struct msb_sandbox_info *i)
+static int64_t updated(const struct msb_sandbox_info *i)
 {
-	char time[32];
-	json_t *config = json_pack("{s:s, s:I, s:I}", "image", i->image, "cpus",
-	                           (json_int_t)i->cpus, "memory_mib",
-	                           (json_int_t)(i->memory_bytes / MIB));
-
-	return out_json(json_pack(
-		"{s:s, s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:o, s:s}", "name",
-		i->name, "status", status(i), "created_at",
-		out_time_utc(i->started_unix, time), "config", config, "engine",
-		or_null(i->engine), "accel", or_null(i->accel), "pid",
-		(json_int_t)i->pid, "owner_pid", (json_int_t)i->owner_pid,
-		"walls", walls_json(i), "boundary", i->boundary));
+	return MAX(i->created_unix, MAX(i->started_unix, i->ended_unix));
 }
+
+static json_t *pid_json(int64_t pid)
+{
+	return pid ? json_integer(pid) : json_null();
+}
+
+static json_t *as_json(const struct msb_sandbox_info *i)
+{
+	return json_pack(
+		"{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o, s:o, "
+		"s:o, s:o, s:o, s:I, s:s}",
+		"name", i->name, "id", i->id, "status", describe_state(i),
+		"created_at", describe_time(i->created_unix), "updated_at",
+		describe_time(updated(i)), "started_at",
+		describe_time(i->started_unix), "config", config_json(i), "end",
+		end_json(i), "persistent", (i->flags & MSB_SANDBOX_KEEP) != 0,
+		"detached", (i->flags & MSB_SANDBOX_DETACHED) != 0, "engine",
+		describe_string(i->engine), "accel", describe_string(i->accel),
+		"pid", pid_json(i->pid), "owner_pid", pid_json(i->owner_pid),
+		"walls", describe_list(i->walls), "disk_bytes",
+		(json_int_t)i->disk_bytes, "boundary", i->boundary);
+}
+
+/* ---- text --------------------------------------------------------------- */
 
 static void field(const char *name, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -67,54 +100,159 @@ static void field(const char *name, const char *fmt, ...)
 	struct buf cleanup_buf b = BUF_INIT;
 	va_list ap;
 
-	(void)buf_printf(&b, "%-10s ", name);
+	(void)buf_printf(&b, "%-12s ", name);
 	va_start(ap, fmt);
 	(void)buf_vprintf(&b, fmt, ap);
 	va_end(ap);
 	out_line(buf_str(&b));
 }
 
-static void show_text(const struct msb_sandbox_info *i)
+static void field_if(const char *name, const char *value)
 {
-	char text[32];
+	if (*value)
+		field(name, "%s", value);
+}
 
-	field("Name", "%s", i->name);
-	field("Status", "%s", status(i));
-	field("Created", "%s", out_time(i->started_unix, text));
+static void field_list(const char *name, const char *const *list)
+{
+	for (const char *const *w = list; *w; w++)
+		field(w == list ? name : "", "%s", *w);
+}
+
+static void field_limit(const char *name, uint32_t seconds)
+{
+	if (seconds)
+		field(name, "%u s", (unsigned)seconds);
+}
+
+static void show_end(const struct msb_sandbox_info *i)
+{
+	struct buf cleanup_buf status = BUF_INIT;
+
+	describe_status(i, &status);
+	field("Status", "%s", buf_str(&status));
+	if (!describe_is_running(i))
+		field_if("", i->end_message);
+}
+
+static void show_config(const struct msb_sandbox_info *i)
+{
+	struct buf cleanup_buf command = BUF_INIT;
+	char size[32], used[32];
+
 	field("Image", "%s", i->image);
+	field_if("Digest", i->image_id);
 	field("CPUs", "%u", (unsigned)i->cpus);
 	field("Memory", "%s",
-	      num_format_size(i->memory_bytes, text, sizeof(text)));
+	      num_format_size(i->memory_bytes, size, sizeof(size)));
+	field("Root disk", "%s, %s of it used here",
+	      num_format_size(i->upper_bytes, size, sizeof(size)),
+	      num_format_size(i->disk_bytes, used, sizeof(used)));
+	field_if("Host name", i->hostname);
+	field_if("Entrypoint", i->entrypoint);
+	describe_argv(i->command, 0, &command);
+	field_if("Command", buf_str(&command));
+	field_if("Workdir", i->workdir);
+	field_if("User", i->user);
+	field_if("Shell", i->shell);
+	field_if("Init", i->init);
+	field_list("Environment", i->env);
+	field_list("Limits", i->rlimits);
+	field_list("Scripts", i->scripts);
+	field_list("Labels", i->labels);
+	field_limit("Max duration", i->max_duration_s);
+	field_limit("Idle timeout", i->idle_timeout_s);
+}
+
+static void show_machine(const struct msb_sandbox_info *i)
+{
 	if (*i->engine)
 		field("Engine", "%s, accelerator %s", i->engine, i->accel);
 	else
 		field("Engine", "not known yet");
-	field("Process", "%lld, attached to %lld", (long long)i->pid,
-	      (long long)i->owner_pid);
+	if (!describe_is_running(i))
+		return;
+	if (i->owner_pid)
+		field("Process", "%lld, attached to %lld", (long long)i->pid,
+		      (long long)i->owner_pid);
+	else
+		field("Process", "%lld, detached", (long long)i->pid);
 	field("Boundary", "%s", i->boundary);
-	for (const char *const *w = i->walls; *w; w++)
-		field(w == i->walls ? "Walls" : "", "%s", *w);
+	field_list("Walls", i->walls);
+}
+
+static void show_text(const struct msb_sandbox_info *i)
+{
+	char time[32];
+
+	field("Name", "%s", i->name);
+	field("Id", "%s", i->id);
+	show_end(i);
+	field("Created", "%s", out_time(i->created_unix, time));
+	if (i->started_unix)
+		field("Started", "%s", out_time(i->started_unix, time));
+	if (i->ended_unix)
+		field("Ended", "%s", out_time(i->ended_unix, time));
+	if (!(i->flags & MSB_SANDBOX_KEEP))
+		field("Kept", "no: nothing is left of it when it ends");
+	show_config(i);
+	show_machine(i);
+}
+
+/* ---- the command -------------------------------------------------------- */
+
+static int inspect(struct msb_home *home, const char *name, json_t *array,
+                   bool first)
+{
+	struct msb_sandbox_info *info = NULL;
+	struct msb_error error;
+
+	if (msb_sandbox_inspect(home, name, &info, &error) < 0) {
+		out_error(&error);
+		return EXIT_FAILED;
+	}
+	if (array) {
+		(void)json_array_append_new(array, as_json(info));
+	} else {
+		if (!first)
+			out_line("");
+		show_text(info);
+	}
+	msb_sandbox_info_free(info);
+	return EXIT_OK;
+}
+
+/* One name gives an object, several an array. */
+static int print_json(json_t *array, int words)
+{
+	json_t *cleanup_json all = array;
+
+	if (words > 1)
+		return out_json(json_incref(all));
+	if (json_array_size(all) == 0)
+		return EXIT_FAILED;
+	return out_json(json_incref(json_array_get(all, 0)));
 }
 
 int cmd_inspect(struct cli *cli, void *values)
 {
 	const struct inspect_values *v = values;
-	struct msb_sandbox_info *info = NULL;
 	struct msb_home *home = NULL;
 	struct msb_error error;
-	int code = EXIT_OK, r = msb_home_open(NULL, &home, &error);
+	json_t *array = NULL;
+	int code = EXIT_OK;
 
-	if (r == 0)
-		r = msb_sandbox_inspect(home, cli->words[0], &info, &error);
-	if (r < 0) {
+	if (msb_home_open(NULL, &home, &error) < 0) {
 		out_error(&error);
-		code = EXIT_FAILED;
-	} else if (v->format) {
-		code = show_json(info);
-	} else {
-		show_text(info);
+		return EXIT_FAILED;
 	}
-	msb_sandbox_info_free(info);
+	if (v->format)
+		array = json_array();
+	for (int i = 0; i < cli->nwords; i++)
+		if (inspect(home, cli->words[i], array, i == 0) != EXIT_OK)
+			code = EXIT_FAILED;
+	if (array && print_json(array, cli->nwords) != EXIT_OK)
+		code = EXIT_FAILED;
 	msb_home_free(home);
 	return code;
 }

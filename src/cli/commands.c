@@ -7,7 +7,18 @@
 #include "base/banned.h"
 
 COMMAND_DECLARE(run)
+COMMAND_DECLARE(create)
+COMMAND_DECLARE(start)
+COMMAND_DECLARE(stop)
+COMMAND_DECLARE(kill)
+COMMAND_DECLARE(restart)
+COMMAND_DECLARE(modify)
+COMMAND_DECLARE(list)
+COMMAND_DECLARE(status)
 COMMAND_DECLARE(inspect)
+COMMAND_DECLARE(ping)
+COMMAND_DECLARE(touch)
+COMMAND_DECLARE(remove)
 COMMAND_DECLARE(pull)
 COMMAND_DECLARE(load)
 COMMAND_DECLARE(image_list)
@@ -92,6 +103,30 @@ static const char run_details[] =
 	"  msb run -m 1G -c 2 -e DEBUG=1 python:3.11 -- python3 -V\n"
 	"  tar c . | msb run debian -- tar tv";
 
+static const char create_details[] =
+	"The sandbox runs without a command and lives on when msb ends: msb "
+        "exec "
+	"and msb shell use it, msb stop ends it, msb start starts it again "
+        "with "
+	"all that was written in it, until msb rm. Its name is printed when it "
+	"is ready.\n"
+	"\n"
+	"Examples:\n"
+	"  msb create -n box -m 1G python:3.11\n"
+	"  msb exec box -- python3 -V\n"
+	"  msb create --idle-timeout 10m --label team=a alpine";
+
+static const char modify_details[] =
+	"Shows what changes, and when. Labels, variables, workdir, user and "
+	"shell count for the next command in a machine that runs; all else "
+	"waits for its next start, which has to be said: --restart does that "
+	"now, --next-start waits for it. Otherwise nothing is changed at all.\n"
+	"\n"
+	"Examples:\n"
+	"  msb modify box --memory 2G --cpus 2 --restart\n"
+	"  msb modify box --env DEBUG=1 --label-rm team\n"
+	"  msb modify box --root-disk 20G --dry-run";
+
 static const struct command image_commands[] = {
 	ROW(pull, "pull", NULL, "Commands", "<IMAGE>",
             "Fetch an image from a registry", pull_details, 1, 1, false),
@@ -112,11 +147,48 @@ static const struct command image_commands[] = {
 static const struct command root_commands[] = {
 	ROW(run, "run", NULL, "Sandboxes", "[IMAGE]",
             "Run a command in a fresh machine", run_details, 0, 1, true),
-	ROW(inspect, "inspect", NULL, "Sandboxes", "<NAME>",
-            "Show what a running sandbox is",
-            "Image, engine, process, and which walls protect you from it. "
-            "The name is the one of msb run --name.",
-            1, 1, false),
+	ROW(create, "create", NULL, "Sandboxes", "[IMAGE]",
+            "Make a sandbox and boot it in the background", create_details, 0,
+            1, false),
+	ROW(start, "start", NULL, "Sandboxes", "[NAMES...]",
+            "Start sandboxes that do not run",
+            "Each runs in the background, with what was written in it before "
+            "and with its main command if it has one.",
+            0, -1, false),
+	ROW(stop, "stop", NULL, "Sandboxes", "[NAMES...]", "Stop sandboxes",
+            "Commands get SIGTERM, data is written, the machine ends; what is "
+            "left after --timeout is killed. What was written in a sandbox "
+            "stays until it is removed.",
+            0, -1, false),
+	ROW(restart, "restart", NULL, "Sandboxes", "[NAMES...]",
+            "Stop sandboxes and start them again", NULL, 0, -1, false),
+	ROW(kill, "kill", NULL, "Sandboxes", "[NAMES...]",
+            "End sandboxes at once",
+            "As pulling the plug: commands are not asked, and what they wrote "
+            "last may be lost.",
+            0, -1, false),
+	ROW(modify, "modify", "mod", "Sandboxes", "<NAME>",
+            "Change what a sandbox has", modify_details, 1, 1, false),
+	ROW(list, "list", "ls", "Sandboxes", "", "List sandboxes", NULL, 0, 0,
+            false),
+	ROW(status, "status", "ps", "Sandboxes", "[NAME]",
+            "Show what runs, with --all everything", NULL, 0, 1, false),
+	ROW(inspect, "inspect", NULL, "Sandboxes", "<NAME>...",
+            "Show all that is on record about sandboxes",
+            "Configuration, life, engine, process, and which walls protect "
+            "you from it.",
+            1, -1, false),
+	ROW(ping, "ping", NULL, "Sandboxes", "[NAMES...]",
+            "Ask whether sandboxes answer",
+            "Prints how long the answer of the agent inside took. That holds "
+            "off no --idle-timeout; --touch does.",
+            0, -1, false),
+	ROW(touch, "touch", NULL, "Sandboxes", "[NAMES...]",
+            "Start the idle time limit of sandboxes anew", NULL, 0, -1, false),
+	ROW(remove, "remove", "rm", "Sandboxes", "[NAMES...]",
+            "Remove sandboxes and what was written in them",
+            "Images stay. One that runs is refused without --force.", 0, -1,
+            false),
 	ROW(pull, "pull", NULL, "Images", "<IMAGE>",
             "Fetch an image from a registry", pull_details, 1, 1, false),
 	ROW(load, "load", NULL, "Images", "", "Load images from an archive",

@@ -1,0 +1,52 @@
+#include <assert.h>
+#include <stdio.h>
+
+#include "cli/command.h"
+#include "cli/targets.h"
+
+#include "base/banned.h"
+
+COMMAND_DECLARE(start)
+
+struct start_values {
+	struct strv labels;
+	bool quiet;
+};
+static_assert(sizeof(struct start_values) <= COMMAND_VALUES_MAX, "grow it");
+
+#define FIELD(f) offsetof(struct start_values, f)
+const struct opt cmd_start_opts[] = {
+	OPT_ROW(0, "label", "KEY[=VALUE]", OPT_LIST, FIELD(labels),
+                "Also all sandboxes with this label (repeatable: with all)"),
+	OPT_ROW('q', "quiet", NULL, OPT_FLAG, FIELD(quiet),
+                "Say nothing on success"),
+	{0},
+};
+
+/* Busy may also mean that somebody removes or changes it: then it fails. */
+static int start(struct target *t)
+{
+	struct msb_sandbox *s = NULL;
+	struct msb_error ignored;
+	int r = targets_start(t);
+
+	if (r != -MSB_ERR_BUSY ||
+	    msb_sandbox_open(t->home, t->name, &s, &ignored) < 0)
+		return r;
+	msb_sandbox_free(s);
+	(void)snprintf(t->note, sizeof(t->note), "%.100s is running already",
+	               t->name);
+	return 0;
+}
+
+int cmd_start(struct cli *cli, void *values)
+{
+	const struct start_values *v = values;
+
+	return targets_run(cli, &(struct targets){.labels = &v->labels,
+	                                          .quiet = v->quiet,
+	                                          .verb = "Started",
+	                                          .busy = "Starting",
+	                                          .act = start,
+	                                          .values = v});
+}

@@ -1,0 +1,190 @@
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/num.h"
+#include "cli/command.h"
+#include "cli/describe.h"
+#include "cli/out.h"
+
+#include "base/banned.h"
+
+COMMAND_DECLARE(status)
+
+#define IMAGE_COLUMNS   36
+#define COMMAND_COLUMNS 40
+
+struct status_values {
+	struct strv labels;
+	int32_t format; /* index into opt_format_choices */
+	bool all, quiet;
+};
+static_assert(sizeof(struct status_values) <= COMMAND_VALUES_MAX, "grow it");
+
+#define FIELD(f) offsetof(struct status_values, f)
+const struct opt cmd_status_opts[] = {
+	OPT_ROW('a', "all", NULL, OPT_FLAG, FIELD(all),
+                "Also those that do not run"),
+	OPT_ROW(0, "label", "KEY[=VALUE]", OPT_LIST, FIELD(labels),
+                "Only those with this label (repeatable: with all)"),
+	OPT_ROW_CHOICE(0, "format", "FORMAT", FIELD(format), "How to print",
+                       opt_format_choices, NULL),
+	OPT_ROW('q', "quiet", NULL, OPT_FLAG, FIELD(quiet), "Print names only"),
+	{0},
+};
+
+/* What is shown, row by row. */
+struct view {
+	const struct status_values *v;
+	struct strv cells;
+	json_t *array;
+	size_t shown;
+	int r;
+};
+
+static json_t *as_json(const struct msb_sandbox_info *i)
+{
+	json_t *exit_code =
+		i->exit_code < 0 ? json_null() : json_integer(i->exit_code);
+
+	return json_pack(
+		"{s:s, s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, "
+		"s:o, s:o, s:o}",
+		"name", i->name, "id", i->id, "status", describe_state(i),
+		"image", i->image, "command", describe_list(i->command), "cpus",
+		(json_int_t)i->cpus, "max_cpus", (json_int_t)i->cpus,
+		"memory_mib", (json_int_t)(i->memory_bytes / MIB),
+		"max_memory_mib", (json_int_t)(i->memory_bytes / MIB),
+		"created_at", describe_time(i->created_unix), "started_at",
+		describe_time(i->started_unix), "ended_at",
+		describe_time(i->ended_unix), "end_reason",
+		describe_string(i->end_reason), "exit_code", exit_code,
+		"labels", describe_pairs(i->labels));
+}
+
+static const char *cell(struct buf *b)
+{
+	return b->len ? buf_str(b) : "-";
+}
+
+static int add_row(struct strv *cells, const struct msb_sandbox_info *i)
+{
+	struct buf cleanup_buf command = BUF_INIT,
+			       cleanup_buf status = BUF_INIT;
+	size_t image = strlen(i->image);
+	char memory[32];
+	int r = strv_add(cells, i->name);
+
+	describe_argv(i->command, COMMAND_COLUMNS, &command);
+	describe_status(i, &status);
+	/* The end of a reference tells more than its registry. */
+	if (r == 0 && image > IMAGE_COLUMNS)
+		r = strv_addf(cells, "...%s",
+		              i->image + image - (IMAGE_COLUMNS - 3));
+	else if (r == 0)
+		r = strv_add(cells, i->image);
+	if (r == 0)
+		r = strv_add(cells, cell(&command));
+	if (r == 0)
+		r = strv_addf(cells, "%u", (unsigned)i->cpus);
+	if (r == 0)
+		r = strv_add(cells, num_format_size(i->memory_bytes, memory,
+		                                    sizeof(memory)));
+	return r < 0 ? r : strv_add(cells, cell(&status));
+}
+
+static void show_one(struct view *w, const struct msb_sandbox_info *i)
+{
+	w->shown++;
+	if (w->v->format)
+		(void)json_array_append_new(w->array, as_json(i));
+	else if (w->v->quiet)
+		out_line(i->name);
+	else if (w->r == 0)
+		w->r = add_row(&w->cells, i);
+}
+
+static int begin(struct view *w)
+{
+	static const char *const head[] = {"NAME", "IMAGE",  "COMMAND", "CPUS",
+	                                   "MEM",  "STATUS", NULL};
+
+	if (w->v->format)
+		w->array = json_array();
+	return strv_add_all(&w->cells, (char *const *)(uintptr_t)head);
+}
+
+static int show_all(struct view *w, struct msb_home *home,
+                    struct msb_error *error)
+{
+	const char *const *labels =
+		(const char *const *)strv_list(&w->v->labels);
+	struct msb_sandbox_list *list = NULL;
+	int r = msb_sandbox_list(home, labels, &list, error);
+
+	for (size_t k = 0; r == 0 && k < msb_sandbox_list_count(list); k++) {
+		const struct msb_sandbox_info *i =
+			msb_sandbox_list_get(list, k);
+
+		if (w->v->all || describe_is_running(i))
+			show_one(w, i);
+	}
+	msb_sandbox_list_free(list);
+	return r;
+}
+
+static int show_named(struct view *w, struct msb_home *home, const char *name,
+                      struct msb_error *error)
+{
+	struct msb_sandbox_info *info = NULL;
+	int r = msb_sandbox_inspect(home, name, &info, error);
+
+	if (r == 0)
+		show_one(w, info);
+	msb_sandbox_info_free(info);
+	return r;
+}
+
+static int finish(struct view *w, bool named)
+{
+	json_t *one;
+
+	if (w->v->format && named) {
+		one = json_incref(json_array_get(w->array, 0));
+		json_decref(w->array);
+		return out_json(one);
+	}
+	if (w->v->format)
+		return out_json(w->array);
+	if (w->v->quiet)
+		return EXIT_OK;
+	if (w->shown)
+		out_table(&w->cells, 6);
+	else
+		out_note(w->v->all ? "No sandboxes found."
+		                   : "No running sandboxes.");
+	return EXIT_OK;
+}
+
+int cmd_status(struct cli *cli, void *values)
+{
+	struct view w = {.v = values};
+	struct msb_home *home = NULL;
+	struct msb_error error;
+	const char *name = cli->words[0];
+	int code = EXIT_FAILED, r = msb_home_open(NULL, &home, &error);
+
+	w.r = begin(&w);
+	if (r == 0)
+		r = name ? show_named(&w, home, name, &error)
+		         : show_all(&w, home, &error);
+	if (r == 0)
+		code = finish(&w, name != NULL);
+	else
+		out_error(&error);
+	if (r < 0)
+		json_decref(w.array);
+	strv_release(&w.cells);
+	msb_home_free(home);
+	return code;
+}
