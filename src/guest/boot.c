@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "guest/mount.h"
+#include "guest/scripts.h"
 #include "guest/system.h"
 
 #include "base/banned.h"
@@ -108,6 +109,13 @@ static int kernel(struct boot *b, struct err *err)
 	return r < 0 ? r : mount_cgroup_enable(err);
 }
 
+static int scripts(struct boot *b, struct err *err)
+{
+	const struct proto_strs *s = &b->config.boot.scripts;
+
+	return s->n ? scripts_provide(s, err) : 0;
+}
+
 static int network(struct boot *b, struct err *err)
 {
 	int r = system_set_hostname(b->config.boot.hostname, err);
@@ -117,11 +125,34 @@ static int network(struct boot *b, struct err *err)
 	return r < 0 ? r : system_sysctls(err);
 }
 
+/* From here on this process is the agent, and may have another one as PID 1. */
+static int leave(struct boot *b, struct err *err)
+{
+	const struct proto_boot *c = &b->config.boot;
+	int r;
+
+	if (c->init.n == 0)
+		return 0;
+	system_files(c->hostname); /* the init reads them */
+	r = handoff_fork(b->handoff, &c->init, &c->init_env, err);
+	return r < 0 ? r : handoff_settle(b->argv0, err);
+}
+
 static int agent(struct boot *b, struct err *err)
 {
-	int r = system_limits(err);
+	int r = server_init(b->server, b->loop, b->changed, b->arg);
 
+	if (r < 0)
+		return err_set(err, r, "cannot watch processes: %s",
+		               strerror(-r));
+	b->server->env.child.spared = b->handoff->active;
+	r = system_limits(err);
 	return r < 0 ? r : server_listen(b->server, err);
+}
+
+static int init(struct boot *b, struct err *err)
+{
+	return b->handoff->active ? handoff_start(b->handoff, err) : 0;
 }
 
 /*
@@ -141,8 +172,11 @@ static const struct stage {
 	{"upper disk", upper            },
 	{"overlay",    root             },
 	{"mounts",     kernel           },
+	{"scripts",    scripts          },
 	{"network",    network          },
+	{"init",       leave            },
 	{"agent",      agent            },
+	{"init",       init             },
 };
 
 /* @err is the reason. It goes to the host, and to the console in any case. */
@@ -189,6 +223,7 @@ int boot_run(struct boot *b)
 		return r;
 	}
 	/* Before the first command, while the host is busy with READY. */
-	system_files(b->config.boot.hostname);
+	if (!b->handoff->active)
+		system_files(b->config.boot.hostname);
 	return 0;
 }

@@ -8,6 +8,7 @@
 #define GUEST_BOOT_H
 
 #include "guest/disk.h"
+#include "guest/handoff.h"
 #include "guest/link.h"
 #include "guest/server.h"
 
@@ -15,6 +16,11 @@ struct boot {
 	uint64_t start_ns; /* CLOCK_MONOTONIC when main() began */
 	struct link *link;
 	struct server *server;
+	struct handoff *handoff;
+	struct loop *loop;
+	void (*changed)(void *arg); /* of server_init(), with arg */
+	void *arg;
+	char *argv0; /* of this process, for handoff_settle() */
 	struct disks disks;
 	struct proto_msg config; /* BOOT, in the link's memory */
 	int upper_fd;            /* for power.h */
@@ -22,7 +28,8 @@ struct boot {
 
 /*
  * All stages, then READY. A negative errno means that the host was told (or,
- * when it cannot be reached, the console) and the machine must end.
+ * when it cannot be reached, the console) and the machine must end. With an
+ * init it is a child that returns: PID 1 does not.
  */
 int boot_run(struct boot *b);
 

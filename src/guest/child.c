@@ -69,11 +69,23 @@ static int step_user(struct plan *p, struct err *err)
 	return 0;
 }
 
+/* What protects the agent is not for its commands. */
+static int be_killable(int proc_fd)
+{
+	cleanup_close int fd =
+		openat(proc_fd, "self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd_write_full(fd, "0", 1);
+}
+
 static int step_rlimits(struct plan *p, struct err *err)
 {
 	static const struct rlimit files = {1024, 524288};
-	int r = 0;
+	int r = p->env->spared ? be_killable(p->env->proc_fd) : 0;
 
+	if (r < 0)
+		return err_set(err, r, "cannot set oom_score_adj: %s",
+		               strerror(-r));
 	(void)setrlimit(RLIMIT_NOFILE, &files); /* the agent has more */
 	for (uint32_t i = 0; i < p->x->rlimits.n && r == 0; i++) {
 		const char *text = p->x->rlimits.v[i];

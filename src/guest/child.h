@@ -10,6 +10,7 @@
 #ifndef GUEST_CHILD_H
 #define GUEST_CHILD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -21,6 +22,8 @@
 /* What the agent opened while the root was still its own. */
 struct child_env {
 	int null_fd, pts_fd;
+	int proc_fd;
+	bool spared; /* the OOM killer must not take the agent */
 	const char *passwd_path, *group_path;
 };
 

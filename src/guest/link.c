@@ -14,8 +14,6 @@
 
 #include "base/banned.h"
 
-#define READ_CHUNK 4096
-
 int link_connect(struct link *l, struct err *err)
 {
 	struct sockaddr_vm a = {.svm_family = AF_VSOCK,
@@ -103,11 +101,11 @@ static int fill(struct link *l)
 
 	buf_consume(&l->in, l->taken);
 	l->taken = 0;
-	r = buf_reserve(&l->in, READ_CHUNK);
+	r = buf_reserve(&l->in, LINK_CHUNK);
 	if (r < 0)
 		return r;
 	do {
-		n = recv(l->fd, l->in.data + l->in.len, READ_CHUNK, 0);
+		n = recv(l->fd, l->in.data + l->in.len, LINK_CHUNK, 0);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0 && errno == EAGAIN)
 		return 0;
@@ -253,6 +251,11 @@ int link_watch(struct link *l, struct loop *loop, const struct link_ops *ops,
 {
 	int r;
 
+	/* BOOT may have been large, and nothing like it comes again. */
+	if (l->taken == l->in.len) {
+		buf_release(&l->in);
+		l->taken = 0;
+	}
 	l->loop = loop;
 	l->ops = ops;
 	l->arg = arg;

@@ -29,9 +29,13 @@ struct link {
 	void *arg;
 };
 
+/* One frame, and what was read with it. */
+#define LINK_CHUNK  (32u << 10)
+#define LINK_IN_MAX (PROTO_HEADER_LEN + PROTO_FRAME_MAX + LINK_CHUNK)
+
 #define LINK_INIT                                                              \
 	{                                                                      \
-		.fd = -1, .in = BUF_INIT_MAX(128u << 10)                       \
+		.fd = -1, .in = BUF_INIT_MAX(LINK_IN_MAX)                      \
 	}
 
 /* Begin to connect to the host; link_send() and link_receive() wait for it. */

@@ -16,8 +16,9 @@
 #define TIMEOUT_MAX_MS 3600000
 #define FLUSH_US       5000 /* for the last messages in vsock's queue */
 
-void power_kill_all(int signo)
+void power_kill_all(void *arg, int signo)
 {
+	(void)arg;
 	(void)kill(-1, signo);
 }
 
@@ -53,7 +54,7 @@ static void on_timer(void *arg)
 		return;
 	}
 	p->state = POWER_KILL;
-	p->ops->kill_all(SIGKILL);
+	p->ops->kill_all(p->arg, SIGKILL);
 	loop_timer_set(p->loop, &p->timer,
 	               clock_now_ns() + KILL_WAIT_MS * NS_PER_MS, on_timer, p);
 }
@@ -66,7 +67,7 @@ void power_begin(struct power *p, uint32_t timeout_ms)
 	if (p->state == POWER_KILL || p->state == POWER_OFF)
 		return;
 	if (p->state == POWER_ON)
-		p->ops->kill_all(SIGTERM);
+		p->ops->kill_all(p->arg, SIGTERM);
 	if (p->state == POWER_ON || end < p->timer.deadline_ns)
 		loop_timer_set(p->loop, &p->timer, end, on_timer, p);
 	p->state = POWER_TERM;

@@ -17,13 +17,13 @@
 #include "base/loop.h"
 
 struct power_ops {
-	void (*kill_all)(int signo); /* every process but this one */
-	void (*end)(int upper_fd);   /* does not return in a machine */
-	bool (*idle)(void *arg);     /* no process and no session is left */
+	void (*kill_all)(void *arg, int signo); /* every other process */
+	void (*end)(int upper_fd); /* does not return in a machine */
+	bool (*idle)(void *arg);   /* no process and no session is left */
 };
 
 /* Those of a real machine; idle() is the owner's. */
-void power_kill_all(int signo);
+void power_kill_all(void *arg, int signo);
 void power_end(int upper_fd);
 
 struct power {

@@ -72,6 +72,7 @@ int server_init(struct server *s, struct loop *loop, void (*changed)(void *arg),
 		.env = {.loop = loop,
 	                .child = {.null_fd = -1,
 	                          .pts_fd = -1,
+	                          .proc_fd = -1,
 	                          .passwd_path = "/etc/passwd",
 	                          .group_path = "/etc/group"},
 	                .proc_fd = -1,
@@ -113,6 +114,7 @@ int server_open_env(struct server *s, struct err *err)
 		r = open_one("/proc", O_DIRECTORY, &e->proc_fd, err);
 	if (r == 0)
 		r = open_one("/dev/pts", O_DIRECTORY, &e->child.pts_fd, err);
+	e->child.proc_fd = e->proc_fd;
 	return r;
 }
 
