@@ -725,6 +725,11 @@ enum msb_exec_flags {
 	MSB_EXEC_SHELL = 8,
 	/* Its output does not go to the sandbox's logs. */
 	MSB_EXEC_NO_LOG = 16,
+	/*
+	 * The sandbox's main command: once it is given to msb-vmm by
+	 * msb_exec_detach(), the machine ends with it.
+	 */
+	MSB_EXEC_MAIN = 32,
 };
 
 /* PATH where neither the image nor the caller sets one. */
@@ -792,6 +797,8 @@ MSB_API uint64_t msb_exec_session(const struct msb_exec *exec);
  * goes to the logs. The handle is then of no use but to be freed. The command
  * must have been started, MSB_ERR_BUSY before that; input that it has not
  * taken yet still reaches it. Standard input stays open for who attaches.
+ * A main command may also have ended: then the machine ends now, and its exit
+ * code goes on record. MSB_ERR_GONE for another one that has ended.
  */
 MSB_API int msb_exec_detach(struct msb_exec *exec, struct msb_error *error);
 

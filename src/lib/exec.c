@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,8 +19,7 @@
 
 #include "base/banned.h"
 
-#define READ_CHUNK (64u << 10)
-#define IN_MAX     (PROTO_FRAME_MAX + PROTO_HEADER_LEN + READ_CHUNK)
+#define IN_MAX     (PROTO_FRAME_MAX + PROTO_HEADER_LEN + EXEC_READ_CHUNK)
 #define OUT_MAX    (2u << 20)
 #define SIGNAL_MAX 64
 
@@ -42,7 +42,7 @@ static int watch(struct msb_exec *x)
 }
 
 /* Send what the socket takes. A closed one is noticed by the reading side. */
-static int flush(struct msb_exec *x)
+int exec_flush(struct msb_exec *x)
 {
 	while (x->out.len > 0) {
 		ssize_t n =
@@ -67,7 +67,7 @@ static int put(struct msb_exec *x, const struct proto_msg *msg)
 {
 	int r = proto_encode(&x->out, msg);
 
-	return r < 0 ? r : flush(x);
+	return r < 0 ? r : exec_flush(x);
 }
 
 static int put_exec(struct msb_exec *x, const struct command *c,
@@ -99,12 +99,22 @@ static void exec_close(struct msb_exec *x)
 	free(x);
 }
 
-int exec_open(int sock, struct msb_sandbox *sandbox, const struct command *c,
-              const struct msb_exec_opts *o, struct msb_exec **ret)
+/* Random, so that no two commands of a sandbox's life have the same. */
+static int new_session(uint64_t *ret)
+{
+	do {
+		if (getrandom(ret, sizeof(*ret), 0) != sizeof(*ret))
+			return -EIO;
+		*ret &= INT64_MAX; /* SQLite, JSON readers and shells take it */
+	} while (*ret == 0);
+	return 0;
+}
+
+int exec_new(int sock, struct msb_sandbox *sandbox, struct msb_exec **ret)
 {
 	struct epoll_event ev = {.events = EPOLLIN};
 	struct msb_exec *x = calloc(1, sizeof(*x));
-	int r = 0;
+	int r;
 
 	if (!x) {
 		(void)close(sock);
@@ -113,17 +123,36 @@ int exec_open(int sock, struct msb_sandbox *sandbox, const struct command *c,
 	x->sock = sock;
 	x->in = (struct buf)BUF_INIT_MAX(IN_MAX);
 	x->out = (struct buf)BUF_INIT_MAX(OUT_MAX);
-	x->has_stdin = !!(o->flags & MSB_EXEC_STDIN);
 	x->epfd = epoll_create1(EPOLL_CLOEXEC);
 	if (x->epfd < 0 || epoll_ctl(x->epfd, EPOLL_CTL_ADD, sock, &ev) < 0)
 		r = -errno;
-	if (r == 0)
-		r = put_exec(x, c, o);
+	else
+		r = new_session(&x->session);
 	if (r < 0) {
 		exec_close(x);
 		return r;
 	}
 	x->sandbox = sandbox ? sandbox_ref(sandbox) : NULL;
+	*ret = x;
+	return 0;
+}
+
+int exec_open(int sock, struct msb_sandbox *sandbox, const struct command *c,
+              const struct msb_exec_opts *o, struct msb_exec **ret)
+{
+	struct msb_exec *x;
+	int r = exec_new(sock, sandbox, &x);
+
+	if (r < 0)
+		return r;
+	x->has_stdin = !!(o->flags & MSB_EXEC_STDIN);
+	x->tty = !!(o->flags & MSB_EXEC_TTY);
+	x->is_main = !!(o->flags & MSB_EXEC_MAIN);
+	r = put_exec(x, c, o);
+	if (r < 0) {
+		msb_exec_free(x);
+		return r;
+	}
 	*ret = x;
 	return 0;
 }
@@ -138,7 +167,7 @@ int msb_exec_start(struct msb_sandbox *sb, const struct msb_exec_opts *opts,
 
 	if (!options_take(&o, sizeof(o), opts))
 		return error_set(error, -EINVAL, "msb_exec_opts: wrong size");
-	r = command_compose(&sb->config, NULL, &o, &c, &err);
+	r = command_compose(&sb->config.image, &sb->config, &o, &c, &err);
 	if (r < 0)
 		return error_return(error, r, &err);
 	sock = sandbox_connect(sb, PROTO_PORT_AGENT);
@@ -167,6 +196,16 @@ void msb_exec_free(struct msb_exec *x)
 	exec_close(x);
 	if (sb)
 		sandbox_unref(sb);
+}
+
+uint64_t msb_exec_session(const struct msb_exec *x)
+{
+	return x->session;
+}
+
+int msb_exec_is_tty(const struct msb_exec *x)
+{
+	return x->tty;
 }
 
 int msb_exec_fd(const struct msb_exec *x)
@@ -241,6 +280,8 @@ static int on_exited(struct msb_exec *x, const struct proto_msg *m,
 	    m->exited.signo > SIGNAL_MAX)
 		return -EPROTO;
 	x->state = EXEC_OVER;
+	x->exited = true;
+	x->how = m->exited;
 	ev->kind = MSB_EXEC_EXITED;
 	ev->code = m->exited.signo ? 0 : m->exited.code;
 	ev->signal = (int32_t)m->exited.signo;
@@ -293,18 +334,18 @@ static int take_frame(struct msb_exec *x)
 }
 
 /* 1 when bytes came, 0 when none are there, -ECONNRESET at the end. */
-static int fill(struct msb_exec *x)
+int exec_fill(struct msb_exec *x)
 {
 	ssize_t n;
 	int r;
 
 	buf_consume(&x->in, x->in_off);
 	x->in_off = 0;
-	r = buf_reserve(&x->in, READ_CHUNK);
+	r = buf_reserve(&x->in, EXEC_READ_CHUNK);
 	if (r < 0)
 		return r;
 	do {
-		n = recv(x->sock, x->in.data + x->in.len, READ_CHUNK, 0);
+		n = recv(x->sock, x->in.data + x->in.len, EXEC_READ_CHUNK, 0);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0 && errno == EAGAIN)
 		return 0;
@@ -317,13 +358,13 @@ static int fill(struct msb_exec *x)
 /* 1 with an event, 0 when there is nothing now, or a negative errno. */
 static int step(struct msb_exec *x, struct msb_exec_event *ev)
 {
-	int r = x->out.len ? flush(x) : 0;
+	int r = x->out.len ? exec_flush(x) : 0;
 
 	while (r >= 0) {
 		r = take_frame(x);
 		if (r > 0)
 			r = dispatch(x, ev);
-		else if (r == 0 && (r = fill(x)) == 0)
+		else if (r == 0 && (r = exec_fill(x)) == 0)
 			return 0;
 		else if (r > 0)
 			continue;

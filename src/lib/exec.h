@@ -21,8 +21,11 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/err.h"
 #include "microsandbox.h"
 #include "proto/proto.h"
+
+#define EXEC_READ_CHUNK (64u << 10) /* `in` grows by at most so much a time */
 
 enum exec_state { EXEC_WAITING, EXEC_RUNNING, EXEC_OVER };
 
@@ -37,12 +40,40 @@ struct msb_exec {
 	bool blocked;     /* a write was cut short: tell when it may go on */
 	uint32_t unacked; /* bytes of input the command has not taken */
 	struct proto_msg msg; /* of the event given out last */
+	uint64_t session;     /* its number in the logs, not 0 */
+	bool tty, is_main;
+	bool exited; /* OVER by EXITED, which said: */
+	struct proto_exited how;
 };
 
 struct command;
 
-/* Takes @sock in every case. Sends EXEC. 0 or a negative errno. */
+/*
+ * A handle for @sock (taken in every case) that nothing was sent or read on;
+ * @sandbox may be NULL. WAITING, with a new session number.
+ */
+int exec_new(int sock, struct msb_sandbox *sandbox, struct msb_exec **ret);
+
+/* The same, and sends EXEC. 0 or a negative errno. */
 int exec_open(int sock, struct msb_sandbox *sandbox, const struct command *c,
               const struct msb_exec_opts *o, struct msb_exec **ret);
+
+/* Send what the socket takes at once. 0 or a negative errno. */
+int exec_flush(struct msb_exec *x);
+
+/* Read what is there into `in`: 1 when bytes came, 0, -ECONNRESET at the end.
+ */
+int exec_fill(struct msb_exec *x);
+
+/* msb_exec_run() of a session that was opened. */
+int exec_run(struct msb_exec *x, const void *input, size_t input_len,
+             size_t max, int timeout_ms, struct msb_output **ret_output,
+             struct msb_error *error);
+
+/*
+ * Give the session to msb-vmm, as msb_exec_detach(); with @is_main the machine
+ * ends with it. @err says why not.
+ */
+int exec_detach(struct msb_exec *x, bool is_main, struct err *err);
 
 #endif
