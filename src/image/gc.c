@@ -1,8 +1,9 @@
 /*
- * Mark and sweep. The roots are the records below refs/. What is not reached
- * is renamed into a staging folder while the lock "store" keeps starts and
- * commits away, and deleted after it is released: holding the lock costs a few
- * renames. A running sandbox has its files open, so it does not notice.
+ * Mark and sweep. The roots are the records below refs/, and those below pins/
+ * whose sandbox has a folder. What is not reached is renamed into a staging
+ * folder while the lock "store" keeps starts and commits away, and deleted
+ * after it is released: holding the lock costs a few renames. A running sandbox
+ * has its files open, so it does not notice.
  *
  * A record that cannot be read might reach anything, so it stops the sweep.
  */
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/num.h"
+#include "image/pin.h"
 #include "image/record.h"
 
 #include "base/banned.h"
@@ -68,11 +70,12 @@ static int mark_record(void *arg, const char *path)
 		err_hint(gc->err, "remove that file, then try again");
 		return r;
 	}
+	r = mark(gc, &rec.chain);
+	if (r < 0 || rec.folder)
+		return r;
 	r = mark(gc, &rec.manifest);
 	if (r == 0)
 		r = mark(gc, &rec.config);
-	if (r == 0)
-		r = mark(gc, &rec.chain);
 	if (r == 0)
 		r = record_image(gc->s, path, &img, gc->err);
 	if (r < 0)
@@ -80,6 +83,33 @@ static int mark_record(void *arg, const char *path)
 	for (uint32_t i = 0; r == 0 && i < img.nlayers; i++)
 		r = mark(gc, &img.diff_ids[i]);
 	return r;
+}
+
+/* Its sandbox went, and who was to drop the pin died. */
+static bool is_stale_pin(struct gc *gc, const char *id)
+{
+	cleanup_close int fd =
+		openat(gc->s->home_fd, "sandboxes",
+	               O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return errno == ENOENT;
+	return fstatat(fd, id, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
+}
+
+static int mark_pin(struct gc *gc, int at, const char *name,
+                    const struct stat *st)
+{
+	char path[PIN_PATH_LEN];
+
+	(void)st;
+	if (!pin_path(name, path))
+		return 0;
+	if (!is_stale_pin(gc, name))
+		return mark_record(gc, path);
+	(void)unlinkat(at, name, 0);
+	return 0;
 }
 
 static int by_bytes(const void *a, const void *b)
@@ -118,10 +148,10 @@ static int discard(struct gc *gc, int at, const char *name)
 	return 0;
 }
 
-typedef int (*sweep_fn)(struct gc *gc, int at, const char *name,
-                        const struct stat *st);
+typedef int (*each_fn)(struct gc *gc, int at, const char *name,
+                       const struct stat *st);
 
-static int sweep(struct gc *gc, int at, const char *dir, sweep_fn fn)
+static int each(struct gc *gc, int at, const char *dir, each_fn fn)
 {
 	int fd = openat(at, dir,
 	                O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -162,7 +192,7 @@ static int sweep_object(struct gc *gc, int at, const char *name,
 static int sweep_fan(struct gc *gc, int at, const char *name,
                      const struct stat *st)
 {
-	int r = S_ISDIR(st->st_mode) ? sweep(gc, at, name, sweep_object) : 0;
+	int r = S_ISDIR(st->st_mode) ? each(gc, at, name, sweep_object) : 0;
 
 	if (r == 0)
 		(void)unlinkat(at, name, AT_REMOVEDIR); /* when empty */
@@ -189,7 +219,7 @@ static int sweep_all(struct gc *gc)
 {
 	static const struct {
 		const char *dir;
-		sweep_fn fn;
+		each_fn fn;
 	} parts[] = {
 		{"chains",    sweep_fan   },
                 {"layers",    sweep_fan   },
@@ -202,7 +232,7 @@ static int sweep_all(struct gc *gc)
 	if (gc->n)
 		qsort(gc->marks, gc->n, sizeof(*gc->marks), by_bytes);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(parts); i++)
-		r = sweep(gc, gc->s->fd, parts[i].dir, parts[i].fn);
+		r = each(gc, gc->s->fd, parts[i].dir, parts[i].fn);
 	return r;
 }
 
@@ -217,6 +247,8 @@ int gc_run(struct store *s, uint64_t *ret_freed_bytes, struct err *err)
 		gc.keep_after = time(NULL) - GC_GRACE_S;
 	if (r == 0)
 		r = record_walk(s, mark_record, &gc);
+	if (r == 0)
+		r = each(&gc, s->fd, "pins", mark_pin);
 	if (r == 0)
 		r = sweep_all(&gc);
 	close_fd(&lock);

@@ -110,11 +110,29 @@ int image_list(struct store *s, struct image **ret, uint32_t *ret_n,
 int image_remove(struct store *s, const char *ref, struct err *err);
 
 /*
- * Drop layers, chains, manifests and configs that no reference reaches, and
- * interrupted downloads. With @all, drop every reference first.
+ * Drop layers, chains, manifests and configs that no reference and no pin
+ * reaches, and interrupted downloads. With @all, drop every reference first.
  */
 int image_gc(struct store *s, bool all, uint64_t *ret_freed_bytes,
              uint32_t *ret_removed_refs, struct err *err);
+
+/*
+ * Keep what a sandbox was made of for as long as the sandbox is there, whatever
+ * becomes of the image's names. @id is the sandbox's, 16 hex digits, and its
+ * folder HOME/sandboxes/ID must be there: image_gc() drops pins without one.
+ * @img may also be a packed folder, that is a chain and a path only. A pin that
+ * is there is replaced. -ENOENT when the image was removed meanwhile.
+ */
+int image_pin(struct store *s, const struct image *img, const char *id,
+              struct err *err);
+int image_unpin(struct store *s, const char *id); /* fine when there is none */
+
+/*
+ * What @id was made of. Of a folder: path, chain and layer only. -ENOENT,
+ * -EBADMSG when it is damaged.
+ */
+int image_find_pinned(struct store *s, const char *id, struct image *ret,
+                      struct err *err);
 
 /* The path form of a run's root: a directory with a root file system. */
 bool image_ref_is_path(const char *ref);

@@ -35,9 +35,11 @@ static int set_all(json_t *o, const char *name, const struct record *r)
 {
 	int bad = json_object_set_new(o, "ref", json_string(name));
 
+	bad |= set_digest(o, "chain", &r->chain);
+	if (r->folder)
+		return bad | json_object_set_new(o, "folder", json_true());
 	bad |= set_digest(o, "manifest", &r->manifest);
 	bad |= set_digest(o, "config", &r->config);
-	bad |= set_digest(o, "chain", &r->chain);
 	if (r->has_index)
 		bad |= set_digest(o, "index", &r->index);
 	bad |= json_object_set_new(o, "platform", json_string(r->platform));
@@ -60,20 +62,27 @@ static char *print(const json_t *o)
 	return again && json_equal(again, o) ? take_ptr(text) : NULL;
 }
 
+int record_write_at(struct store *s, const char *path, const char *name,
+                    const struct record *r, struct err *err)
+{
+	json_t *cleanup_json o = json_object();
+	char *cleanup_free text = NULL;
+
+	if (o && set_all(o, name, r) == 0)
+		text = print(o);
+	if (!text)
+		return err_set(err, -ENOMEM, "out of memory");
+	return store_put(s, path, text, strlen(text), err);
+}
+
 int record_write(struct store *s, const struct ref *ref, const struct record *r,
                  struct err *err)
 {
 	struct buf cleanup_buf path = BUF_INIT, name = BUF_INIT;
-	json_t *cleanup_json o = json_object();
-	char *cleanup_free text = NULL;
 
-	if (!o || ref_path(ref, &path) < 0 || ref_text(ref, &name) < 0)
+	if (ref_path(ref, &path) < 0 || ref_text(ref, &name) < 0)
 		return err_set(err, -ENOMEM, "out of memory");
-	if (set_all(o, buf_str(&name), r) == 0)
-		text = print(o);
-	if (!text)
-		return err_set(err, -ENOMEM, "out of memory");
-	return store_put(s, buf_str(&path), text, strlen(text), err);
+	return record_write_at(s, buf_str(&path), buf_str(&name), r, err);
 }
 
 static bool get_digest(const json_t *o, const char *key, struct digest *ret)
@@ -87,10 +96,16 @@ static int parse_record(const json_t *o, struct record *r)
 	const char *platform = json_str(o, "platform", NULL);
 	int64_t size = json_int(o, "size", -1);
 
-	if (!ref || !platform || strlen(platform) >= sizeof(r->platform) ||
+	r->folder = json_is_true(json_object_get(o, "folder"));
+	if (!ref || !get_digest(o, "chain", &r->chain))
+		return -EBADMSG;
+	if (r->folder) {
+		r->ref = strdup(ref);
+		return r->ref ? 0 : -ENOMEM;
+	}
+	if (!platform || strlen(platform) >= sizeof(r->platform) ||
 	    !get_digest(o, "manifest", &r->manifest) ||
-	    !get_digest(o, "config", &r->config) ||
-	    !get_digest(o, "chain", &r->chain) || size < 0)
+	    !get_digest(o, "config", &r->config) || size < 0)
 		return -EBADMSG;
 	r->has_index = get_digest(o, "index", &r->index);
 	memcpy(r->platform, platform, strlen(platform) + 1);
@@ -257,6 +272,22 @@ static int load_documents(struct store *s, const struct record *rec,
 	return manifest_config(c.data, c.len, doc.image.nlayers, img, err);
 }
 
+static int folder_image(struct record *rec, struct image *ret, struct err *err)
+{
+	struct digest *layers = malloc(sizeof(*layers));
+
+	if (!layers)
+		return err_set(err, -ENOMEM, "out of memory");
+	*layers = rec->chain;
+	*ret = (struct image){
+		.ref = take_ptr(rec->ref),
+		.chain_id = rec->chain,
+		.diff_ids = layers,
+		.nlayers = 1,
+	};
+	return 0;
+}
+
 int record_image(struct store *s, const char *path, struct image *ret,
                  struct err *err)
 {
@@ -266,6 +297,8 @@ int record_image(struct store *s, const char *path, struct image *ret,
 
 	if (r < 0)
 		return r;
+	if (rec.folder)
+		return folder_image(&rec, ret, err);
 	r = load_documents(s, &rec, &img, err);
 	if (r < 0) {
 		image_release(&img);

@@ -1,6 +1,7 @@
 /*
- * record.h - what the store knows about images: the records below refs/ and
- * the documents that they lead to.
+ * record.h - what the store knows about images: the records below refs/ (one a
+ * name) and pins/ (one a sandbox that is kept), and the documents that they
+ * lead to.
  *
  * Nothing that is read back is believed: a manifest and a config are hashed on
  * every read, so damage on the disk is found before it is used (-EBADMSG).
@@ -16,6 +17,8 @@
 struct record {
 	char *ref; /* normal form */
 	struct digest manifest, config, chain;
+	bool folder; /* packed: no manifest, no config, ref is its path; one
+	                layer, so that the chain's id is the layer's too */
 	struct digest index; /* what the tag named, when that was an index */
 	bool has_index;
 	char platform[80];
@@ -26,6 +29,8 @@ struct record {
 void record_release(struct record *r); /* zeroed is fine */
 int record_write(struct store *s, const struct ref *ref, const struct record *r,
                  struct err *err);
+int record_write_at(struct store *s, const char *path, const char *name,
+                    const struct record *r, struct err *err);
 
 /* @path is relative to the store; -ENOENT, -EBADMSG when damaged. */
 int record_read(struct store *s, const char *path, struct record *ret,

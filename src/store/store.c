@@ -24,8 +24,8 @@
 #define STORE_FLOOR_INODES 64
 
 static const char *const folders[] = {
-	"layers", "chains",    "manifests", "configs", "refs",
-	"blobs",  "templates", "locks",     "tmp",
+	"layers", "chains", "manifests", "configs", "refs",
+	"pins",   "blobs",  "templates", "locks",   "tmp",
 };
 
 /* HOME may be unset (a service): then the user database knows. */

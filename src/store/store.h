@@ -5,8 +5,8 @@
  * owned by another user or that others may write to is refused, so is a newer
  * layout VERSION. Below it, 0700 in any case:
  *
- *	store/      VERSION layers/ chains/ manifests/ configs/ refs/ blobs/
- *	            templates/ locks/ tmp/       (see image/ for their content)
+ *	store/      VERSION layers/ chains/ manifests/ configs/ refs/ pins/
+ *	            blobs/ templates/ locks/ tmp/  (see image/ for the content)
  *	sandboxes/  one folder a sandbox
  *
  * Publication: write everything below a store_tmp, sync it, rename it to its

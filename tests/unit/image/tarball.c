@@ -13,6 +13,7 @@
 
 #include "base/fdio.h"
 #include "base/num.h"
+#include "image/image.h"
 
 size_t tb_header(struct tarball *t, char type, const char *name, uint64_t size,
                  const char *link)
@@ -250,4 +251,38 @@ int test_ingest(struct store *s, const struct tarball *t, struct digest *ret,
 	if (r == 0 && ret)
 		*ret = info.diff_id;
 	return r;
+}
+
+#ifdef __aarch64__
+#define ARCH "arm64"
+#else
+#define ARCH "amd64"
+#endif
+
+void test_add_image(struct store *s, const char *name, const char *content,
+                    struct digest *ret)
+{
+	struct tarball layer = TARBALL_INIT, t = TARBALL_INIT;
+	char config[512], text[DIGEST_TEXT_LEN + 1];
+	char path[] = "/tmp/msb-gc-XXXXXX";
+	struct strv cleanup_strv refs = {0};
+	int fd = mkstemp(path);
+
+	tb_text(&layer, "f", content);
+	tb_end(&layer);
+	digest_of(layer.b.data, layer.b.len, ret);
+	(void)snprintf(config, sizeof(config),
+	               "{\"architecture\":\"" ARCH "\",\"rootfs\":{\"type\":"
+	               "\"layers\",\"diff_ids\":[\"%s\"]}}",
+	               digest_text(ret, text));
+	tb_file(&t, "l", layer.b.data, layer.b.len);
+	tb_text(&t, "c", config);
+	tb_text(&t, "manifest.json", "[{\"Config\":\"c\",\"Layers\":[\"l\"]}]");
+	tb_end(&t);
+	assert_int_equal(fd_write_full(fd, t.b.data, t.b.len), 0);
+	(void)close(fd);
+	assert_int_equal(image_load(s, path, name, NULL, &refs, NULL), 0);
+	(void)unlink(path);
+	tb_release(&layer);
+	tb_release(&t);
 }

@@ -54,6 +54,10 @@ void tb_zstd(const struct tarball *t, struct tarball *to);
 struct store *test_store_open(void);
 void test_store_close(struct store *s);
 
+/* Load an image of one layer that holds @content; @ret receives its layer. */
+void test_add_image(struct store *s, const char *name, const char *content,
+                    struct digest *ret);
+
 /* Is there anything in the store's `layers` or `tmp`? */
 bool test_store_is_empty(struct store *s);
 

@@ -13,41 +13,6 @@
 #include "image/record.h"
 #include "image/tarball.h"
 
-#ifdef __aarch64__
-#define ARCH "arm64"
-#else
-#define ARCH "amd64"
-#endif
-
-/* Load an image of one layer that holds @content; @ret receives its layer. */
-static void add(struct store *s, const char *name, const char *content,
-                struct digest *ret)
-{
-	struct tarball layer = TARBALL_INIT, t = TARBALL_INIT;
-	char config[512], text[DIGEST_TEXT_LEN + 1];
-	char path[] = "/tmp/msb-gc-XXXXXX";
-	struct strv cleanup_strv refs = {0};
-	int fd = mkstemp(path);
-
-	tb_text(&layer, "f", content);
-	tb_end(&layer);
-	digest_of(layer.b.data, layer.b.len, ret);
-	(void)snprintf(config, sizeof(config),
-	               "{\"architecture\":\"" ARCH "\",\"rootfs\":{\"type\":"
-	               "\"layers\",\"diff_ids\":[\"%s\"]}}",
-	               digest_text(ret, text));
-	tb_file(&t, "l", layer.b.data, layer.b.len);
-	tb_text(&t, "c", config);
-	tb_text(&t, "manifest.json", "[{\"Config\":\"c\",\"Layers\":[\"l\"]}]");
-	tb_end(&t);
-	assert_int_equal(fd_write_full(fd, t.b.data, t.b.len), 0);
-	(void)close(fd);
-	assert_int_equal(image_load(s, path, name, NULL, &refs, NULL), 0);
-	(void)unlink(path);
-	tb_release(&layer);
-	tb_release(&t);
-}
-
 static bool has_layer(struct store *s, const struct digest *d)
 {
 	return layer_present(s, d) == 1;
@@ -62,7 +27,7 @@ static void what_is_named_stays(void **state)
 	struct image img;
 
 	(void)state;
-	add(s, "a:1", "one", &a);
+	test_add_image(s, "a:1", "one", &a);
 	assert_int_equal(image_gc(s, false, &freed, &removed, NULL), 0);
 	assert_int_equal(freed, 0);
 	assert_int_equal(removed, 0);
@@ -80,9 +45,9 @@ static void what_lost_its_name_goes_what_is_shared_stays(void **state)
 	struct image img;
 
 	(void)state;
-	add(s, "a:1", "one", &a);
-	add(s, "a:2", "one", &a);
-	add(s, "b:1", "two", &b);
+	test_add_image(s, "a:1", "one", &a);
+	test_add_image(s, "a:2", "one", &a);
+	test_add_image(s, "b:1", "two", &b);
 	assert_int_equal(image_remove(s, "a:1", NULL), 0);
 	assert_int_equal(image_remove(s, "b:1", NULL), 0);
 	assert_int_equal(image_gc(s, false, &freed, NULL, NULL), 0);
@@ -103,8 +68,8 @@ static void all_means_all(void **state)
 	struct digest a;
 
 	(void)state;
-	add(s, "a:1", "one", &a);
-	add(s, "h.x:5/b/c/d:2", "two", &a);
+	test_add_image(s, "a:1", "one", &a);
+	test_add_image(s, "h.x:5/b/c/d:2", "two", &a);
 	assert_int_equal(image_gc(s, true, NULL, &removed, NULL), 0);
 	assert_int_equal(removed, 2);
 	assert_true(test_store_is_empty(s));
@@ -124,8 +89,8 @@ static void a_running_pull_keeps_what_is_young(void **state)
 	int pull;
 
 	(void)state;
-	add(s, "a:1", "one", &a);
-	add(s, "b:1", "two", &b);
+	test_add_image(s, "a:1", "one", &a);
+	test_add_image(s, "b:1", "two", &b);
 	assert_int_equal(image_remove(s, "a:1", NULL), 0);
 	assert_int_equal(image_remove(s, "b:1", NULL), 0);
 	assert_int_equal(utimensat(s->fd,
@@ -182,7 +147,7 @@ static void a_record_that_cannot_be_read_stops_the_sweep(void **state)
 	struct digest a;
 
 	(void)state;
-	add(s, "a:1", "one", &a);
+	test_add_image(s, "a:1", "one", &a);
 	assert_int_equal(
 		store_put(s, "refs/docker.io/library/a/_1.json", "{", 1, NULL),
 		0);
@@ -203,8 +168,8 @@ static void an_image_is_found_by_its_id(void **state)
 	struct digest a;
 
 	(void)state;
-	add(s, "a:1", "one", &a);
-	add(s, "b:1", "two", &a);
+	test_add_image(s, "a:1", "one", &a);
+	test_add_image(s, "b:1", "two", &a);
 	assert_int_equal(image_find(s, "a:1", &img, NULL), 0);
 	(void)digest_hex(&img.manifest, hex);
 	image_release(&img);
@@ -235,8 +200,8 @@ static void an_id_with_two_names_is_not_removed(void **state)
 	struct digest a;
 
 	(void)state;
-	add(s, "a:1", "one", &a);
-	add(s, "a:2", "one", &a);
+	test_add_image(s, "a:1", "one", &a);
+	test_add_image(s, "a:2", "one", &a);
 	assert_int_equal(image_find(s, "a:1", &img, NULL), 0);
 	(void)snprintf(text, sizeof(text), "%.12s",
 	               digest_hex(&img.manifest, hex));
@@ -256,9 +221,9 @@ static void the_list_is_sorted_and_leaves_damage_out(void **state)
 	uint32_t n;
 
 	(void)state;
-	add(s, "z:1", "one", &a);
-	add(s, "a:1", "two", &a);
-	add(s, "m:1", "three", &a);
+	test_add_image(s, "z:1", "one", &a);
+	test_add_image(s, "a:1", "two", &a);
+	test_add_image(s, "m:1", "three", &a);
 	assert_int_equal(
 		store_put(s, "refs/docker.io/library/m/_1.json", "", 0, NULL),
 		0);
@@ -285,7 +250,7 @@ static void flipped_documents_are_seen(void **state)
 		struct image img;
 		struct digest a;
 
-		add(s, "a:1", "one", &a);
+		test_add_image(s, "a:1", "one", &a);
 		assert_int_equal(image_find(s, "a:1", &img, NULL), 0);
 		(void)snprintf(
 			path, sizeof(path), "%s/%s", kinds[i],
