@@ -1,6 +1,7 @@
 #include "lib/home.h"
 
 #include <stdlib.h>
+#include <sys/wait.h>
 
 #include "lib/error.h"
 #include "microsandbox.h"
@@ -27,6 +28,31 @@ int msb_home_open(const char *path, struct msb_home **ret_home,
 	return 0;
 }
 
+/* Those that have ended; under the lock or alone. */
+static void reap(struct msb_home *home)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < home->nchildren; i++)
+		if (waitpid(home->children[i], NULL, WNOHANG) == 0)
+			home->children[left++] = home->children[i];
+	home->nchildren = left;
+}
+
+void home_leave_child(struct msb_home *home, pid_t pid)
+{
+	pid_t *more;
+
+	(void)pthread_mutex_lock(&home->lock);
+	reap(home);
+	more = reallocarray(home->children, home->nchildren + 1, sizeof(*more));
+	if (more) {
+		home->children = more;
+		more[home->nchildren++] = pid;
+	}
+	(void)pthread_mutex_unlock(&home->lock);
+}
+
 struct msb_home *home_ref(struct msb_home *home)
 {
 	(void)pthread_mutex_lock(&home->lock);
@@ -44,6 +70,8 @@ void home_unref(struct msb_home *home)
 	(void)pthread_mutex_unlock(&home->lock);
 	if (left)
 		return;
+	reap(home);
+	free(home->children);
 	state_close(home->state);
 	store_close(home->store);
 	(void)pthread_mutex_destroy(&home->lock);

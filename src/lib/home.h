@@ -6,6 +6,7 @@
 #define LIB_HOME_H
 
 #include <pthread.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 #include "store/state.h"
@@ -16,6 +17,12 @@ struct msb_home {
 	unsigned refs;
 	struct store *store;
 	struct state *state; /* NULL: not open yet */
+	/*
+	 * Machines that we started and that live on without their handles: our
+	 * children, to be waited for whenever they end while we are there.
+	 */
+	pid_t *children;
+	size_t nchildren;
 };
 
 struct msb_home *home_ref(struct msb_home *home);
@@ -27,5 +34,8 @@ void home_unref(struct msb_home *home);
  */
 int home_lock(struct msb_home *home, struct state **ret, struct err *err);
 void home_unlock(struct msb_home *home);
+
+/* Wait for @pid some time later. */
+void home_leave_child(struct msb_home *home, pid_t pid);
 
 #endif

@@ -325,14 +325,14 @@ int msb_image_prune(struct msb_home *home, int all, uint64_t *ret_freed_bytes,
 	return 0;
 }
 
-int lib_image_open_root(struct store *s, const struct msb_image *h,
+int lib_image_open_root(struct store *s, const struct image *image,
                         struct rootfs *ret, struct err *err)
 {
 	struct digest chain;
-	int r = rootfs_open(s, &h->image.chain_id, ret, err);
+	int r = rootfs_open(s, &image->chain_id, ret, err);
 
-	if (r != -ENOENT || h->image.nlayers == 0)
+	if (r != -ENOENT || image->nlayers == 0)
 		return r;
-	r = rootfs_build(s, h->image.diff_ids, h->image.nlayers, &chain, err);
+	r = rootfs_build(s, image->diff_ids, image->nlayers, &chain, err);
 	return r < 0 ? r : rootfs_open(s, &chain, ret, err);
 }

@@ -13,7 +13,7 @@ struct msb_image {
 };
 
 /* Open the root disk; merges the layers again when the store dropped that. */
-int lib_image_open_root(struct store *s, const struct msb_image *image,
+int lib_image_open_root(struct store *s, const struct image *image,
                         struct rootfs *ret, struct err *err);
 
 #endif

@@ -54,21 +54,74 @@ static json_t *disks(const struct launch *l)
 	                 disk("upper", false, whole));
 }
 
+/* Strings that are not UTF-8 cannot be told in JSON: NULL, see below. */
+static int add_list(json_t *list, const struct strv *s)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < s->n && r == 0; i++)
+		r = json_array_append_new(list, json_string(s->v[i]));
+	return r;
+}
+
+/* NAME=BODY as NAME, BODY. */
+static int add_scripts(json_t *list, const struct strv *s)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < s->n && r == 0; i++) {
+		size_t len = strcspn(s->v[i], "=");
+		const char *body = s->v[i] + len + (s->v[i][len] == '=');
+
+		r = json_array_append_new(list, json_stringn(s->v[i], len));
+		if (r == 0)
+			r = json_array_append_new(list, json_string(body));
+	}
+	return r;
+}
+
+/* What is there to be told of the guest's set-up. */
+static int add_guest(json_t *o, const struct sandbox_config *c)
+{
+	json_t *scripts = json_array(), *init = json_array(),
+	       *env = json_array();
+	int r = add_scripts(scripts, &c->scripts);
+
+	if (r == 0 && c->init)
+		r = json_array_append_new(init, json_string(c->init));
+	if (r == 0)
+		r = add_list(init, &c->init_args);
+	if (r == 0)
+		r = add_list(env, &c->init_env);
+	r |= json_object_set_new(o, "scripts", scripts);
+	r |= json_object_set_new(o, "init", init);
+	r |= json_object_set_new(o, "init_env", env);
+	return r;
+}
+
 char *launch_config(const struct launch *l)
 {
+	const struct sandbox_config *c = l->config;
 	json_t *cleanup_json o = json_pack(
 		"{s:i, s:s, s:s, s:s, s:s, s:I, s:I, s:i, s:i, s:s, s:o, s:s, "
-		"s:I}",
+		"s:I, s:i, s:i, s:i, s:[i, i], s:I, s:I}",
 		"version", 1, "name", l->name, "engine",
-		defaults_engines[l->engine], "accel", defaults_accels[l->accel],
+		defaults_engines[c->engine], "accel", defaults_accels[c->accel],
 		"qemu", l->runtime->qemu ? l->runtime->qemu : "", "cpus",
-		(json_int_t)l->cpus, "memory_mib", (json_int_t)l->memory_mib,
-		"kernel_fd", LAUNCH_FD_KERNEL, "initramfs_fd",
-		LAUNCH_FD_INITRAMFS, "cmdline", l->runtime->cmdline, "disks",
-		disks(l), "hostname", l->hostname, "boot_timeout_ms",
-		(json_int_t)l->boot_timeout_ms);
+		(json_int_t)c->cpus, "memory_mib",
+		(json_int_t)(c->memory_bytes / MIB), "kernel_fd",
+		LAUNCH_FD_KERNEL, "initramfs_fd", LAUNCH_FD_INITRAMFS,
+		"cmdline", l->runtime->cmdline, "disks", disks(l), "hostname",
+		l->hostname, "boot_timeout_ms", (json_int_t)c->boot_timeout_ms,
+		"listen_fd", LAUNCH_FD_LISTEN, "lock_fd", LAUNCH_FD_LOCK,
+		"end_fd", LAUNCH_FD_END, "log_fds", LAUNCH_FD_LOG,
+		LAUNCH_FD_LOG + 1, "max_duration_s",
+		(json_int_t)c->max_duration_s, "idle_timeout_s",
+		(json_int_t)c->idle_timeout_s);
 
-	return o ? json_dumps(o, JSON_COMPACT) : NULL;
+	if (!o || add_guest(o, c) < 0)
+		return NULL;
+	return json_dumps(o, JSON_COMPACT);
 }
 
 static int config_fd(const struct launch *l)
@@ -121,14 +174,21 @@ static int fd_list_add(struct fd_list *list, int fd, int above)
 static int fd_list_fill(struct fd_list *list, const struct launch *l, int null,
                         int control, int config)
 {
-	int log = l->log_fd >= 0 ? l->log_fd : null;
-	int fixed[] = {null,
-	               log,
-	               log,
-	               control,
-	               config,
-	               l->runtime->kernel_fd,
-	               l->runtime->initramfs_fd};
+	int log = l->stderr_fd >= 0 ? l->stderr_fd : null;
+	const int fixed[LAUNCH_FD_DISKS] = {
+		[0] = null,
+		[1] = log,
+		[2] = log,
+		[LAUNCH_FD_CONTROL] = control,
+		[LAUNCH_FD_CONFIG] = config,
+		[LAUNCH_FD_KERNEL] = l->runtime->kernel_fd,
+		[LAUNCH_FD_INITRAMFS] = l->runtime->initramfs_fd,
+		[LAUNCH_FD_LISTEN] = l->listen_fd,
+		[LAUNCH_FD_LOCK] = l->lock_fd,
+		[LAUNCH_FD_END] = l->end_fd,
+		[LAUNCH_FD_LOG] = l->log_fds[0],
+		[LAUNCH_FD_LOG + 1] = l->log_fds[1],
+	};
 	int total = (int)(ARRAY_SIZE(fixed) + l->root->nfds + 1);
 	int r = 0;
 

@@ -8,7 +8,8 @@
  * child closes all it was not given.
  *
  *	0 /dev/null   1,2 log   3 control socket   4 configuration (memfd)
- *	5 kernel   6 initramfs   7.. the files of the root disk, then the upper
+ *	5 kernel   6 initramfs   7 listening socket   8 lock   9 end.json
+ *	10,11 the log's two files   12.. the root disk's files, then the upper
  */
 #ifndef LIB_LAUNCH_H
 #define LIB_LAUNCH_H
@@ -18,6 +19,7 @@
 
 #include "base/err.h"
 #include "image/rootfs.h"
+#include "lib/record.h"
 #include "lib/runtime.h"
 #include "microsandbox.h"
 
@@ -25,7 +27,11 @@
 #define LAUNCH_FD_CONFIG    4
 #define LAUNCH_FD_KERNEL    5
 #define LAUNCH_FD_INITRAMFS 6
-#define LAUNCH_FD_DISKS     7
+#define LAUNCH_FD_LISTEN    7
+#define LAUNCH_FD_LOCK      8
+#define LAUNCH_FD_END       9
+#define LAUNCH_FD_LOG       10
+#define LAUNCH_FD_DISKS     12
 
 /* Layers are at most 127 by OCI practice; the rest is a generous bound. */
 #define LAUNCH_DISK_FDS_MAX 1024
@@ -36,10 +42,9 @@ struct launch {
 	int upper_fd;
 	uint64_t upper_bytes;
 	const char *name, *hostname;
-	uint32_t cpus, memory_mib, boot_timeout_ms;
-	enum msb_engine engine; /* these two: not DEFAULT */
-	enum msb_accel accel;
-	int log_fd;            /* -1: /dev/null */
+	const struct sandbox_config *config; /* engine, accel: not DEFAULT */
+	int listen_fd, lock_fd, end_fd, log_fds[2];
+	int stderr_fd;         /* where msb-vmm logs; -1: /dev/null */
 	const char *log_level; /* NULL: msb-vmm's default */
 };
 

@@ -18,10 +18,11 @@ static const struct field {
 	enum kind kind;
 	size_t offset;
 } fields[] = {
-#define FIELD(name, kind)                                                      \
+#define NAMED(key, name, kind)                                                 \
 	{                                                                      \
-#name, kind, offsetof(struct sandbox_config, name)             \
+		key, kind, offsetof(struct sandbox_config, name)               \
 	}
+#define FIELD(name, kind) NAMED(#name, name, kind)
 	FIELD(memory_bytes, NUMBER64),
 	FIELD(upper_bytes, NUMBER64),
 	FIELD(cpus, NUMBER32),
@@ -43,7 +44,14 @@ static const struct field {
 	FIELD(scripts, LIST),
 	FIELD(command, LIST),
 	FIELD(has_main, NUMBER32),
+	NAMED("image_entrypoint", image.entrypoint, LIST),
+	NAMED("image_cmd", image.cmd, LIST),
+	NAMED("image_env", image.env, LIST),
+	NAMED("image_workdir", image.workdir, TEXT),
+	NAMED("image_user", image.user, TEXT),
+	NAMED("image_stop_signal", image.stop_signal, TEXT),
 #undef FIELD
+#undef NAMED
 };
 
 static void *member(struct sandbox_config *c, const struct field *f)
@@ -81,8 +89,26 @@ static int copy_list(struct strv *to, const char *const *from)
 	return strv_add_all(to, (char *const *)(uintptr_t)from);
 }
 
+static int copy_image(struct image_config *to, const struct image_config *from)
+{
+	int r = strv_add_all(&to->entrypoint, from->entrypoint.v);
+
+	if (r == 0)
+		r = strv_add_all(&to->cmd, from->cmd.v);
+	if (r == 0)
+		r = strv_add_all(&to->env, from->env.v);
+	if (r == 0)
+		r = copy_text(&to->workdir, from->workdir);
+	if (r == 0)
+		r = copy_text(&to->user, from->user);
+	if (r == 0)
+		r = copy_text(&to->stop_signal, from->stop_signal);
+	return r;
+}
+
 int sandbox_config_take(struct sandbox_config *ret,
-                        const struct msb_sandbox_opts *o)
+                        const struct msb_sandbox_opts *o,
+                        const struct image_config *image)
 {
 	struct sandbox_config cleanup_sandbox_config c = {
 		.memory_bytes = o->memory_bytes,
@@ -121,6 +147,8 @@ int sandbox_config_take(struct sandbox_config *ret,
 		r = copy_list(&c.scripts, o->scripts);
 	if (r == 0)
 		r = copy_list(&c.command, o->command);
+	if (r == 0)
+		r = copy_image(&c.image, image);
 	if (r < 0)
 		return r;
 	*ret = c;

@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/strv.h"
+#include "image/image.h"
 #include "microsandbox.h"
 
 struct sandbox_config {
@@ -25,11 +26,14 @@ struct sandbox_config {
 	struct strv scripts; /* NAME=BODY */
 	struct strv command;
 	uint32_t has_main; /* there is a main command; `command` may be empty */
+	/* The image's: so that a command needs no look into the store. */
+	struct image_config image;
 };
 
 /* Copy what a caller gave; defaults are filled in already, all is checked. */
 int sandbox_config_take(struct sandbox_config *ret,
-                        const struct msb_sandbox_opts *o);
+                        const struct msb_sandbox_opts *o,
+                        const struct image_config *image);
 void sandbox_config_release(struct sandbox_config *c);
 
 /* NULL when out of memory. Free it. */

@@ -5,48 +5,44 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
-#include <time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fdio.h"
+#include "base/json.h"
 #include "base/num.h"
 #include "base/virt.h"
+#include "lib/command.h"
 #include "lib/defaults.h"
 #include "lib/error.h"
-#include "lib/home.h"
 #include "lib/image.h"
-#include "lib/launch.h"
+#include "lib/life.h"
 #include "lib/options.h"
-#include "lib/runtime.h"
 
 #include "base/banned.h"
 
 #define UPPER_MIN    (16 * MIB)
-#define UPPER_MAX    (16ULL << 40)
+#define UPPER_MAX    (8ULL << 40)
 #define HOSTNAME_LEN 63
-#define VMM_NAME_LEN 64 /* what msb-vmm takes; only ps shows it */
 #define BOOT_MIN_MS  100
 #define BOOT_MAX_MS  3600000
 #define LOST_WAIT_MS 3000
+#define SLICE_MS     50
 
-#define cleanup_rootfs cleanup(rootfs_release)
-
-static int check_opts(const struct msb_sandbox_opts *o, struct err *err)
+static bool is_name(const char *s, size_t max)
 {
-	if (!o->image)
-		return err_set(err, -EINVAL, "a sandbox needs an image");
-	if (o->name && !running_is_name(o->name, MSB_NAME_MAX))
-		return err_set(err, -EINVAL,
-		               "name %s: 1 to %d letters, digits, . _ -, "
-		               "beginning with a letter or digit",
-		               o->name, MSB_NAME_MAX);
-	if (o->hostname && !running_is_name(o->hostname, HOSTNAME_LEN))
-		return err_set(err, -EINVAL,
-		               "hostname %s: 1 to %d letters, digits, . _ -",
-		               o->hostname, HOSTNAME_LEN);
+	static const char inside[] = "abcdefghijklmnopqrstuvwxyz"
+				     "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				     "0123456789._-";
+	size_t len = strspn(s, inside);
+
+	return s[len] == '\0' && len >= 1 && len <= max && !strchr("._-", *s);
+}
+
+static int check_sizes(const struct msb_sandbox_opts *o, struct err *err)
+{
 	if (o->cpus > MSB_CPUS_MAX)
 		return err_set(err, -EINVAL, "%u cpus: at most %d",
 		               (unsigned)o->cpus, MSB_CPUS_MAX);
@@ -58,8 +54,7 @@ static int check_opts(const struct msb_sandbox_opts *o, struct err *err)
 		               MSB_MEMORY_MAX / GIB);
 	if (o->upper_bytes &&
 	    (o->upper_bytes < UPPER_MIN || o->upper_bytes > UPPER_MAX))
-		return err_set(err, -EINVAL,
-		               "upper: between 16 MiB and 16 TiB");
+		return err_set(err, -EINVAL, "upper: between 16 MiB and 8 TiB");
 	if (o->boot_timeout_ms && (o->boot_timeout_ms < BOOT_MIN_MS ||
 	                           o->boot_timeout_ms > BOOT_MAX_MS))
 		return err_set(err, -EINVAL,
@@ -67,164 +62,180 @@ static int check_opts(const struct msb_sandbox_opts *o, struct err *err)
 	return 0;
 }
 
-static int make_name(const char *given, char *ret, size_t len)
+static int check_labels(const char *const *list, struct err *err)
 {
-	uint32_t random;
-
-	if (given) {
-		(void)snprintf(ret, len, "%s", given);
-		return 0;
-	}
-	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
-		return -EIO;
-	(void)snprintf(ret, len, "msb-%08x", random);
+	for (; list && *list; list++)
+		if (**list == '=' || !strchr(*list, '='))
+			return err_set(err, -EINVAL,
+			               "label %s is not KEY=VALUE", *list);
 	return 0;
 }
 
-static int copy_config(struct image_config *to, const struct image_config *from)
+static bool is_utf8(const char *s)
 {
-	int r = strv_add_all(&to->entrypoint, from->entrypoint.v);
+	json_t *j = json_string(s);
 
-	if (r == 0)
-		r = strv_add_all(&to->cmd, from->cmd.v);
-	if (r == 0)
-		r = strv_add_all(&to->env, from->env.v);
-	if (r == 0 && from->workdir && !(to->workdir = strdup(from->workdir)))
-		r = -ENOMEM;
-	if (r == 0 && from->user && !(to->user = strdup(from->user)))
-		r = -ENOMEM;
+	json_decref(j);
+	return j;
+}
+
+/* A file's name that no shell and no folder takes for something else. */
+static int check_script(const char *script, struct err *err)
+{
+	size_t len = strcspn(script, "=");
+	char name[MSB_NAME_MAX + 1];
+
+	(void)snprintf(name, sizeof(name), "%.*s",
+	               (int)MIN(len, sizeof(name) - 1), script);
+	if (script[len] != '=' || len >= sizeof(name) ||
+	    !is_name(name, MSB_NAME_MAX))
+		return err_set(err, -EINVAL,
+		               "script %s: NAME=BODY, and NAME 1 to %d "
+		               "letters, digits, . _ -",
+		               name, MSB_NAME_MAX);
+	return is_utf8(script) ? 0
+	                       : err_set(err, -EINVAL,
+	                                 "script %s is not UTF-8 text", name);
+}
+
+static int check_scripts(const char *const *list, struct err *err)
+{
+	size_t sum = 0;
+	int r = 0;
+
+	for (; list && *list && r == 0; list++) {
+		sum += strlen(*list) + 1;
+		r = check_script(*list, err);
+	}
+	if (r == 0 && sum > MSB_SCRIPTS_MAX)
+		return err_set(err, -E2BIG,
+		               "the scripts are too long: at most %u KiB",
+		               MSB_SCRIPTS_MAX >> 10);
 	return r;
 }
 
-/*
- * QEMU is needed by its own engine only. Where "auto" may do without it,
- * msb-vmm decides; but a path that the user set must be right.
- */
-static int find_qemu(const struct msb_sandbox_opts *o, struct runtime *rt,
-                     struct err *err)
+static int check_init(const struct msb_sandbox_opts *o, struct err *err)
 {
-	bool automatic =
-		o->engine == MSB_ENGINE_AUTO && o->accel == MSB_ACCEL_AUTO;
-	const char *set = getenv("MSB_QEMU");
-	int r;
+	bool more = (o->init_args && *o->init_args) ||
+	            (o->init_env && *o->init_env);
 
-	if (o->engine == MSB_ENGINE_KVM)
-		return 0;
-	r = runtime_find_qemu(&rt->qemu, err);
-	if (r != -LIB_EINSTALL || !automatic || (set && *set))
-		return r;
-	*err = (struct err){0};
+	if (!o->init && more)
+		return err_set(err, -EINVAL,
+		               "arguments or variables for an init, but no "
+		               "init");
+	if (o->init && strcmp(o->init, "auto") != 0 && *o->init != '/')
+		return err_set(err, -EINVAL,
+		               "init %s is neither an absolute path nor auto",
+		               o->init);
+	for (const char *const *l = o->init_env; l && *l; l++)
+		if (**l == '=' || !strchr(*l, '='))
+			return err_set(err, -EINVAL,
+			               "init environment: %s is not KEY=VALUE",
+			               *l);
 	return 0;
 }
 
-static int launch(struct msb_sandbox *sb, struct store *store,
-                  const struct msb_sandbox_opts *o, struct err *err)
+static int check_flags(const struct msb_sandbox_opts *o, struct err *err)
 {
-	struct runtime cleanup_runtime rt = RUNTIME_INIT;
-	struct rootfs cleanup_rootfs root = {0};
-	cleanup_close int upper = -1;
-	struct launch l = {
-		.runtime = &rt,
-		.root = &root,
-		.upper_bytes =
-			o->upper_bytes ? o->upper_bytes : MSB_UPPER_DEFAULT,
-		.hostname = o->hostname,
-		.cpus = o->cpus,
-		.memory_mib = (uint32_t)(o->memory_bytes / MIB),
-		.boot_timeout_ms = o->boot_timeout_ms ? o->boot_timeout_ms
-	                                              : MSB_BOOT_TIMEOUT_MS,
-		.engine = (enum msb_engine)o->engine,
-		.accel = (enum msb_accel)o->accel,
-		.log_fd = o->log_fd > 0 ? o->log_fd : -1,
-		.log_level = o->log_level,
-	};
-	char hostname[HOSTNAME_LEN + 1], name[VMM_NAME_LEN + 1];
-	int r = runtime_find(&rt, err);
+	const uint32_t known =
+		MSB_SANDBOX_KEEP | MSB_SANDBOX_REPLACE | MSB_SANDBOX_NO_START;
 
+	if (o->flags & ~known)
+		return err_set(err, -EINVAL, "unknown flags 0x%x",
+		               (unsigned)(o->flags & ~known));
+	if ((o->flags & MSB_SANDBOX_NO_START) && !(o->flags & MSB_SANDBOX_KEEP))
+		return err_set(err, -EINVAL,
+		               "what is not started must be kept");
+	return 0;
+}
+
+static int check_opts(const struct msb_sandbox_opts *o, struct err *err)
+{
+	int r;
+
+	if (!o->image)
+		return err_set(err, -EINVAL, "a sandbox needs an image");
+	if (o->name && !is_name(o->name, MSB_NAME_MAX))
+		return err_set(err, -EINVAL,
+		               "name %s: 1 to %d letters, digits, . _ -, "
+		               "beginning with a letter or digit",
+		               o->name, MSB_NAME_MAX);
+	if (o->hostname && !is_name(o->hostname, HOSTNAME_LEN))
+		return err_set(err, -EINVAL,
+		               "hostname %s: 1 to %d letters, digits, . _ -",
+		               o->hostname, HOSTNAME_LEN);
+	r = check_sizes(o, err);
 	if (r == 0)
-		r = find_qemu(o, &rt, err);
-	(void)snprintf(name, sizeof(name), "%.*s", VMM_NAME_LEN, sb->name);
-	l.name = name;
-	if (!l.hostname) {
-		(void)snprintf(hostname, sizeof(hostname), "%.*s", HOSTNAME_LEN,
-		               sb->name);
-		l.hostname = hostname;
-	}
+		r = check_flags(o, err);
 	if (r == 0)
-		r = lib_image_open_root(store, o->image, &root, err);
+		r = check_labels(o->labels, err);
 	if (r == 0)
-		r = upper_create(store, l.upper_bytes, &upper, err);
-	if (r < 0)
-		return r;
-	l.upper_fd = upper;
-	return launch_start(&l, &sb->machine.pid, &sb->machine.control, err);
+		r = check_scripts(o->scripts, err);
+	return r < 0 ? r : check_init(o, err);
 }
 
 /* Whether the user wants KVM where it is only emulated. */
-static bool wants_emulated_kvm(const struct msb_sandbox_opts *o)
+static bool wants_emulated_kvm(uint32_t engine, uint32_t accel)
 {
 	struct virt v;
 
-	if (o->engine != MSB_ENGINE_KVM && o->accel != MSB_ACCEL_KVM)
+	if (engine != MSB_ENGINE_KVM && accel != MSB_ACCEL_KVM)
 		return false;
 	virt_probe(VIRT_CPUINFO, VIRT_KVM, &v);
 	return virt_is_emulated(&v);
 }
 
-/* What is needed of the options later. */
-static int keep_options(struct msb_sandbox *sb,
-                        const struct msb_sandbox_opts *o)
-{
-	const char *reference = msb_image_info(o->image)->reference;
-
-	sb->cpus = o->cpus;
-	sb->memory_bytes = o->memory_bytes;
-	sb->emulated = wants_emulated_kvm(o);
-	sb->started_unix = time(NULL);
-	sb->image = strdup(reference ? reference : "");
-	if (!sb->image)
-		return -ENOMEM;
-	return copy_config(&sb->config, &o->image->image.config);
-}
-
-/* Let run/NAME.json say what is; called under the lock or alone. */
-static int record(struct msb_sandbox *sb, struct err *err)
-{
-	const struct machine *m = &sb->machine;
-	const struct msb_sandbox_info info = {
-		.name = sb->name,
-		.image = sb->image,
-		.state = (int32_t)m->state,
-		.cpus = sb->cpus,
-		.memory_bytes = sb->memory_bytes,
-		.engine = m->engine,
-		.accel = m->accel,
-		.walls = (const char *const *)strv_list(&m->walls),
-		.pid = m->pid,
-		.owner_pid = getpid(),
-		.started_unix = sb->started_unix,
-	};
-	int r = running_write(&sb->running, &info);
-
-	if (r < 0)
-		return err_set(err, r, "cannot write run/%s: %s",
-		               sb->running.file, strerror(-r));
-	sb->recorded = info.state;
-	return 0;
-}
-
 /* Take what msb-vmm said. That it is ready or ended goes on record. */
 static void process(struct msb_sandbox *sb)
 {
-	machine_process(&sb->machine);
-	if (sb->recorded < 0 || sb->recorded == (int32_t)sb->machine.state)
+	struct machine *m = &sb->machine;
+	struct state *st;
+
+	machine_process(m);
+	if (sb->recorded == (int32_t)m->state)
 		return;
-	if (machine_has_ended(&sb->machine)) {
-		sb->recorded = -1;
-		running_drop(&sb->running);
-	} else if (record(sb, NULL) < 0) {
-		sb->recorded = (int32_t)sb->machine.state; /* once is enough */
+	sb->recorded = (int32_t)m->state;
+	if (m->state != MSB_STATE_READY || !sb->home ||
+	    home_lock(sb->home, &st, NULL) < 0)
+		return;
+	(void)state_set_ready(st, sb->id, m->engine, m->accel, NULL);
+	home_unlock(sb->home);
+}
+
+static struct msb_sandbox *new_sandbox(void)
+{
+	struct msb_sandbox *sb = calloc(1, sizeof(*sb));
+
+	if (!sb)
+		return NULL;
+	sb->create_ns = clock_now_ns();
+	sb->refs = 1;
+	sb->machine = (struct machine)MACHINE_INIT;
+	sb->place = (struct place)PLACE_INIT;
+	sb->recorded = -1;
+	(void)pthread_mutex_init(&sb->lock, NULL);
+	return sb;
+}
+
+/* Hand it out, or take it back with the error. */
+static int give(struct msb_sandbox *sb, int r, const struct err *err,
+                struct msb_sandbox **ret, struct msb_error *error)
+{
+	if (r < 0) {
+		sandbox_unref(sb);
+		return error_return(error, r, err);
 	}
+	sb->emulated = wants_emulated_kvm(sb->config.engine, sb->config.accel);
+	*ret = sb;
+	return 0;
+}
+
+static int check_config(const struct msb_sandbox_opts *o, struct err *err)
+{
+	struct sandbox_config cleanup_sandbox_config c = {0};
+	int r = sandbox_config_take(&c, o, &o->image->image.config);
+
+	return r < 0 ? r : command_check(&c, err);
 }
 
 int msb_sandbox_create(struct msb_home *home,
@@ -240,35 +251,63 @@ int msb_sandbox_create(struct msb_home *home,
 	if (!options_take(&o, sizeof(o), opts))
 		return error_set(error, -EINVAL,
 		                 "msb_sandbox_opts: wrong size");
-	sb = calloc(1, sizeof(*sb));
+	sb = new_sandbox();
 	if (!sb)
 		return error_return(error, -ENOMEM, NULL);
-	sb->create_ns = clock_now_ns();
-	sb->refs = 1;
-	sb->machine = (struct machine)MACHINE_INIT;
-	sb->running = (struct running)RUNNING_INIT;
-	sb->recorded = -1;
-	(void)pthread_mutex_init(&sb->lock, NULL);
 	r = check_opts(&o, &err);
 	if (r == 0)
 		r = defaults_fill(&o, home->store->home, &err);
 	if (r == 0)
-		r = make_name(o.name, sb->name, sizeof(sb->name));
+		r = check_config(&o, &err);
 	if (r == 0)
-		r = keep_options(sb, &o);
-	if (r == 0)
-		r = running_claim(home->store, sb->name, &sb->running, &err);
-	if (r == 0)
-		r = launch(sb, home->store, &o, &err);
-	if (r == 0)
-		r = record(sb, &err);
-	if (r < 0) {
+		r = life_create(home, &o, sb, &err);
+	if (r == 0 && (o.flags & MSB_SANDBOX_NO_START)) {
 		sandbox_unref(sb);
-		return error_return(error, r, &err);
+		*ret_sandbox = NULL;
+		return 0;
 	}
-	sb->launched_ns = clock_now_ns();
-	*ret_sandbox = sb;
-	return 0;
+	return give(sb, r, &err, ret_sandbox, error);
+}
+
+int msb_sandbox_start(struct msb_home *home, const char *name,
+                      const struct msb_start_opts *opts,
+                      struct msb_sandbox **ret_sandbox, struct msb_error *error)
+{
+	struct msb_start_opts o = MSB_START_OPTS_INIT;
+	struct msb_sandbox *sb;
+	struct err err = {0};
+	int r;
+
+	if (!options_take(&o, sizeof(o), opts) || o.flags)
+		return error_set(error, -EINVAL, "msb_start_opts are wrong");
+	sb = new_sandbox();
+	if (!sb)
+		return error_return(error, -ENOMEM, NULL);
+	r = life_start(home, name, &o, sb, &err);
+	return give(sb, r, &err, ret_sandbox, error);
+}
+
+int msb_sandbox_open(struct msb_home *home, const char *name,
+                     struct msb_sandbox **ret_sandbox, struct msb_error *error)
+{
+	struct msb_sandbox *sb = new_sandbox();
+	struct err err = {0};
+	int r;
+
+	if (!sb)
+		return error_return(error, -ENOMEM, NULL);
+	r = life_open(home, name, sb, &err);
+	return give(sb, r, &err, ret_sandbox, error);
+}
+
+int msb_sandbox_remove(struct msb_home *home, const char *name, uint32_t flags,
+                       struct msb_error *error)
+{
+	struct err err = {0};
+	int r = life_remove(home, name, flags & MSB_REMOVE_FORCE, LIFE_GRACE_MS,
+	                    &err);
+
+	return r < 0 ? error_return(error, r, &err) : 0;
 }
 
 struct msb_sandbox *sandbox_ref(struct msb_sandbox *sb)
@@ -279,13 +318,13 @@ struct msb_sandbox *sandbox_ref(struct msb_sandbox *sb)
 	return sb;
 }
 
-static void config_release(struct image_config *c)
+/* A child that lives on is waited for by the home. */
+static void leave_child(struct msb_sandbox *sb)
 {
-	strv_release(&c->entrypoint);
-	strv_release(&c->cmd);
-	strv_release(&c->env);
-	free(c->workdir);
-	free(c->user);
+	struct machine *m = &sb->machine;
+
+	if (m->joined && m->pid > 0 && waitpid(m->pid, NULL, WNOHANG) == 0)
+		home_leave_child(sb->home, m->pid);
 }
 
 void sandbox_unref(struct msb_sandbox *sb)
@@ -297,30 +336,63 @@ void sandbox_unref(struct msb_sandbox *sb)
 	(void)pthread_mutex_unlock(&sb->lock);
 	if (left)
 		return;
+	leave_child(sb);
 	machine_release(&sb->machine);
-	running_drop(&sb->running);
-	config_release(&sb->config);
-	free(sb->image);
+	place_release(&sb->place);
+	sandbox_config_release(&sb->config);
+	if (sb->home)
+		home_unref(sb->home);
 	(void)pthread_mutex_destroy(&sb->lock);
 	free(sb);
 }
 
-/* The machine ends with its handle, whoever else still refers to it. */
+/* An attached one ends with its handle, whoever else still refers to it. */
 void msb_sandbox_free(struct msb_sandbox *sb)
 {
 	if (!sb)
 		return;
 	(void)pthread_mutex_lock(&sb->lock);
-	sb->machine.stop_asked = true;
-	machine_kill(&sb->machine);
+	if (!sb->machine.joined) {
+		sb->machine.stop_asked = true;
+		machine_kill(&sb->machine);
+	}
 	process(sb);
+	if (machine_has_ended(&sb->machine))
+		life_ended(sb);
 	(void)pthread_mutex_unlock(&sb->lock);
 	sandbox_unref(sb);
+}
+
+int msb_sandbox_detach(struct msb_sandbox *sb, struct msb_error *error)
+{
+	const struct proto_msg msg = {.type = PROTO_VMM_DETACH};
+	struct err err = {0};
+	struct state *st;
+	int r;
+
+	(void)pthread_mutex_lock(&sb->lock);
+	process(sb);
+	r = machine_tell(&sb->machine, &msg, -1);
+	if (r == 0)
+		sb->machine.joined = true;
+	if (r == 0 && (r = home_lock(sb->home, &st, &err)) == 0) {
+		r = state_set_detached(st, sb->id, &err);
+		home_unlock(sb->home);
+	}
+	(void)pthread_mutex_unlock(&sb->lock);
+	if (r == -EPIPE || r == -ECONNRESET || r == -LIB_EGONE)
+		r = sandbox_lost(sb, &err);
+	return r < 0 ? error_return(error, r, &err) : 0;
 }
 
 const char *msb_sandbox_name(const struct msb_sandbox *sb)
 {
 	return sb->name;
+}
+
+const char *msb_sandbox_id(const struct msb_sandbox *sb)
+{
+	return sb->id;
 }
 
 int msb_sandbox_fd(const struct msb_sandbox *sb)
@@ -397,15 +469,75 @@ int msb_sandbox_wait_ready(struct msb_sandbox *sb, int timeout_ms,
 	}
 }
 
+/* One that joined cannot wait for the process; its lock says when it is gone.
+ */
+static int stop_joined(struct msb_sandbox *sb)
+{
+	if (machine_has_ended(&sb->machine) || sb->machine.hung_up)
+		return 0;
+	life_kill(&sb->place,
+	          sb->machine.pid > 0 ? sb->machine.pid : sb->vmm_pid);
+	return machine_wait_end(&sb->machine, LOST_WAIT_MS);
+}
+
 int msb_sandbox_stop(struct msb_sandbox *sb, uint32_t timeout_ms,
                      struct msb_error *error)
 {
-	(void)error;
+	int r = 0;
+
 	(void)pthread_mutex_lock(&sb->lock);
 	machine_stop(&sb->machine, timeout_ms);
 	process(sb);
+	if (sb->machine.joined)
+		r = stop_joined(sb);
+	if (r == 0)
+		life_ended(sb);
+	(void)pthread_mutex_unlock(&sb->lock);
+	if (r < 0)
+		return error_set(error, r, "%s cannot be killed: process %lld",
+		                 sb->name, (long long)sb->vmm_pid);
+	return 0;
+}
+
+int msb_sandbox_wait(struct msb_sandbox *sb, int timeout_ms,
+                     struct msb_error *error)
+{
+	uint64_t end =
+		clock_now_ns() + (uint64_t)MAX(timeout_ms, 0) * NS_PER_MS;
+
+	for (;;) {
+		struct pollfd pf = {.fd = sb->machine.control,
+		                    .events = POLLIN};
+		enum msb_state state = msb_sandbox_state(sb);
+		uint64_t now = clock_now_ns();
+
+		if (state != MSB_STATE_READY && state != MSB_STATE_STARTING)
+			break;
+		if (timeout_ms >= 0 && now >= end)
+			return error_set(error, -ETIMEDOUT, "%s still runs",
+			                 sb->name);
+		(void)poll(&pf, 1,
+		           timeout_ms < 0 ? -1
+		                          : (int)((end - now) / NS_PER_MS) + 1);
+	}
+	(void)pthread_mutex_lock(&sb->lock);
+	if (!sb->machine.joined)
+		machine_kill(&sb->machine); /* it is over: waits for it */
+	life_ended(sb);
 	(void)pthread_mutex_unlock(&sb->lock);
 	return 0;
+}
+
+int msb_sandbox_touch(struct msb_sandbox *sb, struct msb_error *error)
+{
+	const struct proto_msg msg = {.type = PROTO_VMM_TOUCH};
+	int r;
+
+	(void)pthread_mutex_lock(&sb->lock);
+	process(sb);
+	r = machine_tell(&sb->machine, &msg, -1);
+	(void)pthread_mutex_unlock(&sb->lock);
+	return r < 0 ? end_error(sb, error) : 0;
 }
 
 /* Written once, at the end, so that no lock is needed once it was seen. */
@@ -444,16 +576,6 @@ const char *const *msb_sandbox_walls(const struct msb_sandbox *sb)
 	return (const char *const *)strv_list(&sb->machine.walls);
 }
 
-int msb_sandbox_inspect(struct msb_home *home, const char *name,
-                        struct msb_sandbox_info **ret_info,
-                        struct msb_error *error)
-{
-	struct err err = {0};
-	int r = running_read(home->store, name, ret_info, &err);
-
-	return r < 0 ? error_return(error, r, &err) : 0;
-}
-
 int sandbox_connect(struct msb_sandbox *sb, uint32_t port)
 {
 	cleanup_close int ours = -1, theirs = -1;
@@ -485,6 +607,23 @@ int sandbox_lost(struct msb_sandbox *sb, struct err *err)
 		r = err_set(err, -LIB_EGONE,
 		            "the guest dropped the command (was it shut down "
 		            "from inside?)");
+	(void)pthread_mutex_unlock(&sb->lock);
+	return r;
+}
+
+int sandbox_ask(struct msb_sandbox *sb, const struct proto_msg *msg, int fd,
+                enum proto_type type, int timeout_ms,
+                struct machine_answer *ret, struct err *err)
+{
+	int r;
+
+	(void)pthread_mutex_lock(&sb->lock);
+	r = machine_ask(&sb->machine, msg, fd, type, timeout_ms, ret);
+	process(sb);
+	if (r == -LIB_EGONE)
+		r = explain_end(sb, err);
+	else if (r == -ETIMEDOUT)
+		r = err_set(err, r, "%s does not answer", sb->name);
 	(void)pthread_mutex_unlock(&sb->lock);
 	return r;
 }

@@ -8,25 +8,26 @@
 
 #include <pthread.h>
 
-#include "image/image.h"
+#include "lib/home.h"
 #include "lib/machine.h"
-#include "lib/running.h"
+#include "lib/place.h"
+#include "lib/record.h"
 #include "microsandbox.h"
 
 struct msb_sandbox {
 	pthread_mutex_t lock;
 	unsigned refs; /* the handle and each msb_exec */
 	struct machine machine;
-	struct running running;
-	int32_t recorded; /* the state that `running` says; -1: none yet */
+	int32_t recorded; /* the state that the record knows of */
 	/* the members to here: under the lock */
+	struct msb_home *home; /* a reference; NULL in unit tests */
+	struct place place;
 	char name[MSB_NAME_MAX + 1];
-	char *image; /* its reference */
-	uint32_t cpus;
-	uint64_t memory_bytes;
-	int64_t started_unix;
-	bool emulated; /* KVM was asked for where it is emulated */
-	struct image_config config;
+	char id[STATE_ID_LEN + 1];
+	struct sandbox_config config;
+	bool ephemeral;
+	bool emulated;   /* KVM was asked for where it is emulated */
+	int64_t vmm_pid; /* of a joined one, as the record has it */
 	uint64_t create_ns, launched_ns;
 };
 

@@ -29,16 +29,25 @@ static void the_configuration_is_as_agreed(void **state)
 	struct runtime rt = {.qemu = text("/usr/bin/q"),
 	                     .cmdline = text("console=ttyS0")};
 	struct rootfs root = {.nfds = 2, .extents = extents, .nextents = 2};
+	char *script = text("hi=#!/bin/sh\na=b\n"), *arg = text("-x");
+	const struct sandbox_config config = {
+		.cpus = 2,
+		.memory_bytes = 512 * MIB,
+		.boot_timeout_ms = 60000,
+		.max_duration_s = 7,
+		.idle_timeout_s = 8,
+		.engine = MSB_ENGINE_QEMU,
+		.accel = MSB_ACCEL_TCG,
+		.init = text("/sbin/init"),
+		.init_args = {&arg, 1},
+		.scripts = {&script, 1},
+	};
 	struct launch l = {.runtime = &rt,
 	                   .root = &root,
 	                   .upper_bytes = 8 * GIB,
 	                   .name = "msb-1",
 	                   .hostname = "host",
-	                   .cpus = 2,
-	                   .memory_mib = 512,
-	                   .boot_timeout_ms = 60000,
-	                   .engine = MSB_ENGINE_QEMU,
-	                   .accel = MSB_ACCEL_TCG};
+	                   .config = &config};
 	char *json = launch_config(&l);
 	json_t *j, *disks, *e;
 
@@ -58,11 +67,29 @@ static void the_configuration_is_as_agreed(void **state)
 	assert_int_equal(json_int(j, "kernel_fd", 0), 5);
 	assert_int_equal(json_int(j, "initramfs_fd", 0), 6);
 	assert_int_equal(json_int(j, "boot_timeout_ms", 0), 60000);
+	assert_int_equal(json_int(j, "listen_fd", 0), 7);
+	assert_int_equal(json_int(j, "lock_fd", 0), 8);
+	assert_int_equal(json_int(j, "end_fd", 0), 9);
+	assert_int_equal(json_int(j, "max_duration_s", 0), 7);
+	assert_int_equal(json_int(j, "idle_timeout_s", 0), 8);
+	e = json_object_get(j, "log_fds");
+	assert_int_equal(json_integer_value(json_array_get(e, 0)), 10);
+	assert_int_equal(json_integer_value(json_array_get(e, 1)), 11);
+	e = json_object_get(j, "scripts");
+	assert_int_equal(json_array_size(e), 2);
+	assert_string_equal(json_string_value(json_array_get(e, 0)), "hi");
+	assert_string_equal(json_string_value(json_array_get(e, 1)),
+	                    "#!/bin/sh\na=b\n");
+	e = json_object_get(j, "init");
+	assert_int_equal(json_array_size(e), 2);
+	assert_string_equal(json_string_value(json_array_get(e, 0)),
+	                    "/sbin/init");
+	assert_string_equal(json_string_value(json_array_get(e, 1)), "-x");
 	disks = json_object_get(j, "disks");
 	assert_int_equal(json_array_size(disks), 2);
 	e = json_array_get(json_object_get(json_array_get(disks, 0), "extents"),
 	                   1);
-	assert_int_equal(json_int(e, "fd", 0), 8);
+	assert_int_equal(json_int(e, "fd", 0), 13);
 	assert_int_equal(json_int(e, "offset", 0), 4096);
 	assert_int_equal(json_int(e, "len", 0), 4096);
 	assert_true(json_bool(json_array_get(disks, 0), "read_only", false));
@@ -71,7 +98,7 @@ static void the_configuration_is_as_agreed(void **state)
 	                    "upper");
 	e = json_array_get(json_object_get(json_array_get(disks, 1), "extents"),
 	                   0);
-	assert_int_equal(json_int(e, "fd", 0), 9);
+	assert_int_equal(json_int(e, "fd", 0), 14);
 	assert_int_equal(json_int(e, "len", 0), (int64_t)(8 * GIB));
 	json_decref(j);
 	free(json);
@@ -88,7 +115,7 @@ static const char script[] =
 	"read -r pid comm state ppid pgrp sid rest </proc/self/stat\n"
 	"ls -1 /proc/$pid/fd | tr '\\n' ' '\n"
 	"cat <&4 | head -c 12; echo\n"
-	"cat <&5; cat <&6; cat <&7; cat <&8\n"
+	"for n in 5 6 7 8 9 10 11 12 13; do cat /proc/$pid/fd/$n; done\n"
 	"echo $MSB_LOG ${HOME:-no-home} $1\n"
 	"[ \"$sid\" = $pid ] && echo own-session\n";
 
@@ -126,15 +153,15 @@ static void the_child_gets_its_descriptors_and_no_others(void **state)
 	struct runtime rt = RUNTIME_INIT;
 	struct rootfs root = {
 		.fds = &root_fd, .nfds = 1, .extents = extents, .nextents = 1};
+	const struct sandbox_config config = {.engine = MSB_ENGINE_AUTO,
+	                                      .accel = MSB_ACCEL_AUTO};
 	struct launch l = {.runtime = &rt,
 	                   .root = &root,
 	                   .upper_bytes = 4096,
 	                   .name = "msb-1",
 	                   .hostname = "h",
-	                   .cpus = 1,
-	                   .engine = MSB_ENGINE_AUTO,
-	                   .accel = MSB_ACCEL_AUTO,
-	                   .log_fd = -1,
+	                   .config = &config,
+	                   .stderr_fd = -1,
 	                   .log_level = "info"};
 	struct err err = {0};
 	pid_t pid = 0;
@@ -151,19 +178,30 @@ static void the_child_gets_its_descriptors_and_no_others(void **state)
 	rt.kernel_fd = temp_file("kernel\n");
 	rt.initramfs_fd = temp_file("initramfs\n");
 	l.upper_fd = temp_file("upper\n");
+	l.listen_fd = temp_file("listen\n");
+	l.lock_fd = temp_file("lock\n");
+	l.end_fd = temp_file("end\n");
+	l.log_fds[0] = temp_file("log0\n");
+	l.log_fds[1] = temp_file("log1\n");
 	assert_int_equal(launch_start(&l, &pid, &control, &err), 0);
 	assert_int_equal(waitpid(pid, &st, 0), pid);
 	read_all(control, out, sizeof(out));
 	assert_non_null(strstr(out, "{\"version\":"));
-	assert_non_null(strstr(out, "kernel\ninitramfs\nroot\nupper\n"));
+	assert_non_null(strstr(out, "kernel\ninitramfs\nlisten\nlock\nend\n"
+	                            "log0\nlog1\nroot\nupper\n"));
 	assert_non_null(strstr(out, "info no-home msb-1\n"));
 	assert_non_null(strstr(out, "own-session"));
-	/* 10: the shell's copy of the script */
-	assert_memory_equal(out, "0 1 10 2 3 4 5 6 7 8 ", 21);
+	/* 14: the shell's copy of the script */
+	assert_memory_equal(out, "0 1 10 11 12 13 14 2 3 4 5 6 7 8 9 ", 35);
 	close(control);
 	close(leak);
 	close(root_fd);
 	close(l.upper_fd);
+	close(l.listen_fd);
+	close(l.lock_fd);
+	close(l.end_fd);
+	close(l.log_fds[0]);
+	close(l.log_fds[1]);
 	close(rt.kernel_fd);
 	close(rt.initramfs_fd);
 	(void)unlink(path);
@@ -179,14 +217,19 @@ static void a_missing_vmm_is_an_error(void **state)
 	                     .initramfs_fd = root_fd};
 	struct rootfs root = {
 		.fds = &root_fd, .nfds = 1, .extents = extents, .nextents = 1};
+	const struct sandbox_config config = {.engine = MSB_ENGINE_AUTO,
+	                                      .accel = MSB_ACCEL_AUTO};
 	struct launch l = {.runtime = &rt,
 	                   .root = &root,
 	                   .upper_fd = root_fd,
+	                   .listen_fd = root_fd,
+	                   .lock_fd = root_fd,
+	                   .end_fd = root_fd,
+	                   .log_fds = {root_fd, root_fd},
 	                   .name = "n",
 	                   .hostname = "h",
-	                   .engine = MSB_ENGINE_AUTO,
-	                   .accel = MSB_ACCEL_AUTO,
-	                   .log_fd = -1};
+	                   .config = &config,
+	                   .stderr_fd = -1};
 	struct err err = {0};
 	pid_t pid = 0;
 

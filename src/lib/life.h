@@ -1,0 +1,64 @@
+/*
+ * life.h - how sandboxes come, start, end and go: their row in state.db and
+ * their folder, kept in step whatever is killed in between.
+ *
+ * Order of a creation: folder (marked as rubbish), its lock, what is in it,
+ * the row, the mark off; then the machine, which inherits the lock. Order of a
+ * removal: the lock, the mark, the row, the folder. So at each moment either
+ * the row speaks for the folder, or the mark allows anybody to sweep it.
+ *
+ * A row whose machine ended without anybody to write it down is settled by the
+ * next call that comes across it: the lock is free, so end.json is final.
+ */
+#ifndef LIB_LIFE_H
+#define LIB_LIFE_H
+
+#include "lib/home.h"
+#include "lib/sandbox.h"
+
+/* The grace of a replacement and of a removal by force. */
+#define LIFE_GRACE_MS 10000u
+
+/*
+ * Put it on record and start it, unless NO_START; fills @sb, which is zeroed
+ * but for its lock, counter and machine. Nothing is left on failure.
+ */
+int life_create(struct msb_home *home, const struct msb_sandbox_opts *o,
+                struct msb_sandbox *sb, struct err *err);
+
+/* Start one that is on record. */
+int life_start(struct msb_home *home, const char *name,
+               const struct msb_start_opts *o, struct msb_sandbox *sb,
+               struct err *err);
+
+/* Join one that runs. */
+int life_open(struct msb_home *home, const char *name, struct msb_sandbox *sb,
+              struct err *err);
+
+/* By name or id, settled. */
+int life_get(struct msb_home *home, const char *name, struct state_sandbox *ret,
+             struct err *err);
+
+/* Settle all that may have died unseen. */
+void life_reap(struct msb_home *home);
+
+/* Write down the end of one that this process saw end, and clean up. */
+void life_ended(struct msb_sandbox *sb);
+
+/*
+ * Remove it. -EBUSY when it runs, unless @force: then it is stopped first,
+ * with @grace_ms for its commands.
+ */
+int life_remove(struct msb_home *home, const char *name, bool force,
+                uint32_t grace_ms, struct err *err);
+
+/*
+ * Kill an msb-vmm that does not answer: the process that the row names, if it
+ * is one of ours that holds this folder's lock as far as can be told.
+ */
+void life_kill(const struct place *p, int64_t pid);
+
+/* What the row and the lock say together: enum msb_state. */
+int32_t life_state(const struct state_sandbox *row, bool locked);
+
+#endif
