@@ -4,7 +4,8 @@
 set -eu
 
 build="gcc make pkg-config meson ninja-build musl-tools python3
-	libcurl4-openssl-dev libssl-dev libjansson-dev libzstd-dev libisal-dev
+	libcurl4-openssl-dev libssl-dev libjansson-dev libyaml-dev
+	libzstd-dev libisal-dev
 	libsqlite3-dev libcmocka-dev libseccomp-dev
 	flex bison bc libelf-dev xz-utils cpio"
 run="qemu-system-x86 e2fsprogs busybox-static ca-certificates"

@@ -327,7 +327,7 @@ static void zsh_action(const char *hint)
 /* '(-m --memory)'{-m+,--memory=}'[help]:SIZE: ' */
 static void zsh_opt(const struct opt *o)
 {
-	bool list = o->kind == OPT_LIST || o->kind == OPT_ENV;
+	bool list = opt_is_list(o);
 	const char *plus = o->value ? "+" : "", *is = o->value ? "=" : "";
 	char hint[512];
 

@@ -1,10 +1,49 @@
 #include "cli/conf.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/buf.h"
+#include "base/fdio.h"
 #include "base/num.h"
+#include "cli/scripts.h"
+#include "cli/yaml_tree.h"
+#include "microsandbox.h"
 
 #include "base/banned.h"
+
+#define VALUE_MAX (1u << 20)
+#define WORD_MAX  128
+
+enum scope {
+	SCOPE_SANDBOX = 1,
+	SCOPE_RESOURCE = 2,
+	SCOPE_RUNTIME = 4,
+	SCOPE_SCRIPT = 8,
+};
+
+/* One file that is read. */
+struct source {
+	struct conf *conf;
+	void *base; /* what the fields' offsets are in */
+	const char *path;
+	struct err *err;
+};
+
+/* One key: what its value must be, and where that goes. */
+struct field {
+	const char *name;
+	int (*set)(struct source *s, const struct field *f,
+	           const struct ytree_node *n);
+	size_t offset;
+	unsigned scopes;
+	const char *later; /* what brings it */
+	size_t flag;       /* of a list: the bool that says it was there */
+};
 
 void conf_release(struct conf *c)
 {
@@ -19,4 +58,609 @@ void conf_release(struct conf *c)
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
 		strv_release(lists[i]);
 	*c = (struct conf){0};
+}
+
+#define WRONG(s, n, ...) ytree_error((s)->err, (s)->path, (n)->at, __VA_ARGS__)
+
+static int no_memory(struct source *s)
+{
+	return err_set(s->err, -ENOMEM, "%s: out of memory", s->path);
+}
+
+static void *member(struct source *s, const struct field *f)
+{
+	return (char *)s->base + f->offset;
+}
+
+static bool is_name_char(char c, bool first)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' ||
+	       (!first && c >= '0' && c <= '9');
+}
+
+/* The length of NAME in "NAME}", 0 when it is none. */
+static size_t name_length(const char *text)
+{
+	size_t n = 0;
+
+	while (is_name_char(text[n], n == 0))
+		n++;
+	return n < WORD_MAX && text[n] == '}' ? n : 0;
+}
+
+/* @text stands behind "${"; *@ret_next behind the "}". */
+static int expand_one(struct source *s, const struct ytree_node *n,
+                      const char *text, struct buf *out, const char **ret_next)
+{
+	size_t len = name_length(text);
+	char name[WORD_MAX];
+	const char *value;
+
+	if (!len) {
+		WRONG(s, n, "only ${NAME} stands for something: '${%.40s'",
+		      text);
+		err_hint(s->err, "a plain ${ is written $${");
+		return -EINVAL;
+	}
+	memcpy(name, text, len);
+	name[len] = '\0';
+	value = getenv(name);
+	if (!value)
+		return WRONG(s, n, "variable %s is not set", name);
+	*ret_next = text + len + 1;
+	return buf_adds(out, value);
+}
+
+static int expand(struct source *s, const struct ytree_node *n, struct buf *out)
+{
+	const char *p = n->text, *at;
+	int r = 0;
+
+	while (r == 0 && (at = strstr(p, "${")) != NULL) {
+		bool plain = at > p && at[-1] == '$';
+
+		(void)buf_add(out, p, (size_t)(at - p) - plain);
+		p = at + 2;
+		if (plain)
+			r = buf_adds(out, "${");
+		else
+			r = expand_one(s, n, p, out, &p);
+		if (r == -E2BIG)
+			return WRONG(s, n, "the value is too long");
+	}
+	if (r == 0)
+		r = buf_adds(out, p);
+	return r == -ENOMEM ? no_memory(s) : r;
+}
+
+static bool is_boolean(const struct ytree_node *n)
+{
+	static const char *const words[] = {"true",  "True",  "TRUE",
+	                                    "false", "False", "FALSE"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (n->plain && strcmp(n->text, words[i]) == 0)
+			return true;
+	return false;
+}
+
+static const char *label(const struct ytree_node *n)
+{
+	return n->key ? n->key : "the value";
+}
+
+/* A scalar as text, with its variables. */
+static int value(struct source *s, const struct ytree_node *n, struct buf *out)
+{
+	if (n->kind != YTREE_SCALAR)
+		return WRONG(s, n, "%s is a %s, not a text", label(n),
+		             n->kind == YTREE_LIST ? "list" : "map");
+	if (ytree_is_null(n))
+		return WRONG(s, n, "%s has no value", label(n));
+	if (is_boolean(n)) {
+		WRONG(s, n, "%s is a boolean, not a text", label(n));
+		err_hint(s->err, "put it in quotes");
+		return -EINVAL;
+	}
+	return expand(s, n, out);
+}
+
+#define VALUE_INIT BUF_INIT_MAX(VALUE_MAX)
+
+static int expect(struct source *s, const struct ytree_node *n,
+                  enum ytree_kind kind)
+{
+	if (n->kind == kind)
+		return 0;
+	return WRONG(s, n, "%s is not a %s", label(n),
+	             kind == YTREE_LIST ? "list" : "map");
+}
+
+static int set_text(struct source *s, const struct field *f,
+                    const struct ytree_node *n)
+{
+	struct buf cleanup_buf b = VALUE_INIT;
+	char **to = member(s, f), *text;
+	int r = value(s, n, &b);
+
+	if (r < 0)
+		return r;
+	if (b.len == 0)
+		return WRONG(s, n, "%s is empty", f->name);
+	text = buf_steal(&b);
+	if (!text)
+		return no_memory(s);
+	free(*to);
+	*to = text;
+	return 0;
+}
+
+/* A path of the host begins with a dot or slash; it starts at the file. */
+static int set_image_text(struct source *s, const struct field *f,
+                          const struct ytree_node *n)
+{
+	const char *slash = strrchr(s->path, '/');
+	char *text;
+	int r = set_text(s, f, n);
+
+	if (r < 0 || *s->conf->image != '.' || !slash)
+		return r;
+	if (asprintf(&text, "%s%.*s%s", strchr("./", *s->path) ? "" : "./",
+	             (int)(slash + 1 - s->path), s->path, s->conf->image) < 0)
+		return no_memory(s);
+	free(s->conf->image);
+	s->conf->image = text;
+	return 0;
+}
+
+static int set_bind(struct source *s, const struct field *f,
+                    const struct ytree_node *n)
+{
+	int r = set_image_text(s, f, n);
+
+	if (r == 0 && !strchr("./", *s->conf->image))
+		return WRONG(s, n, "%s is not a path: it begins with . or /",
+		             s->conf->image);
+	return r;
+}
+
+static int set_count(struct source *s, const struct field *f,
+                     const struct ytree_node *n)
+{
+	struct buf cleanup_buf b = VALUE_INIT;
+	uint64_t count;
+	int r = value(s, n, &b);
+
+	if (r < 0)
+		return r;
+	if (!num_parse_u64(buf_str(&b), MSB_CPUS_MAX, &count) || count == 0)
+		return WRONG(s, n, "%s is not a number from 1 to %d", f->name,
+		             MSB_CPUS_MAX);
+	*(uint32_t *)member(s, f) = (uint32_t)count;
+	return 0;
+}
+
+static int set_size(struct source *s, const struct field *f,
+                    const struct ytree_node *n)
+{
+	struct buf cleanup_buf b = VALUE_INIT;
+	uint64_t *to = member(s, f), size;
+	int r = value(s, n, &b);
+
+	if (r < 0)
+		return r;
+	if (!num_parse_size(buf_str(&b), MIB, &size) || size == 0) {
+		WRONG(s, n, "%s is not a size", f->name);
+		err_hint(s->err, "for example 512M or 2G; a bare number is "
+		                 "MiB");
+		return -EINVAL;
+	}
+	*to = size;
+	return 0;
+}
+
+static int set_duration(struct source *s, const struct field *f,
+                        const struct ytree_node *n)
+{
+	struct buf cleanup_buf b = VALUE_INIT;
+	uint64_t *to = member(s, f), ms;
+	int r = value(s, n, &b);
+
+	if (r < 0)
+		return r;
+	if (!num_parse_duration_ms(buf_str(&b), &ms) || ms == 0) {
+		WRONG(s, n, "%s is not a duration", f->name);
+		err_hint(s->err, "for example 30s, 5m or 2h; a bare number is "
+		                 "seconds");
+		return -EINVAL;
+	}
+	*to = ms;
+	return 0;
+}
+
+static int set_pull(struct source *s, const struct field *f,
+                    const struct ytree_node *n)
+{
+	static const struct {
+		const char *word;
+		enum msb_pull_policy policy;
+	} words[] = {
+		{"missing",    MSB_PULL_MISSING},
+		{"if-missing", MSB_PULL_MISSING},
+		{"always",     MSB_PULL_ALWAYS },
+		{"never",      MSB_PULL_NEVER  },
+	};
+	struct buf cleanup_buf b = VALUE_INIT;
+	int r = value(s, n, &b);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (strcmp(buf_str(&b), words[i].word) == 0) {
+			s->conf->pull = (int32_t)words[i].policy + 1;
+			return 0;
+		}
+	return WRONG(s, n, "%s is not missing, always or never", f->name);
+}
+
+static int set_list(struct source *s, const struct field *f,
+                    const struct ytree_node *n)
+{
+	struct strv *to = member(s, f);
+	int r = expect(s, n, YTREE_LIST);
+
+	if (r < 0)
+		return r;
+	strv_release(to);
+	for (const struct ytree_node *c = n->child; c && r == 0; c = c->next) {
+		struct buf cleanup_buf b = VALUE_INIT;
+
+		r = value(s, c, &b);
+		if (r == 0 && strv_add(to, buf_str(&b)) < 0)
+			r = no_memory(s);
+	}
+	if (r == 0 && f->flag)
+		*(bool *)((char *)s->conf + f->flag) = true;
+	return r;
+}
+
+static int set_pair(struct source *s, struct strv *to,
+                    const struct ytree_node *n)
+{
+	struct buf cleanup_buf b = VALUE_INIT;
+	int r;
+
+	if (strchr(n->key, '='))
+		return ytree_error(s->err, s->path, n->key_at,
+		                   "'%s' has a =", n->key);
+	(void)buf_printf(&b, "%s=", n->key);
+	r = value(s, n, &b);
+	if (r == 0 && strv_env_set(to, buf_str(&b)) < 0)
+		r = no_memory(s);
+	return r;
+}
+
+static int set_pairs(struct source *s, const struct field *f,
+                     const struct ytree_node *n)
+{
+	int r = expect(s, n, YTREE_MAP);
+
+	for (const struct ytree_node *c = n->child; c && r == 0; c = c->next)
+		r = set_pair(s, member(s, f), c);
+	return r;
+}
+
+static int set_scripts(struct source *s, const struct field *f,
+                       const struct ytree_node *n)
+{
+	int r = expect(s, n, YTREE_MAP);
+
+	for (const struct ytree_node *c = n->child; c && r == 0; c = c->next) {
+		if (!scripts_name_ok(c->key, strlen(c->key)))
+			return ytree_error(s->err, s->path, c->key_at,
+			                   "'%s' cannot be a script's name",
+			                   c->key);
+		r = set_pair(s, member(s, f), c);
+	}
+	return r;
+}
+
+/* Nothing in it is nothing refused. */
+static int set_later(struct source *s, const struct field *f,
+                     const struct ytree_node *n)
+{
+	if (n->kind != YTREE_SCALAR && !n->n)
+		return 0;
+	ytree_error(s->err, s->path, n->key ? n->key_at : n->at,
+	            "%s cannot be set yet", f->name);
+	err_hint(s->err, "this msb does not know it; it comes with %s",
+	         f->later);
+	return -EINVAL;
+}
+
+/* What there is today is lo. */
+static int set_network(struct source *s, const struct field *f,
+                       const struct ytree_node *n)
+{
+	if (n->kind == YTREE_SCALAR && strcmp(n->text, "none") == 0)
+		return 0;
+	return set_later(s, f, n);
+}
+
+static int set_security(struct source *s, const struct field *f,
+                        const struct ytree_node *n)
+{
+	if (n->kind == YTREE_SCALAR && strcmp(n->text, "default") == 0)
+		return 0;
+	return set_later(s, f, n);
+}
+
+static int unknown(struct source *s, const struct field *known, unsigned scopes,
+                   const struct ytree_node *n)
+{
+	struct buf cleanup_buf all = BUF_INIT;
+
+	for (const struct field *f = known; f->name; f++)
+		if ((f->scopes & scopes) && !f->later)
+			(void)buf_printf(&all, "%s%s", all.len ? ", " : "",
+			                 f->name);
+	ytree_error(s->err, s->path, n->key_at, "unknown key %s", n->key);
+	err_hint(s->err, "known are %s", buf_str(&all));
+	return -EINVAL;
+}
+
+/* A map whose keys are those of @known that have one of @scopes. */
+static int read_map(struct source *s, const struct field *known,
+                    unsigned scopes, const struct ytree_node *n)
+{
+	int r = expect(s, n, YTREE_MAP);
+
+	for (const struct ytree_node *c = n->child; c && r == 0; c = c->next) {
+		const struct field *f = known;
+
+		while (f->name &&
+		       (strcmp(f->name, c->key) != 0 || !(f->scopes & scopes)))
+			f++;
+		r = f->name ? f->set(s, f, c) : unknown(s, known, scopes, c);
+	}
+	return r;
+}
+
+#define AT(f)  offsetof(struct conf, f)
+#define ALL    (~0u)
+#define FILES  "host files and volumes (issue 5)"
+#define NET    "the network (issue 6)"
+#define SECRET "secrets (issue 7)"
+
+#define FIELD(n, s, f, sc)                                                     \
+	{                                                                      \
+		.name = (n), .set = (s), .offset = AT(f), .scopes = (sc)       \
+	}
+#define FIELD_LATER(n, s, l, sc)                                               \
+	{                                                                      \
+		.name = (n), .set = (s), .later = (l), .scopes = (sc)          \
+	}
+
+#define FIELD_LIST(n, f, has)                                                  \
+	{                                                                      \
+		.name = (n), .set = set_list, .offset = AT(f),                 \
+		.scopes = SCOPE_SANDBOX | SCOPE_RUNTIME, .flag = AT(has)       \
+	}
+
+static const struct field init_fields[] = {
+	FIELD("cmd", set_text, init, ALL),
+	FIELD("args", set_list, init_args, ALL),
+	FIELD("env", set_pairs, init_env, ALL),
+	{0},
+};
+
+static int set_init(struct source *s, const struct field *f,
+                    const struct ytree_node *n)
+{
+	(void)f;
+	return read_map(s, init_fields, ALL, n);
+}
+
+static const struct field image_fields[] = {
+	FIELD("oci", set_text, image, ALL),
+	FIELD("upper_size", set_size, upper, ALL),
+	FIELD("bind", set_bind, image, ALL),
+	FIELD_LATER("disk", set_later, FILES, ALL),
+	FIELD_LATER("fstype", set_later, FILES, ALL),
+	FIELD_LATER("snapshot", set_later, "snapshots", ALL),
+	{0},
+};
+
+static bool has_key(const struct ytree_node *n, const char *key)
+{
+	for (const struct ytree_node *c = n->child; c; c = c->next)
+		if (strcmp(c->key, key) == 0)
+			return true;
+	return false;
+}
+
+static int set_image(struct source *s, const struct field *f,
+                     const struct ytree_node *n)
+{
+	int r;
+
+	if (n->kind == YTREE_SCALAR)
+		return set_image_text(s, f, n);
+	r = read_map(s, image_fields, ALL, n);
+	if (r == 0 && has_key(n, "oci") == has_key(n, "bind"))
+		return WRONG(s, n, "image needs one of oci and bind");
+	return r;
+}
+
+/* A resource limit is gathered first. */
+struct limit {
+	char *resource, *soft, *hard;
+};
+
+static const struct field limit_fields[] = {
+	{"resource",             set_text, offsetof(struct limit, resource), ALL, NULL, 0},
+	{"soft", set_text, offsetof(struct limit, soft), ALL, NULL, 0},
+	{"hard",		   set_text, offsetof(struct limit, hard), ALL, NULL, 0},
+	{0		    },
+};
+
+static void limit_release(struct limit *l)
+{
+	free(l->resource);
+	free(l->soft);
+	free(l->hard);
+}
+
+static int set_limit(struct source *s, struct strv *to,
+                     const struct ytree_node *n)
+{
+	struct limit cleanup(limit_release) l = {0};
+	struct source in = *s;
+	int r;
+
+	in.base = &l;
+	r = read_map(&in, limit_fields, ALL, n);
+	if (r < 0)
+		return r;
+	if (!l.resource || !l.soft)
+		return WRONG(s, n, "a limit needs resource and soft");
+	if (strv_addf(to, "%s=%s%s%s", l.resource, l.soft, l.hard ? ":" : "",
+	              l.hard ? l.hard : "") < 0)
+		return no_memory(s);
+	return 0;
+}
+
+static int set_limits(struct source *s, const struct field *f,
+                      const struct ytree_node *n)
+{
+	struct strv *to = member(s, f);
+	int r = expect(s, n, YTREE_LIST);
+
+	if (r == 0)
+		strv_release(to);
+	for (const struct ytree_node *c = n->child; c && r == 0; c = c->next)
+		r = set_limit(s, to, c);
+	return r;
+}
+
+static const struct field fields[] = {
+	FIELD("image", set_image, image, SCOPE_SANDBOX),
+	FIELD("pull_policy", set_pull, pull, SCOPE_SANDBOX),
+	FIELD("cpus", set_count, cpus, SCOPE_SANDBOX | SCOPE_RESOURCE),
+	FIELD("memory", set_size, memory, SCOPE_SANDBOX | SCOPE_RESOURCE),
+	FIELD("max_duration", set_duration, max_duration_ms,
+              SCOPE_SANDBOX | SCOPE_RESOURCE),
+	FIELD("idle_timeout", set_duration, idle_timeout_ms,
+              SCOPE_SANDBOX | SCOPE_RESOURCE),
+	FIELD("rlimits", set_limits, rlimits, SCOPE_SANDBOX | SCOPE_RESOURCE),
+	FIELD("workdir", set_text, workdir, SCOPE_SANDBOX | SCOPE_RUNTIME),
+	FIELD("shell", set_text, shell, SCOPE_SANDBOX | SCOPE_RUNTIME),
+	FIELD("user", set_text, user, SCOPE_SANDBOX | SCOPE_RUNTIME),
+	FIELD("hostname", set_text, hostname, SCOPE_SANDBOX | SCOPE_RUNTIME),
+	FIELD_LIST("entrypoint", entrypoint, has_entrypoint),
+	FIELD_LIST("cmd", cmd, has_cmd),
+	FIELD("env", set_pairs, env, SCOPE_SANDBOX | SCOPE_RUNTIME),
+	FIELD("labels", set_pairs, labels, SCOPE_SANDBOX | SCOPE_RUNTIME),
+	FIELD("init", set_init, init, SCOPE_SANDBOX | SCOPE_RUNTIME),
+	FIELD("scripts", set_scripts, scripts, SCOPE_SANDBOX),
+	FIELD_LATER("registry", set_later, "other credentials than msb's own",
+                    SCOPE_SANDBOX),
+	FIELD_LATER("security", set_security, FILES,
+                    SCOPE_SANDBOX | SCOPE_RUNTIME),
+	FIELD_LATER("mounts", set_later, FILES, SCOPE_SANDBOX),
+	FIELD_LATER("patch_files", set_later, FILES, SCOPE_SANDBOX),
+	FIELD_LATER("patches", set_later, FILES, SCOPE_SANDBOX),
+	FIELD_LATER("network", set_network, NET, SCOPE_SANDBOX),
+	FIELD_LATER("ports", set_later, NET, SCOPE_SANDBOX),
+	FIELD_LATER("secrets", set_later, SECRET, SCOPE_SANDBOX),
+	{0},
+};
+
+/* What a document of an option is. */
+static const struct document {
+	const char *option;
+	unsigned scope;
+	const char *later;
+} documents[] = {
+	{"conf",          SCOPE_SANDBOX,  NULL  },
+	{"resource-conf", SCOPE_RESOURCE, NULL  },
+	{"runtime-conf",  SCOPE_RUNTIME,  NULL  },
+	{"script-conf",   SCOPE_SCRIPT,   NULL  },
+	{"net-conf",      0,              NET   },
+	{"fs-conf",       0,              FILES },
+	{"secret-conf",   0,              SECRET},
+};
+
+static const struct document *find_document(const char *option, size_t len)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(documents); i++)
+		if (strlen(documents[i].option) == len &&
+		    strncmp(documents[i].option, option, len) == 0)
+			return &documents[i];
+	return NULL;
+}
+
+static int parse(struct conf *c, const struct document *d, const char *path,
+                 const struct buf *b, struct err *err)
+{
+	static const struct field scripts =
+		FIELD("scripts", set_scripts, scripts, ALL);
+	struct ytree_node *cleanup_ytree tree = NULL;
+	struct source s = {.conf = c, .base = c, .path = path, .err = err};
+	int r = ytree_read(b->data, b->len, path, &tree, err);
+
+	if (r < 0)
+		return r;
+	if (d->scope == SCOPE_SCRIPT)
+		return set_scripts(&s, &scripts, tree);
+	return read_map(&s, fields, d->scope, tree);
+}
+
+/* A pipe is fine, as in --conf <(...); a device is not. */
+static int read_file(const char *path, struct buf *b)
+{
+	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode))
+		return -EISDIR;
+	return fd_read_all(fd, b);
+}
+
+int conf_parse(struct conf *c, const char *option, const char *path,
+               const void *data, size_t len, struct err *err)
+{
+	const struct document *d = find_document(option, strlen(option));
+	struct buf b = {.data = (uint8_t *)(uintptr_t)data, .len = len};
+
+	if (!d || d->later)
+		return err_set(err, -EINVAL, "--%s: no such file yet", option);
+	return parse(c, d, path, &b, err);
+}
+
+int conf_read(struct conf *c, const char *what, struct err *err)
+{
+	struct buf cleanup_buf b = BUF_INIT_MAX(YTREE_SIZE_MAX);
+	size_t len = strcspn(what, ":");
+	const char *path = what + len + (what[len] == ':');
+	const struct document *d = find_document(what, len);
+	int r;
+
+	if (!d || d->later) {
+		err_set(err, -EINVAL, "--%.*s cannot be used yet", (int)len,
+		        what);
+		if (d)
+			err_hint(err, "it comes with %s", d->later);
+		return -EINVAL;
+	}
+	r = read_file(path, &b);
+	if (r == -E2BIG)
+		return err_set(err, r, "%s: larger than %u KiB", path,
+		               YTREE_SIZE_MAX >> 10);
+	if (r < 0)
+		return err_set(err, r, "%s: %s", path,
+		               r == -EISDIR ? "not a file" : strerror(-r));
+	return parse(c, d, path, &b, err);
 }

@@ -162,9 +162,9 @@ static int take_seconds(uint64_t ms, const char *what, uint32_t *ret,
 	return 0;
 }
 
-static int take_root_disk(const char *text, uint64_t *ret, struct err *err)
+static int take_root_disk(const char *text, uint64_t *size, struct err *err)
 {
-	if (!text || (num_parse_size(text, MIB, ret) && *ret))
+	if (!text || (num_parse_size(text, MIB, size) && *size))
 		return 0;
 	err_set(err, -EINVAL, "--root-disk: '%s' is not a size", text);
 	err_hint(err, "only a size works yet, as 8G; other roots (tmpfs, "
@@ -254,6 +254,7 @@ static int fill(struct create_plan *p, const struct create_values *v,
 	o->init = c->init;
 	o->cpus = c->cpus;
 	o->memory_bytes = c->memory;
+	o->upper_bytes = c->upper;
 	o->engine = v->engine;
 	o->accel = v->accel;
 	o->boot_timeout_ms = (uint32_t)MIN(v->boot_timeout_ms, BOOT_MAX_MS);
@@ -272,8 +273,12 @@ static int make(struct create_plan *p, const struct create_values *v,
                 const char *image, char *const *tail, struct err *err)
 {
 	bool has_command;
-	int r = put_flags(&p->conf, v, image, err);
+	int r = 0;
 
+	for (size_t i = 0; i < v->conf.n && r == 0; i++)
+		r = conf_read(&p->conf, v->conf.v[i], err);
+	if (r == 0)
+		r = put_flags(&p->conf, v, image, err);
 	if (r == 0)
 		r = check(v, &p->conf, err);
 	if (r == 0)

@@ -49,9 +49,29 @@ extern const char *const create_accel_choices[];
 
 /* The rows; offsets are those of struct create_values. Ends with a comma. */
 #define CREATE_OPTS                                                            \
-	OPT_ROW('n', "name", "NAME", OPT_STRING, CREATE_FIELD(name),           \
-	        "Name of the sandbox, which makes it stay until it is "        \
-	        "removed (msb- and 8 digits)"),                                \
+	OPT_ROW(0, "conf", "PATH", OPT_NAMED, CREATE_FIELD(conf),              \
+	        "A file that says all this, in YAML (repeatable; see man "     \
+	        "msb-run)"),                                                   \
+		OPT_ROW(0, "resource-conf", "PATH", OPT_NAMED,                 \
+	                CREATE_FIELD(conf),                                    \
+	                "A file of cpus, memory, max_duration, idle_timeout "  \
+	                "and rlimits (repeatable)"),                           \
+		OPT_ROW(0, "runtime-conf", "PATH", OPT_NAMED,                  \
+	                CREATE_FIELD(conf),                                    \
+	                "A file of workdir, shell, user, hostname, "           \
+	                "entrypoint, cmd, env, labels and init (repeatable)"), \
+		OPT_ROW(0, "script-conf", "PATH", OPT_NAMED,                   \
+	                CREATE_FIELD(conf),                                    \
+	                "A file of scripts, NAME: BODY (repeatable)"),         \
+		OPT_ROW(0, "net-conf", "PATH", OPT_NAMED, CREATE_FIELD(conf),  \
+	                NULL),                                                 \
+		OPT_ROW(0, "fs-conf", "PATH", OPT_NAMED, CREATE_FIELD(conf),   \
+	                NULL),                                                 \
+		OPT_ROW(0, "secret-conf", "PATH", OPT_NAMED,                   \
+	                CREATE_FIELD(conf), NULL),                             \
+		OPT_ROW('n', "name", "NAME", OPT_STRING, CREATE_FIELD(name),   \
+	                "Name of the sandbox, which makes it stay until it "   \
+	                "is removed (msb- and 8 digits)"),                     \
 		OPT_ROW('c', "cpus", "N", OPT_COUNT, CREATE_FIELD(cpus),       \
 	                "Virtual CPUs (1)"),                                   \
 		OPT_ROW('m', "memory", "SIZE", OPT_MEMORY,                     \
@@ -60,8 +80,7 @@ extern const char *const create_accel_choices[];
 		OPT_ROW(0, "root-disk", "SIZE", OPT_STRING,                    \
 	                CREATE_FIELD(root_disk),                               \
 	                "Room for what is written in the sandbox, as 8G; "     \
-	                "takes only "                                          \
-	                "what is used (8G)"),                                  \
+	                "takes only what is used (8G)"),                       \
 		OPT_ROW('e', "env", "KEY[=VALUE]", OPT_ENV, CREATE_FIELD(env), \
 	                "Set a variable; without VALUE copy it from here "     \
 	                "(repeatable)"),                                       \
@@ -84,10 +103,8 @@ extern const char *const create_accel_choices[];
 		OPT_ROW(0, "script", "NAME=BODY", OPT_LIST,                    \
 	                CREATE_FIELD(scripts),                                 \
 	                "A script NAME on the PATH inside: \\n, \\t, \\r, "    \
-	                "\\\\, \\\" "                                          \
-	                "and \\' in BODY are decoded, and #!SHELL is put "     \
-	                "before it "                                           \
-	                "(repeatable)"),                                       \
+	                "\\\\, \\\" and \\' in BODY are decoded, and #!SHELL " \
+	                "is put before it (repeatable)"),                      \
 		OPT_ROW(0, "script-raw", "NAME=BODY", OPT_LIST,                \
 	                CREATE_FIELD(scripts_raw),                             \
 	                "The same with BODY as it is (repeatable)"),           \
@@ -98,8 +115,8 @@ extern const char *const create_accel_choices[];
 		OPT_ROW(0, "init", "PATH|auto", OPT_STRING,                    \
 	                CREATE_FIELD(init),                                    \
 	                "Hand process 1 to this program when the machine is "  \
-	                "set up; "                                             \
-	                "auto looks for the image's init, such as systemd"),   \
+	                "set up; auto looks for the image's init, such as "    \
+	                "systemd"),                                            \
 		OPT_ROW(0, "init-arg", "TEXT", OPT_LIST,                       \
 	                CREATE_FIELD(init_args),                               \
 	                "An argument of --init (repeatable)"),                 \
@@ -116,8 +133,7 @@ extern const char *const create_accel_choices[];
 		OPT_ROW(0, "idle-timeout", "DURATION", OPT_DURATION,           \
 	                CREATE_FIELD(idle_timeout_ms),                         \
 	                "Stop it when it ran no command and was not touched "  \
-	                "for so "                                              \
-	                "long"),                                               \
+	                "for so long"),                                        \
 		OPT_ROW(0, "rlimit", "RESOURCE=SOFT[:HARD]", OPT_LIST,         \
 	                CREATE_FIELD(rlimits),                                 \
 	                "Limit a resource, as nofile=1024:4096 (repeatable)"), \
@@ -134,12 +150,11 @@ extern const char *const create_accel_choices[];
 	                       "What runs the machine: auto takes kvm where "  \
 	                       "hardware virtualization is real, else qemu",   \
 	                       create_engine_choices, "MSB_ENGINE"),           \
-		OPT_ROW_CHOICE(                                                \
-			0, "accel", "KIND", CREATE_FIELD(accel),               \
-			"How the qemu engine runs the processor: tcg is "      \
-			"emulation, kvm uses /dev/kvm; either makes --engine " \
-			"auto mean qemu",                                      \
-			create_accel_choices, "MSB_ACCEL"),                    \
+		OPT_ROW_CHOICE(0, "accel", "KIND", CREATE_FIELD(accel),        \
+	                       "How the qemu engine runs the processor: tcg "  \
+	                       "is emulation, kvm uses /dev/kvm; either "      \
+	                       "makes --engine auto mean qemu",                \
+	                       create_accel_choices, "MSB_ACCEL"),             \
 		OPT_ROW(0, "boot-timeout", "DURATION", OPT_DURATION,           \
 	                CREATE_FIELD(boot_timeout_ms),                         \
 	                "Give up when the machine is not ready by then "       \

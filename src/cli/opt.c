@@ -112,6 +112,8 @@ static int set_value(const struct opt *o, void *values, const char *text,
 		return strv_add(v, text);
 	case OPT_ENV:
 		return set_env(o, v, text, err);
+	case OPT_NAMED:
+		return strv_addf(v, "%s:%s", o->name, text);
 	case OPT_COUNT:
 		return set_count(o, v, text, err);
 	case OPT_MEMORY:
@@ -338,10 +340,16 @@ int opt_defaults(const struct opt_target *t, struct err *err)
 	return 0;
 }
 
+bool opt_is_list(const struct opt *o)
+{
+	return o->kind == OPT_LIST || o->kind == OPT_ENV ||
+	       o->kind == OPT_NAMED;
+}
+
 void opt_release(const struct opt *opts, void *values)
 {
 	for (const struct opt *o = opts; o && o->name; o++)
-		if (o->kind == OPT_LIST || o->kind == OPT_ENV)
+		if (opt_is_list(o))
 			strv_release((void *)((char *)values + o->offset));
 }
 

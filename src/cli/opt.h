@@ -9,6 +9,8 @@
  *	OPT_STRING    const char *     points into argv
  *	OPT_LIST      struct strv      repeatable
  *	OPT_ENV       struct strv      KEY=VALUE, or KEY: copied from the host
+ *	OPT_NAMED     struct strv      OPTION:VALUE: several options may share
+ *	                               one list and keep their order
  *	OPT_COUNT     uint32_t         a number of 1 or more
  *	OPT_MEMORY    uint64_t         bytes; a bare number is MiB
  *	OPT_DURATION  uint64_t         ms; 500ms 30s 5m 2h 1d, bare: seconds
@@ -33,6 +35,7 @@ enum opt_kind {
 	OPT_STRING,
 	OPT_LIST,
 	OPT_ENV,
+	OPT_NAMED,
 	OPT_COUNT,
 	OPT_MEMORY,
 	OPT_DURATION,
@@ -90,6 +93,9 @@ int opt_parse(struct opt_parser *p, struct err *err);
 
 /* Apply the environment variables of rows whose value was not given. */
 int opt_defaults(const struct opt_target *t, struct err *err);
+
+/* May be given several times. */
+bool opt_is_list(const struct opt *o);
 
 /* Free the lists in @values. */
 void opt_release(const struct opt *opts, void *values);

@@ -112,6 +112,11 @@ static const struct kind kinds[] = {
 	{"script-path", "NAME:PATH", ':', read_script },
 };
 
+static const char *shell_of(const struct conf *c)
+{
+	return c->shell ? c->shell : "/bin/sh";
+}
+
 static int put_one(struct conf *c, const struct kind *k, const char *text,
                    struct strv *names, struct err *err)
 {
@@ -138,8 +143,29 @@ static int put_one(struct conf *c, const struct kind *k, const char *text,
 	if (strv_addn(names, text, len) < 0)
 		return -ENOMEM;
 	if (k->body != raw_body)
-		shell = c->shell ? c->shell : "/bin/sh";
+		shell = shell_of(c);
 	return scripts_add(&c->scripts, text, len, buf_str(&body), shell);
+}
+
+/* Those of files came without: only now it is known what the shell is. */
+static int finish(struct conf *c)
+{
+	struct strv cleanup_strv done = {0};
+	int r = 0;
+
+	for (size_t i = 0; i < c->scripts.n && r == 0; i++) {
+		const char *text = c->scripts.v[i];
+		size_t len = strcspn(text, "=");
+
+		r = scripts_add(&done, text, len, text + len + 1, shell_of(c));
+	}
+	if (r == 0) {
+		struct strv old = c->scripts;
+
+		c->scripts = done;
+		done = old;
+	}
+	return r;
 }
 
 int scripts_put(struct conf *c, const struct strv *decoded,
@@ -149,6 +175,8 @@ int scripts_put(struct conf *c, const struct strv *decoded,
 	const struct strv *const given[] = {decoded, raw, paths};
 	struct strv cleanup_strv names = {0};
 
+	if (finish(c) < 0)
+		return err_set(err, -ENOMEM, "out of memory");
 	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++)
 		for (size_t i = 0; i < given[k]->n; i++) {
 			int r = put_one(c, &kinds[k], given[k]->v[i], &names,

@@ -14,7 +14,8 @@
 /*
  * Lay the three options over @c's scripts: NAME=BODY with escapes, NAME=BODY
  * as it is, NAME:PATH. A name that is given twice here is an error. All but
- * the second kind get a "#!" line of c->shell, unless they have one.
+ * the second kind get a "#!" line of c->shell, unless they have one; those
+ * that are in @c already get theirs, too.
  */
 int scripts_put(struct conf *c, const struct strv *decoded,
                 const struct strv *raw, const struct strv *paths,

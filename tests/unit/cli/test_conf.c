@@ -1,0 +1,272 @@
+#include "lib/test.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/fdio.h"
+#include "base/num.h"
+#include "cli/conf.h"
+#include "microsandbox.h"
+
+static struct conf conf;
+static struct err err;
+
+static int parse_as(const char *option, const char *text)
+{
+	err = (struct err){0};
+	return conf_parse(&conf, option, "dir/f.yaml", text, strlen(text),
+	                  &err);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	conf_release(&conf);
+	return 0;
+}
+
+static void accepts(const char *text)
+{
+	if (parse_as("conf", text) < 0)
+		fail_msg("%s: %s", text, err.msg);
+}
+
+static void refuses_as(const char *option, const char *text,
+                       const char *message)
+{
+	assert_true(parse_as(option, text) < 0);
+	if (!strstr(err.msg, message))
+		fail_msg("%s: '%s' is not in: %s", text, message, err.msg);
+	conf_release(&conf);
+}
+
+static void every_key_of_today_is_taken(void **state)
+{
+	(void)state;
+	assert_int_equal(setenv("MSB_TEST_WORD", "w", 1), 0);
+	accepts("image: alpine\n"
+	        "pull_policy: never\n"
+	        "cpus: 3\n"
+	        "memory: 1.5G\n"
+	        "max_duration: 2m\n"
+	        "idle_timeout: 90\n"
+	        "rlimits:\n"
+	        "  - {resource: nofile, soft: 10, hard: 20}\n"
+	        "  - {resource: nproc, soft: unlimited}\n"
+	        "workdir: /srv/${MSB_TEST_WORD}\n"
+	        "shell: /bin/bash\n"
+	        "user: 1000\n"
+	        "hostname: box\n"
+	        "entrypoint: [/bin/sh, -c]\n"
+	        "cmd: ['echo $$', '$${HOME}', \"a${MSB_TEST_WORD}b\"]\n"
+	        "env: {A: 1, B: 'yes', C: 1.10}\n"
+	        "labels: {team: x}\n"
+	        "init: {cmd: auto, args: [a], env: {K: v}}\n"
+	        "scripts:\n"
+	        "  hi: |\n"
+	        "    echo hi\n"
+	        "network: none\n"
+	        "security: default\n"
+	        "mounts: []\n"
+	        "secrets: {}\n");
+	assert_string_equal(conf.image, "alpine");
+	assert_int_equal(conf.pull, MSB_PULL_NEVER + 1);
+	assert_int_equal(conf.cpus, 3);
+	assert_int_equal(conf.memory, 1536 * MIB);
+	assert_int_equal(conf.max_duration_ms, 120000);
+	assert_int_equal(conf.idle_timeout_ms, 90000);
+	assert_string_equal(conf.rlimits.v[0], "nofile=10:20");
+	assert_string_equal(conf.rlimits.v[1], "nproc=unlimited");
+	assert_string_equal(conf.workdir, "/srv/w");
+	assert_string_equal(conf.shell, "/bin/bash");
+	assert_string_equal(conf.user, "1000");
+	assert_string_equal(conf.hostname, "box");
+	assert_string_equal(conf.entrypoint.v[1], "-c");
+	assert_string_equal(conf.cmd.v[0], "echo $$");
+	assert_string_equal(conf.cmd.v[1], "${HOME}");
+	assert_string_equal(conf.cmd.v[2], "awb");
+	assert_string_equal(conf.env.v[0], "A=1");
+	assert_string_equal(conf.env.v[1], "B=yes");
+	assert_string_equal(conf.env.v[2], "C=1.10");
+	assert_string_equal(conf.labels.v[0], "team=x");
+	assert_string_equal(conf.init, "auto");
+	assert_string_equal(conf.init_args.v[0], "a");
+	assert_string_equal(conf.init_env.v[0], "K=v");
+	assert_string_equal(conf.scripts.v[0], "hi=echo hi\n");
+}
+
+static void later_files_go_over_earlier_ones(void **state)
+{
+	(void)state;
+	accepts("{image: a, cpus: 1, memory: 1G, env: {A: 1, B: 2}, "
+	        "cmd: [x, y], init: {cmd: i, args: [p]}, labels: {l: 1}}");
+	accepts("{cpus: 2, env: {B: 3, C: 4}, cmd: [z], "
+	        "init: {env: {K: v}}, rlimits: []}");
+	assert_string_equal(conf.image, "a");
+	assert_int_equal(conf.cpus, 2);
+	assert_int_equal(conf.memory, GIB);
+	assert_int_equal(conf.env.n, 3);
+	assert_string_equal(conf.env.v[1], "B=3");
+	assert_int_equal(conf.cmd.n, 1);
+	assert_string_equal(conf.cmd.v[0], "z");
+	assert_string_equal(conf.init, "i");
+	assert_string_equal(conf.init_args.v[0], "p");
+	assert_int_equal(conf.init_env.n, 1);
+	accepts("cmd: []");
+	assert_int_equal(conf.cmd.n, 0);
+	assert_true(conf.has_cmd);
+}
+
+static void wrong_values_name_their_place(void **state)
+{
+	static const struct {
+		const char *text, *message;
+	} rows[] = {
+		{"image: a\nworkdirr: /\n",          "dir/f.yaml:2:1: unknown key"      },
+		{"[a]",			      "1:1: the value is not a map"      },
+		{"cpus: many",                       "1:7: cpus is not a number from 1" },
+		{"cpus: 0",                          "cpus is not a number"             },
+		{"cpus: 65",                         "cpus is not a number"             },
+		{"cpus: [1]",                        "cpus is a list, not a text"       },
+		{"memory: lots",                     "1:9: memory is not a size"        },
+		{"memory: 0",                        "memory is not a size"             },
+		{"max_duration: long",               "max_duration is not a duration"   },
+		{"pull_policy: often",               "pull_policy is not missing"       },
+		{"workdir:",                         "workdir has no value"             },
+		{"workdir: ''",                      "workdir is empty"                 },
+		{"workdir: {a: b}",                  "workdir is a map, not a text"     },
+		{"shell: true",                      "shell is a boolean, not a text"   },
+		{"entrypoint: /bin/sh",              "1:13: entrypoint is not a list"   },
+		{"cmd: [a, [b]]",                    "1:10: the value is a list"        },
+		{"env: [A=1]",                       "1:6: env is not a map"            },
+		{"env: {A: }",                       "A has no value"                   },
+		{"env: {A: no}",                     "1:10: unquoted no"                },
+		{"env: {'A=B': 1}",                  "1:7: 'A=B' has a ="               },
+		{"rlimits: [nofile=1]",              "the value is not a map"           },
+		{"rlimits: [{resource: nofile}]",    "needs resource and soft"          },
+		{"rlimits: [{resource: a, max: 1}]", "unknown key max"                  },
+		{"init: auto",                       "1:7: init is not a map"           },
+		{"init: {cmd: a, arg: b}",           "1:16: unknown key arg"            },
+		{"scripts: {../a: x}",               "1:11: '../a' cannot be a script's"},
+		{"scripts: {a: {path: x}}",          "a is a map, not a text"           },
+		{"image: {oci: a, bind: ./b}",
+	         "image needs one of oci and bind"                                      },
+		{"image: {upper_size: 1G}",          "image needs one of oci and bind"  },
+		{"image: {bind: b}",                 "b is not a path"                  },
+		{"image: {disk: ./a.raw}",           "1:9: disk cannot be set yet"      },
+		{"workdir: ${MSB_TEST_UNSET}",
+	         "1:10: variable MSB_TEST_UNSET is"                                     },
+		{"workdir: ${A:-b}",                 "only ${NAME} stands for"          },
+		{"workdir: \"${}\"",                 "only ${NAME} stands for"          },
+		{"workdir: \"${HOME\"",              "only ${NAME} stands for"          },
+		{"mounts: ['/a:/b']",                "1:1: mounts cannot be set yet"    },
+		{"patches: [{mkdir: {path: /a}}]",   "patches cannot be set yet"        },
+		{"network: public",                  "network cannot be set yet"        },
+		{"network: {policy: none}",          "network cannot be set yet"        },
+		{"ports: ['80:80']",                 "ports cannot be set yet"          },
+		{"secrets: {A: {allow: [b]}}",       "secrets cannot be set yet"        },
+		{"registry: {username: a}",          "registry cannot be set yet"       },
+		{"security: restricted",             "security cannot be set yet"       },
+		{"sandboxes: {a: {}}",               "unknown key sandboxes"            },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		refuses_as("conf", rows[i].text, rows[i].message);
+}
+
+static void host_paths_start_at_the_file(void **state)
+{
+	static const struct {
+		const char *path, *text, *image;
+	} rows[] = {
+		{"dir/f.yaml",  "image: ./root",         "./dir/./root" },
+		{"dir/f.yaml",  "image: ../root",        "./dir/../root"},
+		{"/d/f.yaml",   "image: {bind: ./root}", "/d/./root"    },
+		{"./d/f.yaml",  "image: .",              "./d/."        },
+		{"../d/f.yaml", "image: ./a.tar",        "../d/./a.tar" },
+		{"f.yaml",      "image: ./root",         "./root"       },
+		{"dir/f.yaml",  "image: /root",          "/root"        },
+		{"dir/f.yaml",  "image: alpine",         "alpine"       },
+		{"dir/f.yaml",  "image: {oci: a/b}",     "a/b"          },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		assert_int_equal(conf_parse(&conf, "conf", rows[i].path,
+		                            rows[i].text, strlen(rows[i].text),
+		                            &err),
+		                 0);
+		assert_string_equal(conf.image, rows[i].image);
+		conf_release(&conf);
+	}
+}
+
+static void scoped_files_have_their_keys_only(void **state)
+{
+	(void)state;
+	assert_int_equal(parse_as("resource-conf", "{cpus: 2, memory: 1G}"), 0);
+	assert_int_equal(parse_as("runtime-conf", "{workdir: /a, user: b}"), 0);
+	assert_int_equal(parse_as("script-conf", "{a: b, env: c}"), 0);
+	assert_int_equal(conf.cpus, 2);
+	assert_string_equal(conf.user, "b");
+	assert_int_equal(conf.scripts.n, 2);
+	refuses_as("resource-conf", "image: a", "unknown key image");
+	refuses_as("resource-conf", "workdir: /", "unknown key workdir");
+	refuses_as("runtime-conf", "cpus: 1", "unknown key cpus");
+	refuses_as("runtime-conf", "scripts: {}", "unknown key scripts");
+	refuses_as("script-conf", "a: [b]", "a is a list");
+}
+
+static void files_of_later_things_are_refused(void **state)
+{
+	static const char *const options[] = {"net-conf", "fs-conf",
+	                                      "secret-conf"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		char what[64];
+
+		(void)snprintf(what, sizeof(what), "%s:x.yaml", options[i]);
+		err = (struct err){0};
+		assert_int_equal(conf_read(&conf, what, &err), -EINVAL);
+		assert_non_null(strstr(err.msg, "cannot be used yet"));
+		assert_non_null(strstr(err.hint, "issue"));
+	}
+}
+
+static void what_is_no_file_is_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(conf_read(&conf, "conf:/nonexistent.yaml", &err),
+	                 -ENOENT);
+	assert_non_null(strstr(err.msg, "/nonexistent.yaml: "));
+	assert_int_equal(conf_read(&conf, "conf:/dev/zero", &err), -EISDIR);
+	assert_int_equal(conf_read(&conf, "conf:/", &err), -EISDIR);
+}
+
+static void upper_size_of_an_image_is_taken(void **state)
+{
+	(void)state;
+	accepts("image: {oci: a, upper_size: 2G}");
+	assert_int_equal(conf.upper, 2 * GIB);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_teardown(f, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(every_key_of_today_is_taken),
+		TEST(later_files_go_over_earlier_ones),
+		TEST(wrong_values_name_their_place),
+		TEST(host_paths_start_at_the_file),
+		TEST(scoped_files_have_their_keys_only),
+		TEST(files_of_later_things_are_refused),
+		TEST(what_is_no_file_is_refused),
+		TEST(upper_size_of_an_image_is_taken),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
