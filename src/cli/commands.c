@@ -16,6 +16,7 @@ COMMAND_DECLARE(modify)
 COMMAND_DECLARE(list)
 COMMAND_DECLARE(status)
 COMMAND_DECLARE(inspect)
+COMMAND_DECLARE(metrics)
 COMMAND_DECLARE(ping)
 COMMAND_DECLARE(touch)
 COMMAND_DECLARE(remove)
@@ -81,6 +82,12 @@ static const char completion_details[] =
 	"  msb completion fish > ~/.config/fish/completions/msb.fish\n"
 	"\n"
 	"make install puts all three where the shells look for them.";
+
+static const char metrics_details[] =
+	"CPU in percent of one processor of the host, memory that the host "
+	"holds of the machine's, what disk and network move a second, and how "
+	"long it is up. All counted on the host: a guest that sleeps is not "
+	"woken. Without options two looks half a second apart, as a table.";
 
 static const char run_details[] =
 	"IMAGE is a reference (pulled when it is not here), an archive or OCI "
@@ -178,6 +185,8 @@ static const struct command root_commands[] = {
             "Configuration, life, engine, process, and which walls protect "
             "you from it.",
             1, -1, false),
+	ROW(metrics, "metrics", NULL, "Sandboxes", "[NAME]",
+            "Show what sandboxes use", metrics_details, 0, 1, false),
 	ROW(ping, "ping", NULL, "Sandboxes", "[NAMES...]",
             "Ask whether sandboxes answer",
             "Prints how long the answer of the agent inside took. That holds "
