@@ -15,8 +15,8 @@
 #include "base/err.h"
 #include "proto/proto.h"
 
-#define SCRIPTS_COUNT_MAX 1024
-#define SCRIPTS_NAME_MAX  128
+#define SCRIPTS_COUNT_MAX 256
+#define SCRIPTS_NAME_MAX  255
 #define SCRIPTS_BYTES_MAX (512u << 10) /* all bodies */
 
 /*
