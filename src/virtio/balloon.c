@@ -90,7 +90,8 @@ struct balloon {
 
 	atomic_bool target_posted, stats_posted;
 	_Atomic uint32_t target; /* pages */
-	pthread_mutex_t lock;    /* guards the next */
+	_Atomic uint64_t returned;
+	pthread_mutex_t lock; /* guards the next */
 	struct balloon_stats stats;
 };
 
@@ -214,6 +215,7 @@ static int inflate_one(struct virtio_dev *d, struct vq_chain *c,
 			            "RAM; ignored",
 			            n - good);
 		set_pages(b, b->pages + good);
+		atomic_fetch_add(&b->returned, (uint64_t)good * PAGE);
 		b->done[INFLATE] += (size_t)n * PFN_LEN;
 	}
 	b->done[INFLATE] = 0;
@@ -254,6 +256,7 @@ static int report_one(struct virtio_dev *d, struct vq_chain *c,
 	}
 	(void)pthread_mutex_lock(&b->lock);
 	b->stats.reported += dropped;
+	atomic_fetch_add(&b->returned, dropped);
 	(void)pthread_mutex_unlock(&b->lock);
 	if (s->len)
 		return -EAGAIN;
@@ -329,6 +332,11 @@ static void on_stats_wanted(void *arg)
 	if (!b->timer.armed)
 		loop_timer_set(b->loop, &b->timer, b->stats_at_ns, return_stats,
 		               b);
+}
+
+uint64_t balloon_returned(struct virtio_dev *d)
+{
+	return atomic_load(&balloon(d)->returned);
 }
 
 void balloon_get_stats(struct virtio_dev *d, struct balloon_stats *ret)

@@ -41,6 +41,12 @@ int balloon_new(struct loop *l, struct virtio_dev **ret, struct err *err);
 int balloon_set_target(struct virtio_dev *d, uint64_t bytes);
 
 /*
+ * Bytes that the guest gave back so far, in either way, also those that it
+ * uses again since. Any thread; unlike the call below it asks nobody.
+ */
+uint64_t balloon_returned(struct virtio_dev *d);
+
+/*
  * What is known now; any thread. This also asks the guest for newer numbers,
  * which a later call gets.
  */

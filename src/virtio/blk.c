@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -95,6 +96,7 @@ struct blk {
 	bool read_only;
 	char serial[SERIAL_LEN];
 	struct blk_space space;
+	_Atomic uint64_t read_bytes, write_bytes, reads, writes;
 };
 
 struct request {
@@ -211,14 +213,37 @@ static int do_rw(struct request *r, uint64_t len, piece_fn fn)
 	return each_piece(r, r->sector * SECTOR, len, fn);
 }
 
+/* Only this disk's thread writes them. */
+static void count(_Atomic uint64_t *number, uint64_t more)
+{
+	atomic_store_explicit(
+		number,
+		atomic_load_explicit(number, memory_order_relaxed) + more,
+		memory_order_relaxed);
+}
+
 static int do_in(struct request *r)
 {
-	return do_rw(r, r->in.len, read_piece);
+	const size_t len = r->in.len;
+	int err = do_rw(r, len, read_piece);
+
+	if (err == 0) {
+		count(&r->b->reads, 1);
+		count(&r->b->read_bytes, len);
+	}
+	return err;
 }
 
 static int do_out(struct request *r)
 {
-	return do_rw(r, r->out.len, write_piece);
+	const size_t len = r->out.len;
+	int err = do_rw(r, len, write_piece);
+
+	if (err == 0) {
+		count(&r->b->writes, 1);
+		count(&r->b->write_bytes, len);
+	}
+	return err;
 }
 
 /* A disk's extents share few files: sync each once. */
@@ -403,6 +428,20 @@ static int blk_one(struct virtio_dev *d, struct vq_chain *c, uint32_t *ret_len)
 	*status = run_request(&r);
 	*ret_len = (uint32_t)r.written + 1;
 	return 0;
+}
+
+void blk_get_stats(const struct virtio_dev *d, struct blk_stats *ret)
+{
+	const struct blk *b = (const struct blk *)d;
+
+	*ret = (struct blk_stats){
+		.read_bytes = atomic_load_explicit(&b->read_bytes,
+	                                           memory_order_relaxed),
+		.write_bytes = atomic_load_explicit(&b->write_bytes,
+	                                            memory_order_relaxed),
+		.reads = atomic_load_explicit(&b->reads, memory_order_relaxed),
+		.writes =
+			atomic_load_explicit(&b->writes, memory_order_relaxed)};
 }
 
 static void blk_read_config(struct virtio_dev *d, uint32_t off, void *data,

@@ -23,6 +23,14 @@ struct blk_config {
 	const char *serial; /* at most 20 bytes */
 };
 
+/* What the guest moved so far; discards and zeros are no bytes. */
+struct blk_stats {
+	uint64_t read_bytes, write_bytes, reads, writes;
+};
+
+/* Any thread; each number is right, the four may be of different moments. */
+void blk_get_stats(const struct virtio_dev *d, struct blk_stats *ret);
+
 /* The model does not own the descriptors. */
 int blk_new(const struct blk_config *cfg, struct virtio_dev **ret,
             struct err *err);

@@ -6,11 +6,14 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "base/cleanup.h"
 #include "base/num.h"
 
 #include "base/banned.h"
 
-#define REGION_ALIGN 4096u
+#define REGION_ALIGN  4096u
+#define STAT_BLOCK    512u /* of st_blocks, whatever the file system's */
+#define PAGES_AT_ONCE 8192u
 
 static bool aligned(uint64_t v)
 {
@@ -44,8 +47,11 @@ static int insert(struct guest_mem *m, const struct guest_region *new)
 int guest_mem_add(struct guest_mem *m, uint64_t gpa, uint64_t len,
                   uint64_t alias, void *host)
 {
-	const struct guest_region r = {
-		.gpa = gpa, .len = len, .alias = alias, .host = host};
+	const struct guest_region r = {.gpa = gpa,
+	                               .len = len,
+	                               .alias = alias,
+	                               .host = host,
+	                               .file = -1};
 
 	return aligned((uintptr_t)host) ? insert(m, &r) : -EINVAL;
 }
@@ -61,6 +67,14 @@ static int check_file(int fd, uint64_t end)
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	return st.st_size >= 0 && end <= (uint64_t)st.st_size ? 0 : -EINVAL;
+}
+
+static void unmap(struct guest_region *r)
+{
+	if (!r->map)
+		return;
+	(void)munmap(r->map, r->map_len);
+	close_fd(&r->file);
 }
 
 int guest_mem_map(struct guest_mem *m, uint64_t gpa, uint64_t len,
@@ -81,18 +95,13 @@ int guest_mem_map(struct guest_mem *m, uint64_t gpa, uint64_t len,
 	               MAP_SHARED | MAP_NORESERVE, fd, (off_t)offset);
 	if (new.map == MAP_FAILED)
 		return -errno;
+	new.file = fcntl(fd, F_DUPFD_CLOEXEC, 0); /* -1: not told then */
 	(void)madvise(new.map, new.map_len, MADV_DONTDUMP);
 	new.host = new.map;
 	r = insert(m, &new);
 	if (r < 0)
-		(void)munmap(new.map, new.map_len);
+		unmap(&new);
 	return r;
-}
-
-static void unmap(struct guest_region *r)
-{
-	if (r->map)
-		(void)munmap(r->map, r->map_len);
 }
 
 int guest_mem_remove(struct guest_mem *m, uint64_t gpa, uint64_t len)
@@ -115,6 +124,49 @@ void guest_mem_release(struct guest_mem *m)
 	for (uint32_t i = 0; i < m->n; i++)
 		unmap(&m->region[i]);
 	m->n = 0;
+}
+
+/* Two regions may be parts of one file, which then counts once. */
+static uint64_t file_blocks(const struct guest_mem *m, uint32_t i)
+{
+	struct stat st, other;
+
+	if (fstat(m->region[i].file, &st) < 0)
+		return 0;
+	for (uint32_t k = 0; k < i; k++)
+		if (m->region[k].file >= 0 &&
+		    fstat(m->region[k].file, &other) == 0 &&
+		    other.st_ino == st.st_ino && other.st_dev == st.st_dev)
+			return 0;
+	return (uint64_t)st.st_blocks * STAT_BLOCK;
+}
+
+static uint64_t pages_present(const struct guest_region *r)
+{
+	uint8_t present[PAGES_AT_ONCE];
+	uint64_t n = 0;
+
+	for (uint64_t at = 0; at < r->len;) {
+		size_t len =
+			(size_t)MIN(r->len - at, PAGES_AT_ONCE * REGION_ALIGN);
+
+		if (mincore(r->host + at, len, present) < 0)
+			return 0;
+		for (size_t i = 0; i < len / REGION_ALIGN; i++)
+			n += present[i] & 1;
+		at += len;
+	}
+	return n * REGION_ALIGN;
+}
+
+uint64_t guest_mem_resident(const struct guest_mem *m)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < m->n; i++)
+		bytes += m->region[i].file >= 0 ? file_blocks(m, i)
+		                                : pages_present(&m->region[i]);
+	return bytes;
 }
 
 /* The region of @gpa and how many of its bytes start there, or NULL. */

@@ -28,6 +28,7 @@ struct guest_region {
 	uint8_t *host;
 	void *map; /* to unmap; NULL when borrowed */
 	size_t map_len;
+	int file; /* of a mapping: to ask what it holds; else -1 */
 };
 
 struct guest_mem {
@@ -44,7 +45,7 @@ int guest_mem_add(struct guest_mem *m, uint64_t gpa, uint64_t len,
                   uint64_t alias, void *host);
 
 /*
- * The same, mapped here from @offset of @fd (not kept). The file must be
+ * The same, mapped here from @offset of @fd (a copy is kept). The file must be
  * sealed against shrinking: else who shares it could take pages away under
  * us, which is a SIGBUS. -EACCES if it is not.
  */
@@ -54,6 +55,12 @@ int guest_mem_map(struct guest_mem *m, uint64_t gpa, uint64_t len,
 /* Drop the region that was added as exactly (@gpa, @len), else -ENOENT. */
 int guest_mem_remove(struct guest_mem *m, uint64_t gpa, uint64_t len);
 void guest_mem_release(struct guest_mem *m);
+
+/*
+ * Bytes of it for which the host has memory (or swap) now; the guest is not
+ * asked. A file is asked once, whatever its size; of other memory each page.
+ */
+uint64_t guest_mem_resident(const struct guest_mem *m);
 
 /* @len > 0 bytes inside one region, or NULL. */
 void *guest_mem_at(const struct guest_mem *m, uint64_t gpa, uint64_t len);

@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "base/cleanup.h"
 #include "base/cursor.h"
@@ -442,6 +444,63 @@ unsigned vsock_sessions(const struct virtio_dev *d)
 	const struct vsock *v = (const struct vsock *)d;
 
 	return v->nconns - v->nby_guest;
+}
+
+/*
+ * A name is the one thing that both ends of a pair of sockets can see: the end
+ * at hand gets one from the kernel (unless it has one), then each of ours is
+ * asked for its peer's.
+ */
+static int name_it(int fd, struct sockaddr_un *ret, socklen_t *ret_len)
+{
+	struct sockaddr_un any = {.sun_family = AF_UNIX};
+
+	if (bind(fd, (void *)&any, sizeof(any.sun_family)) < 0)
+		return -errno;
+	*ret_len = sizeof(*ret);
+	memset(ret, 0, sizeof(*ret));
+	if (getsockname(fd, (void *)ret, ret_len) < 0)
+		return -errno;
+	return *ret_len > sizeof(any.sun_family) ? 0 : -ENOTCONN;
+}
+
+static bool is_peer(int fd, const struct sockaddr_un *name, socklen_t len)
+{
+	struct sockaddr_un peer = {0};
+	socklen_t n = sizeof(peer);
+
+	return fd >= 0 && getpeername(fd, (void *)&peer, &n) == 0 && n == len &&
+	       memcmp(&peer, name, n) == 0;
+}
+
+int vsock_follow(struct virtio_dev *d, int fd, const struct vsock_follower *f)
+{
+	struct vsock *v = (struct vsock *)d;
+	struct sockaddr_un name;
+	socklen_t len;
+	struct conn *c;
+	int r = name_it(fd, &name, &len);
+
+	if (r < 0)
+		return r;
+	TAILQ_FOREACH(c, &v->conns, all)
+	{
+		if (!is_peer(c->fd, &name, len))
+			continue;
+		c->follower = f ? *f : (struct vsock_follower){0};
+		return 0;
+	}
+	return -ENOTCONN;
+}
+
+void vsock_unfollow(struct virtio_dev *d, const void *arg)
+{
+	struct vsock *v = (struct vsock *)d;
+	struct conn *c;
+
+	TAILQ_FOREACH(c, &v->conns, all)
+	if (c->follower.arg == arg)
+		c->follower.ended = NULL;
 }
 
 int vsock_connect(struct virtio_dev *d, uint32_t port, int fd)

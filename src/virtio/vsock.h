@@ -11,6 +11,7 @@
 #ifndef VIRTIO_VSOCK_H
 #define VIRTIO_VSOCK_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -35,6 +36,31 @@ int vsock_connect(struct virtio_dev *d, uint32_t port, int fd);
 
 /* Connections that were opened by vsock_connect() and have not ended. */
 unsigned vsock_sessions(const struct virtio_dev *d);
+
+/* The end of a protocol's last message fits in here. */
+#define VSOCK_LAST_MAX 16
+
+/*
+ * Who wants to know when a connection ends whose host end somebody else has.
+ * ended() comes once, in the device's thread and amidst its work: it may only
+ * take note. @last are the last bytes that the guest sent, at most
+ * VSOCK_LAST_MAX (for the curious: a guest can make them differ from what it
+ * had delivered).
+ */
+struct vsock_follower {
+	void (*ended)(void *arg, const uint8_t *last, size_t n);
+	void *arg;
+};
+
+/*
+ * Follow the connection whose descriptor, given to vsock_connect(), is the
+ * peer of @fd. It has one follower: the one before is forgotten, NULL leaves
+ * it without. -ENOTCONN if there is none, or no more.
+ */
+int vsock_follow(struct virtio_dev *d, int fd, const struct vsock_follower *f);
+
+/* No follower with this @arg is told any more. */
+void vsock_unfollow(struct virtio_dev *d, const void *arg);
 
 /*
  * When the guest connects to host @port, accept() gives the stream descriptor

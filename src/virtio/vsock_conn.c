@@ -73,9 +73,19 @@ static void leave_data(struct conn *c)
 	c->in_data = false;
 }
 
+static void tell_follower(struct conn *c)
+{
+	const struct vsock_follower f = c->follower;
+
+	c->follower.ended = NULL;
+	if (f.ended)
+		f.ended(f.arg, c->last, c->nlast);
+}
+
 /* The host's application sees end-of-file, or a reset. */
 static void close_host(struct conn *c)
 {
+	tell_follower(c);
 	leave_data(c);
 	loop_del(c->v->l, &c->src);
 	loop_timer_del(c->v->l, &c->timer);
@@ -345,6 +355,30 @@ static int keep(struct conn *c, struct iov *data)
 	return 0;
 }
 
+static void add_last(struct conn *c, const uint8_t *p, size_t n)
+{
+	size_t keep_n = MIN(c->nlast, VSOCK_LAST_MAX - n);
+
+	memmove(c->last, c->last + c->nlast - keep_n, keep_n);
+	memcpy(c->last + keep_n, p, n);
+	c->nlast = (uint8_t)(keep_n + n);
+}
+
+/* Without taking them out of @data. */
+static void note_last(struct conn *c, const struct iov *data)
+{
+	size_t skip = data->len - MIN(data->len, VSOCK_LAST_MAX);
+
+	for (unsigned i = 0; i < data->n; i++) {
+		size_t len = data->v[i].iov_len, off = MIN(skip, len);
+
+		skip -= off;
+		if (off < len)
+			add_last(c, (const uint8_t *)data->v[i].iov_base + off,
+			         len - off);
+	}
+}
+
 static void got_data(struct conn *c, struct iov *data)
 {
 	size_t len = data->len;
@@ -356,6 +390,7 @@ static void got_data(struct conn *c, struct iov *data)
 		return;
 	}
 	c->rx_cnt += (uint32_t)len;
+	note_last(c, data);
 	if (c->host_shut & SHUT_F_RECV) {
 		consumed(c, (uint32_t)len);
 		return;

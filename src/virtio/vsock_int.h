@@ -106,6 +106,10 @@ struct conn {
 	uint32_t peer_alloc, peer_fwd, tx_cnt; /* host to guest */
 	uint32_t alloc, fwd, told_fwd, rx_cnt; /* guest to host */
 
+	struct vsock_follower follower;
+	uint8_t last[VSOCK_LAST_MAX]; /* that the guest sent */
+	uint8_t nlast;
+
 	uint8_t *ring; /* alloc bytes; NULL while nothing is kept */
 	uint32_t ring_head, ring_len;
 

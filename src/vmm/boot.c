@@ -22,21 +22,41 @@ static void close_session(struct boot *b, const char *why)
 	b->events.closed(b->events.arg, why);
 }
 
-static int send_msg(struct boot *b, const struct proto_msg *m)
+static int want(struct boot *b, uint32_t events)
 {
-	struct buf cleanup_buf out = BUF_INIT;
-	ssize_t n;
-	int r = proto_encode(&out, m);
+	return loop_mod(b->loop, &b->src, events);
+}
 
-	if (r < 0)
-		return r;
+/* As much as the socket takes now; the rest when it takes more. */
+static int send_out(struct boot *b)
+{
+	ssize_t n;
+
 	do {
-		n = send(b->sock, out.data, out.len,
+		n = send(b->sock, b->out.data, b->out.len,
 		         MSG_NOSIGNAL | MSG_DONTWAIT);
 	} while (n < 0 && errno == EINTR);
-	if (n < 0)
+	if (n < 0 && errno != EAGAIN)
 		return -errno;
-	return (size_t)n == out.len ? 0 : -EAGAIN;
+	if (n > 0)
+		buf_consume(&b->out, (size_t)n);
+	if (b->out.len)
+		return want(b, EPOLLIN | EPOLLOUT);
+	buf_release(&b->out);
+	return want(b, EPOLLIN);
+}
+
+static int send_msg(struct boot *b, const struct proto_msg *m)
+{
+	bool waits = b->out.len > 0;
+	int r = proto_encode(&b->out, m);
+
+	return r < 0 || waits ? r : send_out(b);
+}
+
+static struct proto_strs strs_of(const struct strv *v)
+{
+	return (struct proto_strs){v->v, (uint32_t)v->n};
 }
 
 static int send_boot(struct boot *b)
@@ -50,7 +70,10 @@ static int send_boot(struct boot *b)
 	                 .root_serial = "root",
 	                 .upper_serial =
 	                         config_disk(cfg, "upper") ? "upper" : "",
-	                 .entropy = {entropy, sizeof(entropy)}}
+	                 .entropy = {entropy, sizeof(entropy)},
+	                 .scripts = strs_of(&cfg->scripts),
+	                 .init = strs_of(&cfg->init),
+	                 .init_env = strs_of(&cfg->init_env)}
         };
 	int r;
 
@@ -97,6 +120,13 @@ static const char *on_ping(struct boot *b, const struct proto_msg *m)
 	return send_msg(b, &pong) < 0 ? "it does not read its answers" : NULL;
 }
 
+/* Whose PING it was is for others to know. */
+static const char *on_pong(struct boot *b, const struct proto_msg *m)
+{
+	b->events.pong(b->events.arg, m->pong.cookie);
+	return NULL;
+}
+
 /* What may come in which state. */
 static const struct {
 	enum proto_type type;
@@ -108,6 +138,7 @@ static const struct {
 	{PROTO_FAILED, BOOT_WORKING, on_failed},
 	{PROTO_PING,   BOOT_WORKING, on_ping  },
 	{PROTO_PING,   BOOT_READY,   on_ping  },
+	{PROTO_PONG,   BOOT_READY,   on_pong  },
 };
 
 static const char *dispatch(struct boot *b, const struct proto_msg *m)
@@ -153,7 +184,10 @@ static void readable(void *arg, uint32_t events)
 	const char *why;
 	ssize_t n;
 
-	(void)events;
+	if (events & EPOLLOUT && send_out(b) < 0) {
+		close_session(b, NULL);
+		return;
+	}
 	if (buf_reserve(&b->in, READ_CHUNK) < 0) {
 		close_session(b, "out of memory");
 		return;
@@ -179,7 +213,8 @@ void boot_init(struct boot *b, struct loop *l, const struct vmm_config *cfg,
 	                   .events = *events,
 	                   .sock = -1,
 	                   .in = BUF_INIT_MAX(BOOT_FRAME_MAX + READ_CHUNK +
-	                                      PROTO_HEADER_LEN)};
+	                                      PROTO_HEADER_LEN),
+	                   .out = BUF_INIT_MAX(BOOT_OUT_MAX)};
 }
 
 void boot_release(struct boot *b)
@@ -189,6 +224,7 @@ void boot_release(struct boot *b)
 	loop_del(b->loop, &b->src);
 	close_fd(&b->sock);
 	buf_release(&b->in);
+	buf_release(&b->out);
 }
 
 int boot_accept(void *arg)
@@ -215,6 +251,14 @@ int boot_shutdown(struct boot *b, uint32_t timeout_ms)
 {
 	const struct proto_msg m = {.type = PROTO_SHUTDOWN,
 	                            .shutdown = {.timeout_ms = timeout_ms}};
+
+	return b->state == BOOT_READY ? send_msg(b, &m) : -ENOTCONN;
+}
+
+int boot_ping(struct boot *b, uint64_t cookie)
+{
+	const struct proto_msg m = {.type = PROTO_PING,
+	                            .ping = {.cookie = cookie}};
 
 	return b->state == BOOT_READY ? send_msg(b, &m) : -ENOTCONN;
 }

@@ -1,11 +1,12 @@
 /*
  * boot.h - the session that the guest's agent opens: it says HELLO, gets BOOT,
- * says READY or FAILED, and listens for SHUTDOWN from then on.
+ * says READY or FAILED, and listens for SHUTDOWN and PING from then on.
  *
  * The agent may be anything: frames are bounded by BOOT_FRAME_MAX, out of
  * order is a breach, a breach ends the session. There is one session a
- * machine: the first connection. What is not read by the agent is not kept:
- * an agent that does not take our few small frames loses the session, too.
+ * machine: the first connection. BOOT may be large (scripts) and waits until
+ * the agent reads it; of the few small frames behind it at most BOOT_OUT_MAX
+ * bytes wait, more are refused.
  */
 #ifndef VMM_BOOT_H
 #define VMM_BOOT_H
@@ -18,6 +19,7 @@
 #include "vmm/config.h"
 
 #define BOOT_FRAME_MAX (64u << 10)
+#define BOOT_OUT_MAX   (PROTO_FRAME_MAX + (64u << 10))
 
 enum boot_state {
 	BOOT_NONE,    /* the guest has not connected */
@@ -31,6 +33,7 @@ struct boot_events {
 	void (*hello)(void *arg, const struct proto_hello *m);
 	void (*ready)(void *arg, const struct proto_ready *m);
 	void (*failed)(void *arg, const struct proto_failed *m);
+	void (*pong)(void *arg, uint64_t cookie); /* any number, any time */
 	/* The session is over; @why is NULL when the guest closed it. */
 	void (*closed)(void *arg, const char *why);
 	void *arg;
@@ -43,7 +46,7 @@ struct boot {
 	enum boot_state state;
 	struct loop_fd src;
 	int sock;
-	struct buf in;
+	struct buf in, out;
 };
 
 void boot_init(struct boot *b, struct loop *l, const struct vmm_config *cfg,
@@ -55,5 +58,8 @@ int boot_accept(void *arg);
 
 /* Ask the agent to power off. -ENOTCONN when there is no session. */
 int boot_shutdown(struct boot *b, uint32_t timeout_ms);
+
+/* It should say PONG with this number. -ENOTCONN as above. */
+int boot_ping(struct boot *b, uint64_t cookie);
 
 #endif

@@ -28,25 +28,20 @@ static void drop(struct client *cl)
 		close_fd(&cl->fd);
 }
 
-static void on_connect(void *arg, uint32_t port, int fd)
+/* The same, and nobody waits for its answers any more. */
+static void lose(struct client *cl)
 {
-	struct client *cl = arg;
+	const struct clients *c = cl->set;
 
-	cl->set->events.connect(cl->set->events.arg, port, fd);
+	drop(cl);
+	c->events.gone(c->events.arg, cl);
 }
 
-static void on_stop(void *arg, uint32_t timeout_ms)
+static void on_got(void *arg, const struct proto_msg *m, int fd)
 {
 	struct client *cl = arg;
 
-	cl->set->events.stop(cl->set->events.arg, timeout_ms);
-}
-
-static void on_touch(void *arg)
-{
-	struct client *cl = arg;
-
-	cl->set->events.touch(cl->set->events.arg);
+	cl->set->events.got(cl->set->events.arg, cl, m, fd);
 }
 
 static void on_closed(void *arg, const char *why)
@@ -57,15 +52,14 @@ static void on_closed(void *arg, const char *why)
 
 	if (why && !owner)
 		log_limited(LOG_WARN, "a client: %s", why);
-	drop(cl);
+	lose(cl);
 	if (owner)
 		c->events.owner_gone(c->events.arg, why);
 }
 
 static int use(struct client *cl, struct clients *c, int fd, struct err *err)
 {
-	const struct control_events events = {on_connect, on_stop, on_touch,
-	                                      on_closed, cl};
+	const struct control_events events = {on_got, on_closed, cl};
 	int r;
 
 	cl->set = c;
@@ -152,6 +146,15 @@ static void keep(struct clients *c, const struct proto_msg *m)
 	}
 }
 
+static void cannot_tell(struct client *cl, const struct proto_msg *m, int r)
+{
+	log_limited(LOG_WARN, "cannot tell %s %s: %s",
+	            is_owner(cl) ? "the library" : "a client",
+	            proto_type_name(m->type), strerror(-r));
+	if (!is_owner(cl)) /* its end comes by the loop */
+		lose(cl);
+}
+
 void clients_say(struct clients *c, const struct proto_msg *m)
 {
 	keep(c, m);
@@ -159,14 +162,18 @@ void clients_say(struct clients *c, const struct proto_msg *m)
 		struct client *cl = &c->list[i];
 		int r = cl->fd < 0 ? 0 : control_send(cl->fd, m);
 
-		if (r == 0)
-			continue;
-		log_warn("cannot tell %s %s: %s",
-		         is_owner(cl) ? "the library" : "a client",
-		         proto_type_name(m->type), strerror(-r));
-		if (!is_owner(cl)) /* its end comes by the loop */
-			drop(cl);
+		if (r < 0)
+			cannot_tell(cl, m, r);
 	}
+}
+
+int clients_answer(struct client *to, const struct proto_msg *m, int fd)
+{
+	int r = to->fd < 0 ? -ENOTCONN : control_send_fd(to->fd, m, fd);
+
+	if (r < 0 && to->fd >= 0)
+		cannot_tell(to, m, r);
+	return r;
 }
 
 void clients_release(struct clients *c)

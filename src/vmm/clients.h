@@ -5,7 +5,8 @@
  *
  * All speak the VMM_* frames of control.h. A newcomer hears first what has
  * happened so far, so that it need not have been there. Who breaks the rules
- * or does not read what it is sent loses its connection, nothing else.
+ * or does not read what it is sent loses its connection, nothing else. What
+ * the machine tells goes to all, an answer only to who asked.
  */
 #ifndef VMM_CLIENTS_H
 #define VMM_CLIENTS_H
@@ -20,17 +21,19 @@
 
 #define CLIENTS_MAX 64
 
-/* What owner_gone() tells beside the events of control.h. */
+struct clients;
+struct client;
+
 struct clients_events {
-	void (*connect)(void *arg, uint32_t port, int fd); /* owns @fd */
-	void (*stop)(void *arg, uint32_t timeout_ms);
-	void (*touch)(void *arg);
-	/* The first one; @why is NULL for a plain close. */
+	/* As in control.h; @from is valid until it is told to be gone. */
+	void (*got)(void *arg, struct client *from, const struct proto_msg *m,
+	            int fd);
+	/* No answer reaches it any more. Not called by clients_release(). */
+	void (*gone)(void *arg, const struct client *cl);
+	/* The first one, too; @why is NULL for a plain close. */
 	void (*owner_gone)(void *arg, const char *why);
 	void *arg;
 };
-
-struct clients;
 
 struct client {
 	struct clients *set;
@@ -53,6 +56,12 @@ int clients_init(struct clients *c, struct loop *l, int owner_fd, int listen_fd,
 
 /* To everybody. VMM_STARTED and VMM_READY are kept for those who come later. */
 void clients_say(struct clients *c, const struct proto_msg *m);
+
+/*
+ * To the one who asked; @fd (-1: none) stays the caller's. A negative errno
+ * says that it was not told; its line is closed then, unless it is the owner.
+ */
+int clients_answer(struct client *to, const struct proto_msg *m, int fd);
 
 void clients_release(struct clients *c); /* a zeroed one is fine */
 

@@ -195,6 +195,33 @@ static int read_fd(const struct field *f, const json_t *v, void *out,
 	return take_open_fd(f, v, out, where, is_file, "file", err);
 }
 
+/* Two files that can be read and written anywhere. */
+static int read_log_fds(const struct field *f, const json_t *v, void *out,
+                        const char *where, struct err *err)
+{
+	int fds[2] = {-1, -1};
+
+	if (!json_is_array(v) || json_array_size(v) != 2)
+		return bad(f, where, err, "is not a list of two");
+	for (size_t i = 0; i < 2; i++) {
+		int flags, r = read_fd(f, json_array_get(v, i), &fds[i], where,
+		                       err);
+
+		if (r < 0)
+			return r;
+		flags = fcntl(fds[i], F_GETFL);
+		if (flags < 0 || (flags & O_ACCMODE) != O_RDWR ||
+		    flags & O_APPEND)
+			return bad(f, where, err,
+			           "is not open for reading and writing "
+			           "anywhere");
+	}
+	if (fds[0] == fds[1])
+		return bad(f, where, err, "names one file twice");
+	memcpy(out, fds, sizeof(fds));
+	return 0;
+}
+
 static bool is_socket(mode_t mode)
 {
 	return S_ISSOCK(mode);
@@ -237,9 +264,9 @@ static bool is_path_char(int c)
 #define SOCKET_OPTIONAL(key_, T, m)                                            \
 	{.key = key_, .read = read_socket, .offset = offsetof(T, m),           \
 	 .min = VMM_FD_FIRST, .max = INT_MAX, .optional = true}
-#define BOOL_OPTIONAL(key_, T, m)                                              \
-	{.key = key_, .read = read_bool, .offset = offsetof(T, m),             \
-	 .optional = true}
+#define STRS_OPTIONAL(key_, T, m, most, bytes)                                 \
+	{.key = key_, .read = read_strs, .offset = offsetof(T, m),             \
+	 .min = bytes, .max = most, .optional = true}
 #define INT_OPTIONAL(key_, fn, T, m, least, most)                              \
 	{.key = key_, .read = fn, .offset = offsetof(T, m), .min = least,      \
 	 .max = most, .optional = true}
@@ -247,6 +274,35 @@ static bool is_path_char(int c)
 	{.key = key_, .read = read_name, .offset = offsetof(T, m),             \
 	 .names = list}
 /* clang-format on */
+
+/* A list of strings: at most max of them, min bytes together (a bound). */
+static int read_strs(const struct field *f, const json_t *v, void *out,
+                     const char *where, struct err *err)
+{
+	struct strv *list = out;
+	size_t bytes = 0, n = json_array_size(v);
+
+	if (!json_is_array(v) || n > (size_t)f->max)
+		return err_set(err, -EINVAL,
+		               "config: %s%s is not a list of at most %lld",
+		               where, f->key, (long long)f->max);
+	for (size_t i = 0; i < n; i++) {
+		const json_t *e = json_array_get(v, i);
+		const char *s = json_string_value(e);
+		size_t len = json_string_length(e);
+
+		if (!s)
+			return bad(f, where, err, "has what is no string");
+		bytes += len;
+		if (bytes > (size_t)f->min)
+			return err_set(err, -E2BIG,
+			               "config: %s%s has more than %lld bytes",
+			               where, f->key, (long long)f->min);
+		if (strv_addn(list, s, len) < 0)
+			return err_set(err, -ENOMEM, "out of memory");
+	}
+	return 0;
+}
 
 /* QEMU and the block layer take signed 64-bit offsets. */
 #define DISK_BYTES_MAX (INT64_MAX / 2)
@@ -345,15 +401,26 @@ static const struct field config_fields[] = {
 	FD_OPTIONAL("lock_fd", struct vmm_config, lock_fd),
 	FD_OPTIONAL("end_fd", struct vmm_config, end_fd),
 	SOCKET_OPTIONAL("listen_fd", struct vmm_config, listen_fd),
-	BOOL_OPTIONAL("detached", struct vmm_config, detached),
+	{.key = "log_fds",
+                                                     .read = read_log_fds,
+                                                     .offset = offsetof(struct vmm_config, log_fds),
+                                                     .min = VMM_FD_FIRST,
+                                                     .max = INT_MAX,
+                                                     .optional = true},
+	STRS_OPTIONAL("scripts", struct vmm_config, scripts,
+                      2 * VMM_SCRIPTS_MAX, VMM_SCRIPTS_BYTES),
+	STRS_OPTIONAL("init", struct vmm_config, init, VMM_INIT_MAX,
+                      VMM_INIT_BYTES),
+	STRS_OPTIONAL("init_env", struct vmm_config, init_env, VMM_INIT_MAX,
+                      VMM_INIT_BYTES),
 	INT_OPTIONAL("max_duration_s", read_u32, struct vmm_config,
                      max_duration_s, 0, UINT32_MAX),
 	INT_OPTIONAL("idle_timeout_s", read_u32, struct vmm_config,
                      idle_timeout_s, 0, UINT32_MAX),
 	{.key = "disks",
-                          .read = read_disks,
-                          .offset = offsetof(struct vmm_config, disks)},
-	{0},
+                                                     .read = read_disks,
+                                                     .offset = offsetof(struct vmm_config, disks)},
+	{0		 },
 };
 
 const struct vmm_disk *config_disk(const struct vmm_config *c,
@@ -394,6 +461,56 @@ static int check_accel(const struct vmm_config *c, struct err *err)
 	return 0;
 }
 
+/* A file's name and nothing else, in a folder that has only such. */
+static bool is_script_name(const char *s)
+{
+	size_t n = strlen(s);
+
+	if (n == 0 || n > NAME_MAX || *s == '.')
+		return false;
+	for (; *s; s++)
+		if (!is_name_char((unsigned char)*s))
+			return false;
+	return true;
+}
+
+static int check_scripts(const struct vmm_config *c, struct err *err)
+{
+	if (c->scripts.n % 2)
+		return err_set(err, -EINVAL,
+		               "config: scripts: a name without a script");
+	for (size_t i = 0; i < c->scripts.n; i += 2)
+		if (!is_script_name(c->scripts.v[i]))
+			return err_set(err, -EINVAL,
+			               "config: scripts: the name of number "
+			               "%zu is no file name of letters, "
+			               "digits, '.', '-' and '_'",
+			               i / 2 + 1);
+	return 0;
+}
+
+static int check_init(const struct vmm_config *c, struct err *err)
+{
+	const char *program = c->init.n ? c->init.v[0] : "auto";
+
+	if (*program != '/' && strcmp(program, "auto") != 0)
+		return err_set(err, -EINVAL,
+		               "config: init: the program is neither an "
+		               "absolute path nor \"auto\"");
+	if (c->init_env.n && !c->init.n)
+		return err_set(err, -EINVAL, "config: init_env without init");
+	for (size_t i = 0; i < c->init_env.n; i++) {
+		const char *s = c->init_env.v[i], *eq = strchr(s, '=');
+
+		if (!eq || eq == s)
+			return err_set(err, -EINVAL,
+			               "config: init_env: number %zu is not "
+			               "KEY=VALUE",
+			               i + 1);
+	}
+	return 0;
+}
+
 /* The version first: of another one the keys may differ. */
 static int check_version(json_t *j, struct err *err)
 {
@@ -419,6 +536,7 @@ int config_parse(struct vmm_config *ret, const void *data, size_t len,
 	memset(ret, 0, sizeof(*ret));
 	ret->kernel_fd = ret->initramfs_fd = ret->console_fd = -1;
 	ret->listen_fd = ret->lock_fd = ret->end_fd = -1;
+	ret->log_fds[0] = ret->log_fds[1] = -1;
 	j = json_parse(data, len, "the config", err);
 	if (!j)
 		return -EBADMSG;
@@ -429,6 +547,10 @@ int config_parse(struct vmm_config *ret, const void *data, size_t len,
 		r = check_disks(ret, err);
 	if (r == 0)
 		r = check_accel(ret, err);
+	if (r == 0)
+		r = check_scripts(ret, err);
+	if (r == 0)
+		r = check_init(ret, err);
 	return r;
 }
 
@@ -454,5 +576,8 @@ void config_release(struct vmm_config *c)
 		return;
 	for (unsigned i = 0; i < c->ndisks; i++)
 		free(c->disks[i].extents);
+	strv_release(&c->scripts);
+	strv_release(&c->init);
+	strv_release(&c->init_env);
 	memset(c, 0, sizeof(*c));
 }

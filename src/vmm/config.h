@@ -16,11 +16,12 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/strv.h"
 #include "virtio/blk.h"
 #include "vmm/accel.h"
 
 #define VMM_CONFIG_VERSION 1
-#define VMM_CONFIG_MAX     (1u << 20) /* bytes of JSON */
+#define VMM_CONFIG_MAX     (4u << 20) /* bytes of JSON; scripts, escaped */
 #define VMM_NAME_MAX       64
 #define VMM_CMDLINE_MAX    1536 /* x86 takes 2047; QEMU adds its devices */
 #define VMM_SERIAL_MAX     20   /* virtio-blk's own limit */
@@ -30,6 +31,10 @@
 #define VMM_MEMORY_MIN_MIB 64
 #define VMM_MEMORY_MAX_MIB (1u << 20) /* 1 TiB: TCG's physical addresses */
 #define VMM_FD_FIRST       5          /* 0..4 are fixed, see VMM_FD_* */
+#define VMM_SCRIPTS_MAX    256        /* all fit into one BOOT frame: */
+#define VMM_SCRIPTS_BYTES  (512u << 10)
+#define VMM_INIT_MAX       1024 /* words of init, and of init_env */
+#define VMM_INIT_BYTES     (128u << 10)
 
 #define VMM_FD_CONTROL 3
 #define VMM_FD_CONFIG  4
@@ -51,17 +56,19 @@ struct vmm_config {
 	uint32_t cpus, memory_mib, boot_timeout_ms;
 	int kernel_fd, initramfs_fd;
 	int console_fd; /* -1: none */
+	int log_fds[2]; /* base/reclog.h; -1: none */
 	/*
-	 * A detached machine outlives the library that started it. Others
-	 * reach it by @listen_fd, a listening socket (SOCK_SEQPACKET). Who
-	 * wants to know whether it lives looks for a lock on @lock_fd's file,
-	 * which we only hold open. How it ended is written to @end_fd.
+	 * Others than the library that started it reach a machine by
+	 * @listen_fd, a listening socket (SOCK_SEQPACKET). Who wants to know
+	 * whether it lives looks for a lock on @lock_fd's file, which we only
+	 * hold open. How it ended is written to @end_fd.
 	 */
-	bool detached;
 	int listen_fd, lock_fd, end_fd;          /* -1: none */
 	uint32_t max_duration_s, idle_timeout_s; /* 0: no limit */
 	struct vmm_disk disks[VMM_DISKS_MAX];
 	unsigned ndisks;
+	/* As in BOOT (proto/proto.h): not looked into, for the guest only. */
+	struct strv scripts, init, init_env;
 };
 
 /* "auto", "kvm", "qemu", NULL: what "engine" may say. */

@@ -71,6 +71,8 @@ void console_feed(struct console *c, const void *data, size_t len)
 
 	tail_add(&c->tail, data, len);
 	to_file(c, data, len);
+	if (c->copy)
+		c->copy(c->arg, data, len);
 	for (size_t i = 0; i < len; i++) {
 		if (p[i] == '\n')
 			end_line(c);

@@ -32,6 +32,8 @@ struct console {
 	char panic[CONSOLE_LINE_MAX + 1]; /* the kernel's reason, escaped */
 	void (*on_panic)(void *arg);
 	void *arg;
+	/* All that comes, as it comes; NULL until somebody wants it. */
+	void (*copy)(void *arg, const void *data, size_t len);
 };
 
 /*

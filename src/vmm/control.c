@@ -1,6 +1,7 @@
 #include "vmm/control.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -9,54 +10,34 @@
 
 #include "base/banned.h"
 
-/* What the library sends is a header and one number. */
-#define PACKET_MAX 256
+/* What the library may send. */
+static const struct {
+	enum proto_type type;
+	bool with_fd;
+} kinds[] = {
+	{PROTO_VMM_CONNECT, true },
+        {PROTO_VMM_STOP,    false},
+	{PROTO_VMM_TOUCH,   false},
+        {PROTO_VMM_DETACH,  false},
+	{PROTO_VMM_KEEP,    true },
+        {PROTO_VMM_TAKE,    false},
+	{PROTO_VMM_PING,    false},
+        {PROTO_VMM_STATS,   false},
+};
+
+static bool is_allowed(enum proto_type type, size_t nfds)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (kinds[i].type == type)
+			return nfds == (kinds[i].with_fd ? 1 : 0);
+	return false;
+}
 
 static void close_all(int *fds, size_t nfds)
 {
 	for (size_t i = 0; i < nfds; i++)
 		close_fd(&fds[i]);
 }
-
-static int on_connect(struct control *c, const struct proto_msg *m, int *fds,
-                      size_t nfds)
-{
-	if (nfds != 1)
-		return -EPROTO;
-	c->events.connect(c->events.arg, m->vmm_connect.port, take_fd(fds[0]));
-	return 0;
-}
-
-static int on_stop(struct control *c, const struct proto_msg *m, int *fds,
-                   size_t nfds)
-{
-	(void)fds;
-	if (nfds != 0)
-		return -EPROTO;
-	c->events.stop(c->events.arg, m->vmm_stop.timeout_ms);
-	return 0;
-}
-
-static int on_touch(struct control *c, const struct proto_msg *m, int *fds,
-                    size_t nfds)
-{
-	(void)m;
-	(void)fds;
-	if (nfds != 0)
-		return -EPROTO;
-	c->events.touch(c->events.arg);
-	return 0;
-}
-
-static const struct {
-	enum proto_type type;
-	int (*fn)(struct control *c, const struct proto_msg *m, int *fds,
-	          size_t nfds);
-} handlers[] = {
-	{PROTO_VMM_CONNECT, on_connect},
-	{PROTO_VMM_STOP,    on_stop   },
-	{PROTO_VMM_TOUCH,   on_touch  },
-};
 
 static int dispatch(struct control *c, const void *data, size_t len, int *fds,
                     size_t nfds)
@@ -66,12 +47,10 @@ static int dispatch(struct control *c, const void *data, size_t len, int *fds,
 
 	if (n < 0)
 		return (int)n;
-	if ((size_t)n != len)
+	if ((size_t)n != len || !is_allowed(m.type, nfds))
 		return -EPROTO;
-	for (size_t i = 0; i < ARRAY_SIZE(handlers); i++)
-		if (handlers[i].type == m.type)
-			return handlers[i].fn(c, &m, fds, nfds);
-	return -EPROTO;
+	c->events.got(c->events.arg, &m, nfds ? take_fd(fds[0]) : -1);
+	return 0;
 }
 
 static void end(struct control *c, const char *why)
@@ -82,8 +61,9 @@ static void end(struct control *c, const char *why)
 
 static void readable(void *arg, uint32_t events)
 {
+	/* One for all lines: they are read by one thread, one at a time. */
+	static uint8_t packet[PROTO_VMM_MAX];
 	struct control *c = arg;
-	uint8_t packet[PACKET_MAX];
 	int fds[FD_PASS_MAX];
 	size_t nfds = 0;
 	ssize_t n = fd_recv(c->fd, packet, sizeof(packet), fds, &nfds);
@@ -128,7 +108,7 @@ void control_release(struct control *c)
 		loop_del(c->loop, &c->src);
 }
 
-int control_send(int fd, const struct proto_msg *msg)
+int control_send_fd(int sock, const struct proto_msg *msg, int fd)
 {
 	struct buf cleanup_buf b = BUF_INIT;
 	int r = proto_encode(&b, msg);
@@ -136,6 +116,11 @@ int control_send(int fd, const struct proto_msg *msg)
 
 	if (r < 0)
 		return r;
-	n = fd_send(fd, b.data, b.len, NULL, 0);
+	n = fd_send(sock, b.data, b.len, &fd, fd >= 0);
 	return n < 0 ? (int)n : 0;
+}
+
+int control_send(int sock, const struct proto_msg *msg)
+{
+	return control_send_fd(sock, msg, -1);
 }

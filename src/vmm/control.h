@@ -1,5 +1,8 @@
 /*
  * control.h - one line to the library: VMM_* frames, one a packet.
+ *
+ * A packet is passed on only when it is whole, one of those that the library
+ * may send, and has a descriptor if and only if its kind has one.
  */
 #ifndef VMM_CONTROL_H
 #define VMM_CONTROL_H
@@ -9,9 +12,11 @@
 #include "proto/proto.h"
 
 struct control_events {
-	void (*connect)(void *arg, uint32_t port, int fd); /* owns @fd */
-	void (*stop)(void *arg, uint32_t timeout_ms);
-	void (*touch)(void *arg); /* somebody still wants it */
+	/*
+	 * Who gets it owns @fd (-1: none). @m is dead afterwards; the line may
+	 * be released in here.
+	 */
+	void (*got)(void *arg, const struct proto_msg *m, int fd);
 	/* @why is NULL for a plain close, else which rule was broken. */
 	void (*closed)(void *arg, const char *why);
 	void *arg;
@@ -30,6 +35,9 @@ int control_init(struct control *c, struct loop *l, int fd,
 void control_release(struct control *c);
 
 /* 0 or a negative errno; works without control_init()'s loop, too. */
-int control_send(int fd, const struct proto_msg *msg);
+int control_send(int sock, const struct proto_msg *msg);
+
+/* The same with a descriptor, which stays the caller's; -1: none. */
+int control_send_fd(int sock, const struct proto_msg *msg, int fd);
 
 #endif

@@ -176,3 +176,11 @@ int devices_start(struct devices *d, const struct engine_ops *ops,
 	}
 	return 0;
 }
+
+struct virtio_dev *devices_find(const struct devices *d, const char *name)
+{
+	for (size_t i = 0; i < d->n; i++)
+		if (strcmp(d->list[i].class->name, name) == 0)
+			return d->list[i].model;
+	return NULL;
+}

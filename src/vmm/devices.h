@@ -41,6 +41,9 @@ void devices_plan(struct devices *d, const struct vmm_config *cfg,
                   const struct engine_ops *ops, struct loop *main_loop,
                   int console_fd);
 
+/* The model of that name, or NULL when this machine has none (of ours). */
+struct virtio_dev *devices_find(const struct devices *d, const char *name);
+
 int devices_start(struct devices *d, const struct engine_ops *ops,
                   struct engine *e, struct err *err);
 

@@ -114,11 +114,21 @@ static const struct rule rules[] = {
 	{DEVICES, SCMP_SYS(fcntl),    {EQ(1, F_GETFL)}},
 	{DEVICES, SCMP_SYS(fcntl),    {EQ(1, F_SETFL)}},
 	{DEVICES, SCMP_SYS(fcntl),    {EQ(1, F_SETFD)}},
+	{DEVICES, SCMP_SYS(fcntl),    {EQ(1, F_DUPFD_CLOEXEC)}},
 	{DEVICES, SCMP_SYS(fcntl),    {EQ(1, F_GET_SEALS)}},
 	/* fstat(): glibc calls newfstatat() with no name. */
 	{DEVICES, SCMP_SYS(fstat)},
 	{DEVICES, SCMP_SYS(newfstatat), {EQ(3, AT_EMPTY_PATH)}},
 	{M,       SCMP_SYS(shutdown)},
+	/* Which session is it? By a name that the kernel makes, no other. */
+	{M,       SCMP_SYS(bind),     {EQ(2, sizeof(sa_family_t))}},
+	{M,       SCMP_SYS(getsockname)},
+	{M,       SCMP_SYS(getpeername)},
+	/* The machine's log: two files. */
+	{M,       SCMP_SYS(pwritev)},
+	{M,       SCMP_SYS(ftruncate)},
+	/* What the guest's memory takes of the host's. */
+	{M,       SCMP_SYS(mincore)},
 	/* Who joins later: the listening socket was opened before. */
 	{M,       SCMP_SYS(accept4)},
 	{M,       SCMP_SYS(getsockopt), {EQ(1, SOL_SOCKET)}},

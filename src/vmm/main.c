@@ -28,15 +28,16 @@ static const struct {
 	int (*run)(struct vm *vm, struct err *err);
 } steps[] = {
 	{"engine", isolate         },
-        {"config", vm_read_config  },
+	{"config", vm_read_config  },
 	{"engine", vm_close_others },
-        {"engine", vm_open_loop    },
+	{"engine", vm_open_loop    },
+	{"engine", vm_open_journal },
 	{"engine", vm_open_control },
-        {"engine", vm_pick_engine  },
+	{"engine", vm_pick_engine  },
 	{"engine", vm_enter_jail   }, /* no other thread yet */
 	{"engine", vm_start_engine }, /* it comes up while we go on */
 	{"engine", vm_start_devices},
-        {"engine", vm_await_agent  },
+	{"engine", vm_await_agent  },
 	{"engine", vm_run_engine   },
 };
 
@@ -58,7 +59,8 @@ int main(void)
 	static struct vm vm = {.control_fd = VMM_FD_CONTROL,
 	                       .signal_fd = -1,
 	                       .host = {.kvm_fd = -1},
-	                       .serial_fd = -1};
+	                       .serial_fd = -1,
+	                       .main_code = KEEP_NO_CODE};
 	struct err err = {0};
 
 	setup_log();

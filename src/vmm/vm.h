@@ -3,8 +3,8 @@
  *
  * Exactly one of VMM_FAILED (it never got ready) and VMM_EXITED (it did) is
  * sent, when the engine is gone; then vm_run() returns. If the library closes
- * the control socket, the engine is killed and nothing is sent, unless the
- * machine is detached: then it lives on, and others may join.
+ * the control socket, the engine is killed and nothing is sent, unless somebody
+ * said DETACH before: then the machine lives on, and others may join.
  */
 #ifndef VMM_VM_H
 #define VMM_VM_H
@@ -20,7 +20,10 @@
 #include "vmm/console.h"
 #include "vmm/devices.h"
 #include "vmm/engine.h"
+#include "vmm/journal.h"
+#include "vmm/keep.h"
 #include "vmm/lifetime.h"
+#include "vmm/ping.h"
 #include "vmm/relay.h"
 
 enum vm_state {
@@ -29,6 +32,11 @@ enum vm_state {
 	VM_STOPPING,  /* was ready, SHUTDOWN was sent or the engine killed */
 	VM_CANCELLED, /* stopped before it was ready */
 	VM_ENDED,     /* reported; the loop stops */
+};
+
+/* What the host holds for the guest, as far as it was looked at. */
+struct vm_memory {
+	uint64_t resident, returned;
 };
 
 struct vm {
@@ -46,7 +54,12 @@ struct vm {
 	struct devices devices;
 	struct clients clients;
 	struct lifetime lifetime;
-	const char *expired; /* which limit, or NULL */
+	struct journal journal;
+	struct keep keep;
+	struct pings pings;
+	bool detached;
+	const char *reason; /* of the end, where it is not the engine's */
+	int main_code;      /* how the main command ended, or KEEP_NO_CODE */
 	struct boot boot;
 	struct relay relay;
 	struct loop_fd signals;
@@ -54,13 +67,15 @@ struct vm {
 	struct loop_timer deadline;
 	bool killed; /* by us, on purpose */
 	bool asked;  /* SHUTDOWN was sent */
-	uint64_t init_ns;
+	uint64_t init_ns, ready_ns;
+	struct vm_memory memory;
 	int exit_code;
 };
 
 /* The steps of a start, in the order of main.c's list. */
 int vm_open_loop(struct vm *vm, struct err *err);
 int vm_read_config(struct vm *vm, struct err *err);
+int vm_open_journal(struct vm *vm, struct err *err);
 int vm_open_control(struct vm *vm, struct err *err);
 int vm_pick_engine(struct vm *vm, struct err *err);
 int vm_close_others(struct vm *vm, struct err *err);

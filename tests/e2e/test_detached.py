@@ -30,8 +30,10 @@ class Machine:
         lock = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX)
         end = os.open(self.end, os.O_RDWR | os.O_CREAT, 0o600)
-        self.vmm = Vmm(vmm.INITRAMFS, [("root", True, root)], detached=detached,
+        self.vmm = Vmm(vmm.INITRAMFS, [("root", True, root)],
                        files={"listen_fd": listener.fileno(), "lock_fd": lock, "end_fd": end}, **settings)
+        if detached:
+            self.vmm.send("VMM_DETACH", zero=0)
         # Only msb-vmm has them from now on.
         listener.detach()
         for fd in (self.vmm.config["listen_fd"], self.vmm.config["lock_fd"], self.vmm.config["end_fd"]):
@@ -107,7 +109,7 @@ def test_an_attached_one_dies_with_its_creator_whoever_else_is_there(machine):
 
 
 @pytest.mark.parametrize("garbage", [b"", b"x", b"\0" * 8, b"\xff" * 256, b"y" * 4096,
-                                     proto.encode("VMM_EXITED", reason="", message="", console=b"")])
+                                     proto.encode("VMM_EXITED", reason="", message="", console=b"", exit_code=0)])
 def test_a_client_that_breaks_the_rules_goes_alone(machine, garbage):
     m = machine()
     m.vmm.ready()

@@ -32,6 +32,12 @@ static void on_failed(void *arg, const struct proto_failed *m)
 		1 + (int)((strlen(m->stage) + strlen(m->message)) & 0);
 }
 
+static void on_pong(void *arg, uint64_t cookie)
+{
+	(void)arg;
+	(void)cookie;
+}
+
 static void on_closed(void *arg, const char *why)
 {
 	(void)why;
@@ -57,8 +63,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct vmm_config cfg = {.hostname = "fuzz"};
 	struct seen s = {0};
-	const struct boot_events ev = {on_hello, on_ready, on_failed, on_closed,
-	                               &s};
+	const struct boot_events ev = {on_hello, on_ready,  on_failed,
+	                               on_pong,  on_closed, &s};
 	struct loop *l = loop_new();
 	struct boot b;
 	char sink[4096];

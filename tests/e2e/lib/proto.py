@@ -12,7 +12,8 @@ _INTS = {"u8": "<B", "u16": "<H", "u32": "<I", "u64": "<Q", "i32": "<i"}
 # number, name, fields
 MESSAGES = [
     (1, "HELLO", "u32 version, u64 boot_ns, u64 since_init_ns"),
-    (2, "BOOT", "u32 version, u64 unix_ns, str hostname, str root_serial, str upper_serial, bytes entropy"),
+    (2, "BOOT", "u32 version, u64 unix_ns, str hostname, str root_serial, str upper_serial, bytes entropy, "
+               "strs scripts, strs init, strs init_env"),
     (3, "READY", "u64 since_init_ns, str agent_version"),
     (4, "FAILED", "str stage, i32 error, str message"),
     (5, "SHUTDOWN", "u32 timeout_ms"),
@@ -34,8 +35,19 @@ MESSAGES = [
     (66, "VMM_FAILED", "i32 error, str stage, str message, str hint, bytes console"),
     (67, "VMM_CONNECT", "u32 port"),
     (68, "VMM_STOP", "u32 timeout_ms"),
-    (69, "VMM_EXITED", "str reason, str message, bytes console"),
+    (69, "VMM_EXITED", "str reason, str message, bytes console, i32 exit_code"),
     (70, "VMM_TOUCH", "u32 zero"),
+    (71, "VMM_PING", "u64 cookie"),
+    (72, "VMM_PONG", "u64 cookie"),
+    (73, "VMM_DETACH", "u32 zero"),
+    (74, "VMM_KEEP", "u64 session, u8 is_main, u8 tty, u8 want_stdin, u32 unacked, bytes rest"),
+    (75, "VMM_KEPT", "u64 session, i32 error"),
+    (76, "VMM_TAKE", "u64 session"),
+    (77, "VMM_TAKEN", "i32 error, u64 session, u8 is_main, u8 tty, u8 want_stdin, u32 unacked, bytes rest"),
+    (78, "VMM_STATS", "u64 cookie"),
+    (79, "VMM_STATS_REPLY", "u64 cookie, u64 time_ns, u64 uptime_ns, u64 cpu_ns, u64 memory_bytes, "
+     "u64 memory_resident_bytes, u64 memory_returned_bytes, u64 disk_read_bytes, u64 disk_write_bytes, "
+     "u64 disk_reads, u64 disk_writes, u64 net_rx_bytes, u64 net_tx_bytes, u32 cpus, u32 sessions"),
 ]
 _FIELDS = {name: [tuple(f.split()) for f in fields.split(", ")] for _, name, fields in MESSAGES}
 _NUMBER = {name: number for number, name, _ in MESSAGES}

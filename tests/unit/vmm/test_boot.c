@@ -13,7 +13,8 @@ struct fixture {
 	struct vmm_config cfg;
 	struct boot b;
 	int guest;
-	int hellos, readies, failures, closes;
+	int hellos, readies, failures, closes, pongs;
+	uint64_t cookie;
 	char why[256];
 };
 
@@ -37,6 +38,14 @@ static void on_failed(void *arg, const struct proto_failed *m)
 	(void)snprintf(f->why, sizeof(f->why), "%s", m->message);
 }
 
+static void on_pong(void *arg, uint64_t cookie)
+{
+	struct fixture *f = arg;
+
+	f->pongs++;
+	f->cookie = cookie;
+}
+
 static void on_closed(void *arg, const char *why)
 {
 	struct fixture *f = arg;
@@ -48,8 +57,8 @@ static void on_closed(void *arg, const char *why)
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	const struct boot_events ev = {on_hello, on_ready, on_failed, on_closed,
-	                               f};
+	const struct boot_events ev = {on_hello, on_ready,  on_failed,
+	                               on_pong,  on_closed, f};
 
 	*state = f;
 	f->loop = loop_new();

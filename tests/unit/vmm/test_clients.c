@@ -14,27 +14,28 @@ struct fixture {
 	struct loop *loop;
 	struct sockaddr_un at;
 	int listen_fd, owner, owners_end;
-	int stops, touches, connects, gone;
+	int stops, touches, gone, left;
+	struct client *from; /* who spoke last */
 };
 
-static void on_connect(void *arg, uint32_t port, int fd)
+static void on_got(void *arg, struct client *from, const struct proto_msg *m,
+                   int fd)
 {
 	struct fixture *f = arg;
 
-	(void)port;
-	f->connects++;
-	(void)close(fd);
+	(void)fd;
+	f->stops += m->type == PROTO_VMM_STOP;
+	f->touches += m->type == PROTO_VMM_TOUCH;
+	f->from = from;
 }
 
-static void on_stop(void *arg, uint32_t timeout_ms)
+static void on_gone(void *arg, const struct client *cl)
 {
-	(void)timeout_ms;
-	((struct fixture *)arg)->stops++;
-}
+	struct fixture *f = arg;
 
-static void on_touch(void *arg)
-{
-	((struct fixture *)arg)->touches++;
+	f->left++;
+	if (cl == f->from)
+		f->from = NULL;
 }
 
 static void on_owner_gone(void *arg, const char *why)
@@ -46,8 +47,7 @@ static void on_owner_gone(void *arg, const char *why)
 static int setup(void **state)
 {
 	static struct fixture f;
-	const struct clients_events ev = {on_connect, on_stop, on_touch,
-	                                  on_owner_gone, &f};
+	const struct clients_events ev = {on_got, on_gone, on_owner_gone, &f};
 	int pair[2];
 
 	memset(&f, 0, sizeof(f));
@@ -230,6 +230,43 @@ static void anybody_may_ask(void **state)
 	(void)close(fd);
 }
 
+static void an_answer_goes_to_who_asked(void **state)
+{
+	struct fixture *f = *state;
+	const struct proto_msg ask = {.type = PROTO_VMM_TOUCH};
+	const struct proto_msg answer = {.type = PROTO_VMM_PONG};
+	int one = join(f), other = join(f);
+
+	assert_int_equal(control_send(one, &ask), 0);
+	settle(f);
+	assert_int_equal(clients_answer(f->from, &answer, -1), 0);
+	assert_int_equal(heard(one), PROTO_VMM_PONG);
+	assert_int_equal(heard(other), -1);
+	assert_int_equal(heard(f->owner), -1);
+	(void)close(one);
+	(void)close(other);
+}
+
+static void who_is_gone_gets_no_answer_and_is_told(void **state)
+{
+	struct fixture *f = *state;
+	const struct proto_msg ask = {.type = PROTO_VMM_TOUCH};
+	const struct proto_msg answer = {.type = PROTO_VMM_PONG};
+	int fd = join(f);
+	struct client *cl;
+
+	assert_int_equal(control_send(fd, &ask), 0);
+	settle(f);
+	cl = f->from;
+	(void)close(fd);
+	assert_true(clients_answer(cl, &answer, -1) < 0);
+	assert_null(f->from);
+	assert_int_equal(f->left, 1);
+	assert_int_equal(clients_answer(cl, &answer, -1), -ENOTCONN);
+	settle(f);
+	assert_int_equal(f->left, 1);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -241,6 +278,8 @@ int main(void)
 		T(who_does_not_listen_is_dropped),
 		T(there_is_a_limit),
 		T(anybody_may_ask),
+		T(an_answer_goes_to_who_asked),
+		T(who_is_gone_gets_no_answer_and_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,26 +12,25 @@ struct fixture {
 	struct loop *loop;
 	struct control c;
 	int ours, lib;
-	int connects, stops, touches, closes, fd;
+	int count, closes, fd;
+	enum proto_type got;
+	uint32_t rest;
 	uint32_t number;
 	bool broke;
 };
 
-static void on_connect(void *arg, uint32_t port, int fd)
+static void on_got(void *arg, const struct proto_msg *m, int fd)
 {
 	struct fixture *f = arg;
 
-	f->connects++;
-	f->number = port;
-	f->fd = fd;
-}
-
-static void on_stop(void *arg, uint32_t timeout_ms)
-{
-	struct fixture *f = arg;
-
-	f->stops++;
-	f->number = timeout_ms;
+	f->got = m->type;
+	f->count++;
+	f->number = m->type == PROTO_VMM_CONNECT ? m->vmm_connect.port
+	                                         : m->vmm_stop.timeout_ms;
+	if (m->type == PROTO_VMM_KEEP)
+		f->rest = m->vmm_keep.rest.n;
+	if (fd >= 0)
+		f->fd = fd;
 }
 
 static void on_closed(void *arg, const char *why)
@@ -42,18 +41,10 @@ static void on_closed(void *arg, const char *why)
 	f->broke = why != NULL;
 }
 
-static void on_touch(void *arg)
-{
-	struct fixture *f = arg;
-
-	f->touches++;
-}
-
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	const struct control_events ev = {on_connect, on_stop, on_touch,
-	                                  on_closed, f};
+	const struct control_events ev = {on_got, on_closed, f};
 	int pair[2];
 
 	*state = f;
@@ -110,7 +101,7 @@ static void connect_hands_over_its_descriptor(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 	lib_says(f, &connect_msg, &pair[1], 1);
 	(void)close(pair[1]);
-	assert_int_equal(f->connects, 1);
+	assert_int_equal(f->got, PROTO_VMM_CONNECT);
 	assert_int_equal(f->number, 1025);
 	assert_int_equal(write(pair[0], "x", 1), 1);
 	assert_int_equal(read(f->fd, pair, 1), 1);
@@ -123,27 +114,80 @@ static void connect_without_or_with_two_descriptors_is_a_breach(void **state)
 	int two[] = {0, 0};
 
 	lib_says(f, &connect_msg, NULL, 0);
-	assert_int_equal(f->connects, 0);
+	assert_int_equal(f->count, 0);
 	assert_true(f->broke);
 	assert_int_equal(teardown(state), 0);
 	assert_int_equal(setup(state), 0);
 	f = *state;
 	lib_says(f, &connect_msg, two, 2);
-	assert_int_equal(f->connects, 0);
+	assert_int_equal(f->count, 0);
 	assert_true(f->broke);
 }
 
-static void a_touch_is_told(void **state)
+/* All that the library may send, and whether a descriptor comes with it. */
+static const struct {
+	enum proto_type type;
+	bool with_fd;
+} kinds[] = {
+	{PROTO_VMM_CONNECT, true },
+        {PROTO_VMM_STOP,    false},
+	{PROTO_VMM_TOUCH,   false},
+        {PROTO_VMM_PING,    false},
+	{PROTO_VMM_DETACH,  false},
+        {PROTO_VMM_KEEP,    true },
+	{PROTO_VMM_TAKE,    false},
+        {PROTO_VMM_STATS,   false},
+};
+
+static void each_kind_is_told_with_what_belongs_to_it(void **state)
 {
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct fixture *f = *state;
+		const struct proto_msg m = {.type = kinds[i].type};
+		int one[] = {0};
+
+		lib_says(f, &m, one, kinds[i].with_fd);
+		assert_int_equal(f->got, m.type);
+		assert_int_equal(f->count, 1);
+		assert_int_equal(f->closes, 0);
+		lib_says(f, &m, one, !kinds[i].with_fd);
+		assert_int_equal(f->count, 1);
+		assert_true(f->broke);
+		assert_int_equal(teardown(state), 0);
+		assert_int_equal(setup(state), 0);
+	}
+}
+
+static void the_largest_packet_comes_whole(void **state)
+{
+	static uint8_t rest[PROTO_REST_MAX];
 	struct fixture *f = *state;
-	const struct proto_msg m = {.type = PROTO_VMM_TOUCH};
+	const struct proto_msg m = {
+		.type = PROTO_VMM_KEEP,
+		.vmm_keep = {.session = 1, .rest = {rest, sizeof(rest)}}
+        };
 	int one[] = {0};
 
-	lib_says(f, &m, NULL, 0);
-	assert_int_equal(f->touches, 1);
 	lib_says(f, &m, one, 1);
-	assert_int_equal(f->touches, 1);
-	assert_true(f->broke);
+	assert_int_equal(f->got, PROTO_VMM_KEEP);
+	assert_int_equal(f->rest, PROTO_REST_MAX);
+}
+
+static void an_answer_brings_its_descriptor(void **state)
+{
+	static uint8_t packet[1024];
+	struct fixture *f = *state;
+	const struct proto_msg m = {.type = PROTO_VMM_TAKEN};
+	int fds[FD_PASS_MAX];
+	size_t nfds;
+
+	assert_int_equal(control_send_fd(f->ours, &m, 0), 0);
+	assert_true(fd_recv(f->lib, packet, sizeof(packet), fds, &nfds) > 0);
+	assert_int_equal(nfds, 1);
+	(void)close(fds[0]);
+	assert_int_equal(control_send_fd(f->ours, &m, -1), 0);
+	assert_true(fd_recv(f->lib, packet, sizeof(packet), fds, &nfds) > 0);
+	assert_int_equal(nfds, 0);
 }
 
 static void stop_is_told(void **state)
@@ -151,7 +195,7 @@ static void stop_is_told(void **state)
 	struct fixture *f = *state;
 
 	lib_says(f, &stop_msg, NULL, 0);
-	assert_int_equal(f->stops, 1);
+	assert_int_equal(f->got, PROTO_VMM_STOP);
 	assert_int_equal(f->number, 5);
 }
 
@@ -172,13 +216,13 @@ static void two_frames_in_a_packet_are_a_breach(void **state)
 	assert_int_equal(proto_encode(&b, &stop_msg), 0);
 	assert_int_equal(proto_encode(&b, &stop_msg), 0);
 	lib_sends(f, b.data, b.len, NULL, 0);
-	assert_int_equal(f->stops, 0);
+	assert_int_equal(f->count, 0);
 	assert_true(f->broke);
 }
 
 static void a_long_packet_is_a_breach(void **state)
 {
-	static const char big[100000];
+	static const char big[PROTO_VMM_MAX + 1];
 	struct fixture *f = *state;
 
 	lib_sends(f, big, sizeof(big), NULL, 0);
@@ -213,7 +257,9 @@ int main(void)
 		T(connect_hands_over_its_descriptor),
 		T(connect_without_or_with_two_descriptors_is_a_breach),
 		T(stop_is_told),
-		T(a_touch_is_told),
+		T(each_kind_is_told_with_what_belongs_to_it),
+		T(the_largest_packet_comes_whole),
+		T(an_answer_brings_its_descriptor),
 		T(a_message_of_ours_is_a_breach),
 		T(two_frames_in_a_packet_are_a_breach),
 		T(a_long_packet_is_a_breach),
