@@ -39,6 +39,10 @@ int life_open(struct msb_home *home, const char *name, struct msb_sandbox *sb,
 int life_get(struct msb_home *home, const char *name, struct state_sandbox *ret,
              struct err *err);
 
+/* Its row, its image's pin, its folder; under its lock, if it has a folder. */
+int life_drop(struct msb_home *home, struct state *st, const char *id,
+              struct err *err);
+
 /* Settle all that may have died unseen. */
 void life_reap(struct msb_home *home);
 

@@ -1,0 +1,423 @@
+/* The beginnings: a sandbox's files, its machine, and who joins it later. */
+#include "lib/life.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fdio.h"
+#include "base/num.h"
+#include "image/image.h"
+#include "lib/error.h"
+#include "lib/image.h"
+#include "lib/launch.h"
+
+#include "base/banned.h"
+
+#define HOSTNAME_LEN 63
+#define VMM_NAME_LEN 64 /* what msb-vmm takes; only ps shows it */
+#define JOIN_MS      2000
+#define UPPER_FILE   "upper.ext4"
+
+#define cleanup_rootfs cleanup(rootfs_release)
+#define cleanup_image  cleanup(image_release)
+
+/* ---- the machine --------------------------------------------------------- */
+
+/*
+ * QEMU is needed by its own engine only. Where "auto" may do without it,
+ * msb-vmm decides; but a path that the user set must be right.
+ */
+static int find_qemu(const struct sandbox_config *c, struct runtime *rt,
+                     struct err *err)
+{
+	bool automatic =
+		c->engine == MSB_ENGINE_AUTO && c->accel == MSB_ACCEL_AUTO;
+	const char *set = getenv("MSB_QEMU");
+	int r;
+
+	if (c->engine == MSB_ENGINE_KVM)
+		return 0;
+	r = runtime_find_qemu(&rt->qemu, err);
+	if (r != -LIB_EINSTALL || !automatic || (set && *set))
+		return r;
+	*err = (struct err){0};
+	return 0;
+}
+
+/* What a launch opens besides the runtime. */
+struct files {
+	struct rootfs root;
+	int upper, listen, end, logs[2];
+};
+
+#define FILES_INIT                                                             \
+	{                                                                      \
+		.upper = -1, .listen = -1, .end = -1, .logs = { -1, -1 }       \
+	}
+
+static void files_release(struct files *f)
+{
+	rootfs_release(&f->root);
+	close_fd(&f->upper);
+	close_fd(&f->listen);
+	close_fd(&f->end);
+	close_fd(&f->logs[0]);
+	close_fd(&f->logs[1]);
+}
+#define cleanup_files cleanup(files_release)
+
+static int open_file(const struct place *p, const char *name, int flags,
+                     int *ret, struct err *err)
+{
+	*ret = place_file(p, name, flags);
+	return *ret < 0 ? err_set(err, *ret, "cannot open its %s: %s", name,
+	                          strerror(-*ret))
+	                : 0;
+}
+
+static int open_upper(struct msb_sandbox *sb, struct files *f, struct err *err)
+{
+	struct stat st;
+	int r;
+
+	if (sb->ephemeral)
+		return upper_create(sb->home->store, sb->config.upper_bytes,
+		                    &f->upper, err);
+	r = open_file(&sb->place, UPPER_FILE, O_RDWR, &f->upper, err);
+	if (r == 0 && fstat(f->upper, &st) < 0)
+		r = -errno;
+	if (r == 0 && (uint64_t)st.st_size != sb->config.upper_bytes)
+		r = err_set(err, -EUCLEAN,
+		            "its " UPPER_FILE " has %llu bytes, not %llu",
+		            (unsigned long long)st.st_size,
+		            (unsigned long long)sb->config.upper_bytes);
+	return r;
+}
+
+static int open_files(struct msb_sandbox *sb, const struct image *image,
+                      struct files *f, struct err *err)
+{
+	const struct place *p = &sb->place;
+	int r = lib_image_open_root(sb->home->store, image, &f->root, err);
+
+	if (r == 0)
+		r = open_upper(sb, f, err);
+	if (r == 0)
+		r = open_file(p, "end.json", O_RDWR | O_CREAT | O_TRUNC,
+		              &f->end, err);
+	if (r == 0)
+		r = open_file(p, "vm.log.0", O_RDWR | O_CREAT, &f->logs[0],
+		              err);
+	if (r == 0)
+		r = open_file(p, "vm.log.1", O_RDWR | O_CREAT, &f->logs[1],
+		              err);
+	if (r < 0)
+		return r;
+	f->listen = place_listen(p, err);
+	return f->listen < 0 ? f->listen : 0;
+}
+
+static int launch(struct msb_sandbox *sb, const struct image *image, int lock,
+                  const struct msb_start_opts *o, struct err *err)
+{
+	struct runtime cleanup_runtime rt = RUNTIME_INIT;
+	struct files cleanup_files f = FILES_INIT;
+	char hostname[HOSTNAME_LEN + 1], name[VMM_NAME_LEN + 1];
+	struct launch l = {
+		.runtime = &rt,
+		.root = &f.root,
+		.upper_bytes = sb->config.upper_bytes,
+		.name = name,
+		.hostname = sb->config.hostname,
+		.config = &sb->config,
+		.lock_fd = lock,
+		.stderr_fd = o->log_fd > 0 ? o->log_fd : -1,
+		.log_level = o->log_level,
+	};
+	int r = runtime_find(&rt, err);
+
+	(void)snprintf(name, sizeof(name), "%.*s", VMM_NAME_LEN, sb->name);
+	(void)snprintf(hostname, sizeof(hostname), "%.*s", HOSTNAME_LEN,
+	               sb->name);
+	if (!l.hostname)
+		l.hostname = hostname;
+	if (r == 0)
+		r = find_qemu(&sb->config, &rt, err);
+	if (r == 0)
+		r = open_files(sb, image, &f, err);
+	if (r < 0)
+		return r;
+	l.upper_fd = f.upper;
+	l.listen_fd = f.listen;
+	l.end_fd = f.end;
+	l.log_fds[0] = f.logs[0];
+	l.log_fds[1] = f.logs[1];
+	return launch_start(&l, &sb->machine.pid, &sb->machine.control, err);
+}
+
+static int record_start(struct msb_sandbox *sb, struct err *err)
+{
+	struct state *st;
+	int r = home_lock(sb->home, &st, err);
+
+	if (r < 0)
+		return r;
+	r = state_set_started(st, sb->id, sb->machine.pid, err);
+	home_unlock(sb->home);
+	return r;
+}
+
+static int start_machine(struct msb_sandbox *sb, const struct image *image,
+                         int lock, const struct msb_start_opts *o,
+                         struct err *err)
+{
+	int r = launch(sb, image, lock, o, err);
+
+	if (r == 0)
+		r = record_start(sb, err);
+	sb->launched_ns = clock_now_ns();
+	return r;
+}
+
+/* ---- create -------------------------------------------------------------- */
+
+static int make_name(const char *given, char *ret, size_t len)
+{
+	uint32_t random;
+
+	if (given) {
+		(void)snprintf(ret, len, "%s", given);
+		return 0;
+	}
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		return -EIO;
+	(void)snprintf(ret, len, "msb-%08x", random);
+	return 0;
+}
+
+/* All but id and created_ms, which come later. */
+static int make_row(const struct msb_sandbox *sb,
+                    const struct msb_sandbox_opts *o, struct state_sandbox *row)
+{
+	const struct msb_image_info *i = msb_image_info(o->image);
+
+	memcpy(row->id, sb->id, sizeof(row->id));
+	row->name = strdup(sb->name);
+	row->image = strdup(i->reference ? i->reference : "");
+	row->image_id = strdup(i->id ? i->id : "");
+	row->config = sandbox_config_write(&sb->config);
+	row->ephemeral = sb->ephemeral;
+	if (!row->name || !row->image || !row->image_id || !row->config)
+		return -ENOMEM;
+	return strv_add_all(&row->labels, (char *const *)(uintptr_t)o->labels);
+}
+
+/* What a kept one has in its folder before it is on record. */
+static int fill_folder(struct msb_sandbox *sb, const struct image *image,
+                       struct err *err)
+{
+	int r = upper_create_at(sb->home->store, sb->config.upper_bytes,
+	                        sb->place.dir_fd, UPPER_FILE, err);
+
+	return r < 0 ? r : image_pin(sb->home->store, image, sb->id, err);
+}
+
+static int add_row(struct msb_sandbox *sb, struct state_sandbox *row,
+                   struct err *err)
+{
+	struct state *st;
+	int r = home_lock(sb->home, &st, err);
+
+	if (r < 0)
+		return r;
+	r = state_add(st, row, err);
+	home_unlock(sb->home);
+	return r;
+}
+
+static int put_on_record(struct msb_sandbox *sb,
+                         const struct msb_sandbox_opts *o, struct err *err)
+{
+	struct state_sandbox cleanup_state_sandbox row = {0};
+	int r = make_row(sb, o, &row);
+
+	if (r == 0 && !sb->ephemeral)
+		r = fill_folder(sb, &o->image->image, err);
+	if (r == 0)
+		r = add_row(sb, &row, err);
+	if (r == 0 && !sb->ephemeral)
+		r = place_write_json(&sb->place, &row, err);
+	if (r == 0 && !sb->ephemeral)
+		r = place_unmark(&sb->place);
+	return r;
+}
+
+/* Take it all back, under its lock. */
+static void undo(struct msb_sandbox *sb)
+{
+	struct state *st;
+
+	machine_release(&sb->machine);
+	sb->machine = (struct machine)MACHINE_INIT;
+	(void)place_mark(&sb->place);
+	if (home_lock(sb->home, &st, NULL) == 0) {
+		(void)life_drop(sb->home, st, sb->id, NULL);
+		home_unlock(sb->home);
+	}
+	place_release(&sb->place);
+}
+
+static int replace(struct msb_home *home, const struct msb_sandbox_opts *o,
+                   struct err *err)
+{
+	int r = life_remove(home, o->name, true,
+	                    o->replace_timeout_ms ? o->replace_timeout_ms
+	                                          : LIFE_GRACE_MS,
+	                    err);
+
+	if (r == -ENOENT)
+		*err = (struct err){0};
+	return r == -ENOENT ? 0 : r;
+}
+
+static int create_in(struct msb_sandbox *sb, const struct msb_sandbox_opts *o,
+                     struct err *err)
+{
+	const struct msb_start_opts start = {.log_fd = o->log_fd,
+	                                     .log_level = o->log_level};
+	cleanup_close int lock = place_lock(&sb->place, err);
+	int r = lock < 0 ? lock : put_on_record(sb, o, err);
+
+	if (r == 0 && !(o->flags & MSB_SANDBOX_NO_START))
+		r = start_machine(sb, &o->image->image, lock, &start, err);
+	if (r < 0)
+		undo(sb);
+	return r;
+}
+
+int life_create(struct msb_home *home, const struct msb_sandbox_opts *o,
+                struct msb_sandbox *sb, struct err *err)
+{
+	int r = make_name(o->name, sb->name, sizeof(sb->name));
+
+	sb->home = home_ref(home);
+	sb->ephemeral = !(o->flags & MSB_SANDBOX_KEEP);
+	life_reap(home);
+	if (r == 0 && (o->flags & MSB_SANDBOX_REPLACE) && o->name)
+		r = replace(home, o, err);
+	if (r == 0)
+		r = sandbox_config_take(&sb->config, o,
+		                        &o->image->image.config);
+	if (r == 0)
+		r = state_new_id(sb->id, err);
+	if (r == 0)
+		r = place_make(home->store, sb->id, &sb->place, err);
+	return r < 0 ? r : create_in(sb, o, err);
+}
+
+/* ---- start and join ------------------------------------------------------ */
+
+static int take_row(struct msb_sandbox *sb, const struct state_sandbox *row,
+                    struct err *err)
+{
+	(void)snprintf(sb->name, sizeof(sb->name), "%s", row->name);
+	memcpy(sb->id, row->id, sizeof(sb->id));
+	sb->ephemeral = row->ephemeral;
+	sb->vmm_pid = row->pid;
+	return sandbox_config_read(row->config, &sb->config, err);
+}
+
+static int busy(const char *name, struct err *err)
+{
+	err_set(err, -EBUSY, "%s is running", name);
+	err_hint(err, "msb exec %s runs a command in it, msb stop %s ends it",
+	         name, name);
+	return -EBUSY;
+}
+
+static int start_locked(struct msb_sandbox *sb, int lock,
+                        const struct msb_start_opts *o, struct err *err)
+{
+	struct image cleanup_image image = {0};
+	int r = image_find_pinned(sb->home->store, sb->id, &image, err);
+
+	return r < 0 ? r : start_machine(sb, &image, lock, o, err);
+}
+
+int life_start(struct msb_home *home, const char *name,
+               const struct msb_start_opts *o, struct msb_sandbox *sb,
+               struct err *err)
+{
+	struct state_sandbox cleanup_state_sandbox row = {0};
+	cleanup_close int lock = -1;
+	int r = life_get(home, name, &row, err);
+
+	sb->home = home_ref(home);
+	if (r == 0)
+		r = take_row(sb, &row, err);
+	if (r == 0)
+		r = place_open(home->store, row.id, &sb->place, err);
+	if (r < 0)
+		return r;
+	lock = place_lock(&sb->place, err);
+	if (lock == -EBUSY)
+		return busy(row.name, err);
+	return lock < 0 ? lock : start_locked(sb, lock, o, err);
+}
+
+static int not_running(const char *name, struct err *err)
+{
+	err_set(err, -LIB_EGONE, "%s is not running", name);
+	err_hint(err, "msb start %s starts it", name);
+	return -LIB_EGONE;
+}
+
+/* Who starts it holds the lock a moment before there is a socket. */
+static int join(struct msb_sandbox *sb)
+{
+	uint64_t end = clock_now_ns() + JOIN_MS * NS_PER_MS;
+
+	while (place_is_locked(&sb->place)) {
+		int fd = place_connect(&sb->place);
+
+		if (fd >= 0 || clock_now_ns() >= end)
+			return fd;
+		(void)usleep(1000);
+	}
+	return -LIB_EGONE;
+}
+
+int life_open(struct msb_home *home, const char *name, struct msb_sandbox *sb,
+              struct err *err)
+{
+	struct state_sandbox cleanup_state_sandbox row = {0};
+	int r = life_get(home, name, &row, err);
+
+	sb->home = home_ref(home);
+	if (r == 0)
+		r = take_row(sb, &row, err);
+	if (r < 0)
+		return r;
+	r = place_open(home->store, row.id, &sb->place, err);
+	if (r == -ENOENT)
+		return not_running(row.name, err);
+	if (r < 0)
+		return r;
+	sb->machine.joined = true;
+	r = join(sb);
+	if (r == -LIB_EGONE)
+		return not_running(row.name, err);
+	if (r < 0)
+		return err_set(err, r, "cannot reach %s: %s", row.name,
+		               strerror(-r));
+	sb->machine.control = r;
+	machine_process(&sb->machine);
+	return 0;
+}
