@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/json.h"
 #include "base/num.h"
 #include "cli/command.h"
@@ -41,7 +42,8 @@ const struct opt cmd_image_inspect_opts[] = {
 
 const struct opt cmd_image_remove_opts[] = {
 	OPT_ROW('f', "force", NULL, OPT_FLAG, FIELD(force),
-                "Do not mind images that are not here"),
+                "Also images that sandboxes use, and no matter "
+                "whether they are here"),
 	QUIET_OPT("Say nothing on success"),
 	{0},
 };
@@ -261,6 +263,40 @@ int cmd_image_inspect(struct cli *cli, void *values)
 	return code;
 }
 
+#define USERS_SHOWN 5
+
+static void complain(const char *ref, char *const *users)
+{
+	struct buf cleanup_buf text = BUF_INIT;
+	size_t n = 0;
+
+	for (; users[n]; n++)
+		if (n < USERS_SHOWN)
+			(void)buf_printf(&text, "%s%s", n ? ", " : "",
+			                 users[n]);
+	if (n > USERS_SHOWN)
+		(void)buf_printf(&text, " and %zu more", n - USERS_SHOWN);
+	out_errorf("remove them first with msb rm, or take the name away all "
+	           "the same with -f: they keep what they were made of",
+	           "image %s is in use by sandbox%s %s", ref,
+	           n == 1 ? "" : "es", buf_str(&text));
+}
+
+/* 1: yes, and it was said. */
+static int is_used(struct msb_home *home, const char *ref,
+                   struct msb_error *error)
+{
+	char **users = NULL;
+	int r = msb_image_users(home, ref, &users, error);
+
+	if (r == 0 && users[0]) {
+		complain(ref, users);
+		r = 1;
+	}
+	msb_strings_free(users);
+	return r;
+}
+
 static int remove_all(struct msb_home *home, const struct image_values *v,
                       char *const *refs)
 {
@@ -268,8 +304,14 @@ static int remove_all(struct msb_home *home, const struct image_values *v,
 	int code = EXIT_OK;
 
 	for (; *refs; refs++) {
-		int r = msb_image_remove(home, *refs, &error);
+		int r = v->force ? 0 : is_used(home, *refs, &error);
 
+		if (r > 0) {
+			code = EXIT_FAILED;
+			continue;
+		}
+		if (r == 0)
+			r = msb_image_remove(home, *refs, &error);
 		if (r == -MSB_ERR_NOT_FOUND && v->force)
 			continue;
 		if (r < 0)

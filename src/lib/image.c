@@ -8,6 +8,7 @@
 
 #include "lib/error.h"
 #include "lib/home.h"
+#include "lib/life.h"
 #include "lib/options.h"
 
 #include "base/banned.h"
@@ -308,6 +309,49 @@ int msb_image_remove(struct msb_home *home, const char *reference,
 	int r = image_remove(home->store, reference, &err);
 
 	return r < 0 ? error_return(error, r, &err) : 0;
+}
+
+static int find_users(struct msb_home *home, const char *id, struct strv *users,
+                      struct err *err)
+{
+	struct state_sandbox *list = NULL;
+	struct state *st;
+	size_t n = 0;
+	int r = home_lock(home, &st, err);
+
+	if (r < 0)
+		return r;
+	r = state_list(st, NULL, &list, &n, err);
+	home_unlock(home);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if (strcmp(list[i].image_id, id) == 0)
+			r = strv_add(users, list[i].name);
+	state_list_free(list, n);
+	return r;
+}
+
+int msb_image_users(struct msb_home *home, const char *reference,
+                    char ***ret_names, struct msb_error *error)
+{
+	struct image cleanup(image_release) image = {0};
+	struct strv cleanup_strv users = {0};
+	char id[DIGEST_TEXT_LEN + 1];
+	struct err err = {0};
+	int r = image_find(home->store, reference, &image, &err);
+
+	if (r == 0) {
+		life_reap(home);
+		r = find_users(home, digest_text(&image.manifest, id), &users,
+		               &err);
+	}
+	if (r == 0 && !users.v) {
+		users.v = calloc(1, sizeof(*users.v));
+		r = users.v ? 0 : -ENOMEM;
+	}
+	if (r < 0)
+		return error_return(error, r, &err);
+	*ret_names = take_ptr(users.v);
+	return 0;
 }
 
 int msb_image_prune(struct msb_home *home, int all, uint64_t *ret_freed_bytes,

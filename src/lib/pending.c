@@ -32,6 +32,3 @@ const struct msb_change *msb_plan_get(const struct msb_plan *p, size_t i)
 {
 	return NULL;
 }
-
-/* STORE */
-PENDING(msb_image_users(H, const char *n, char ***r, E))

@@ -16,19 +16,28 @@ static void errno_becomes_a_code(void **state)
 		int r;
 		enum msb_code code;
 	} rows[] = {
-		{0,             MSB_OK            },
-		{-ENOENT,       MSB_ERR_NOT_FOUND },
-		{-EACCES,       MSB_ERR_PERMISSION},
-		{-ENOSPC,       MSB_ERR_NO_SPACE  },
-		{-ENOMEM,       MSB_ERR_NO_MEMORY },
-		{-EBADMSG,      MSB_ERR_DIGEST    },
-		{-ECONNREFUSED, MSB_ERR_NETWORK   },
-		{-ECANCELED,    MSB_ERR_CANCELLED },
-		{-LIB_EBOOT,    MSB_ERR_BOOT      },
-		{-LIB_EGONE,    MSB_ERR_GONE      },
-		{-LIB_EINSTALL, MSB_ERR_INSTALL   },
-		{-EIO,          MSB_ERR_IO        },
-		{-9999,         MSB_ERR_IO        },
+		{0,                MSB_OK             },
+		{-ENOENT,          MSB_ERR_NOT_FOUND  },
+		{-EACCES,          MSB_ERR_PERMISSION },
+		{-ENOSPC,          MSB_ERR_NO_SPACE   },
+		{-ENOMEM,          MSB_ERR_NO_MEMORY  },
+		{-EBADMSG,         MSB_ERR_DIGEST     },
+		{-ECONNREFUSED,    MSB_ERR_NETWORK    },
+		{-ECANCELED,       MSB_ERR_CANCELLED  },
+		{-LIB_EBOOT,       MSB_ERR_BOOT       },
+		{-LIB_EGONE,       MSB_ERR_GONE       },
+		{-LIB_EINSTALL,    MSB_ERR_INSTALL    },
+		{-EIO,             MSB_ERR_IO         },
+ /* what the store says of a home */
+		{-EUCLEAN,         MSB_ERR_IO         },
+		{-ESTALE,          MSB_ERR_IO         },
+		{-EPROTONOSUPPORT, MSB_ERR_UNSUPPORTED},
+		{-ENAMETOOLONG,    MSB_ERR_INVALID    },
+		{-ELOOP,           MSB_ERR_INVALID    },
+		{-ENOTUNIQ,        MSB_ERR_INVALID    },
+		{-EROFS,           MSB_ERR_PERMISSION },
+		{-EBUSY,           MSB_ERR_BUSY       },
+		{-9999,            MSB_ERR_IO         },
 	};
 
 	(void)state;
