@@ -120,7 +120,8 @@ int place_lock(const struct place *p, struct err *err)
 
 bool place_is_locked(const struct place *p)
 {
-	cleanup_close int fd = place_file(p, "lock", O_RDWR);
+	/* Not for writing: who waits for the last close of that would wake. */
+	cleanup_close int fd = place_file(p, "lock", O_RDONLY);
 	struct flock l = whole;
 
 	return fd >= 0 && fcntl(fd, F_OFD_GETLK, &l) == 0 &&
