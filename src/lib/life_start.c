@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -15,6 +14,7 @@
 #include "base/num.h"
 #include "image/image.h"
 #include "lib/error.h"
+#include "lib/grow.h"
 #include "lib/image.h"
 #include "lib/launch.h"
 
@@ -23,7 +23,6 @@
 #define HOSTNAME_LEN 63
 #define VMM_NAME_LEN 64 /* what msb-vmm takes; only ps shows it */
 #define JOIN_MS      2000
-#define UPPER_FILE   "upper.ext4"
 
 #define cleanup_rootfs cleanup(rootfs_release)
 #define cleanup_image  cleanup(image_release)
@@ -84,21 +83,11 @@ static int open_file(const struct place *p, const char *name, int flags,
 
 static int open_upper(struct msb_sandbox *sb, struct files *f, struct err *err)
 {
-	struct stat st;
-	int r;
-
 	if (sb->ephemeral)
 		return upper_create(sb->home->store, sb->config.upper_bytes,
 		                    &f->upper, err);
-	r = open_file(&sb->place, UPPER_FILE, O_RDWR, &f->upper, err);
-	if (r == 0 && fstat(f->upper, &st) < 0)
-		r = -errno;
-	if (r == 0 && (uint64_t)st.st_size != sb->config.upper_bytes)
-		r = err_set(err, -EUCLEAN,
-		            "its " UPPER_FILE " has %llu bytes, not %llu",
-		            (unsigned long long)st.st_size,
-		            (unsigned long long)sb->config.upper_bytes);
-	return r;
+	return grow_open_upper(&sb->place, sb->config.upper_bytes, &f->upper,
+	                       &sb->config.upper_bytes, err);
 }
 
 static int open_files(struct msb_sandbox *sb, const struct image *image,
@@ -133,7 +122,6 @@ static int launch(struct msb_sandbox *sb, const struct image *image, int lock,
 	struct launch l = {
 		.runtime = &rt,
 		.root = &f.root,
-		.upper_bytes = sb->config.upper_bytes,
 		.name = name,
 		.hostname = sb->config.hostname,
 		.config = &sb->config,
@@ -155,6 +143,7 @@ static int launch(struct msb_sandbox *sb, const struct image *image, int lock,
 	if (r < 0)
 		return r;
 	l.upper_fd = f.upper;
+	l.upper_bytes = sb->config.upper_bytes;
 	l.listen_fd = f.listen;
 	l.end_fd = f.end;
 	l.log_fds[0] = f.logs[0];
@@ -224,7 +213,7 @@ static int fill_folder(struct msb_sandbox *sb, const struct image *image,
                        struct err *err)
 {
 	int r = upper_create_at(sb->home->store, sb->config.upper_bytes,
-	                        sb->place.dir_fd, UPPER_FILE, err);
+	                        sb->place.dir_fd, GROW_UPPER_FILE, err);
 
 	return r < 0 ? r : image_pin(sb->home->store, image, sb->id, err);
 }
@@ -342,12 +331,18 @@ static int busy(const char *name, struct err *err)
 	return -EBUSY;
 }
 
-static int start_locked(struct msb_sandbox *sb, int lock,
+/* The row again: what was read before the lock may be gone or changed. */
+static int start_locked(struct msb_sandbox *sb, const char *id, int lock,
                         const struct msb_start_opts *o, struct err *err)
 {
+	struct state_sandbox cleanup_state_sandbox row = {0};
 	struct image cleanup_image image = {0};
-	int r = image_find_pinned(sb->home->store, sb->id, &image, err);
+	int r = life_get(sb->home, id, &row, err);
 
+	if (r == 0)
+		r = take_row(sb, &row, err);
+	if (r == 0)
+		r = image_find_pinned(sb->home->store, sb->id, &image, err);
 	return r < 0 ? r : start_machine(sb, &image, lock, o, err);
 }
 
@@ -361,15 +356,13 @@ int life_start(struct msb_home *home, const char *name,
 
 	sb->home = home_ref(home);
 	if (r == 0)
-		r = take_row(sb, &row, err);
-	if (r == 0)
 		r = place_open(home->store, row.id, &sb->place, err);
 	if (r < 0)
 		return r;
 	lock = place_lock(&sb->place, err);
 	if (lock == -EBUSY)
 		return busy(row.name, err);
-	return lock < 0 ? lock : start_locked(sb, lock, o, err);
+	return lock < 0 ? lock : start_locked(sb, row.id, lock, o, err);
 }
 
 static int not_running(const char *name, struct err *err)

@@ -17,18 +17,3 @@
 /* METRICS */
 PENDING(msb_sandbox_ping(S, int t, uint64_t *r, E))
 PENDING(msb_sandbox_metrics(S, struct msb_metrics *r, E))
-
-/* LIFE */
-PENDING(msb_sandbox_modify(H, const char *n, const struct msb_modify_opts *o,
-                           struct msb_plan **r, E))
-void msb_plan_free(struct msb_plan *p)
-{
-}
-size_t msb_plan_count(const struct msb_plan *p)
-{
-	return 0;
-}
-const struct msb_change *msb_plan_get(const struct msb_plan *p, size_t i)
-{
-	return NULL;
-}

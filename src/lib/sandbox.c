@@ -149,6 +149,18 @@ static int check_flags(const struct msb_sandbox_opts *o, struct err *err)
 	return 0;
 }
 
+int sandbox_check_values(const struct msb_sandbox_opts *o, struct err *err)
+{
+	int r;
+
+	if (o->hostname && !is_name(o->hostname, HOSTNAME_LEN))
+		return err_set(err, -EINVAL,
+		               "hostname %s: 1 to %d letters, digits, . _ -",
+		               o->hostname, HOSTNAME_LEN);
+	r = check_sizes(o, err);
+	return r < 0 ? r : check_labels(o->labels, err);
+}
+
 static int check_opts(const struct msb_sandbox_opts *o, struct err *err)
 {
 	int r;
@@ -160,15 +172,9 @@ static int check_opts(const struct msb_sandbox_opts *o, struct err *err)
 		               "name %s: 1 to %d letters, digits, . _ -, "
 		               "beginning with a letter or digit",
 		               o->name, MSB_NAME_MAX);
-	if (o->hostname && !is_name(o->hostname, HOSTNAME_LEN))
-		return err_set(err, -EINVAL,
-		               "hostname %s: 1 to %d letters, digits, . _ -",
-		               o->hostname, HOSTNAME_LEN);
-	r = check_sizes(o, err);
+	r = sandbox_check_values(o, err);
 	if (r == 0)
 		r = check_flags(o, err);
-	if (r == 0)
-		r = check_labels(o->labels, err);
 	if (r == 0)
 		r = check_scripts(o->scripts, err);
 	return r < 0 ? r : check_init(o, err);

@@ -31,6 +31,9 @@ struct msb_sandbox {
 	uint64_t create_ns, launched_ns;
 };
 
+/* Sizes, hostname and labels of @o: -EINVAL says what cannot be. */
+int sandbox_check_values(const struct msb_sandbox_opts *o, struct err *err);
+
 struct msb_sandbox *sandbox_ref(struct msb_sandbox *sb);
 void sandbox_unref(struct msb_sandbox *sb);
 
