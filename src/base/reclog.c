@@ -165,7 +165,7 @@ int reclog_pair_init(struct reclog_pair *w, const int fds[2])
 	return 0;
 }
 
-/* After a failure the next call writes to the same place again. */
+/* After a failure the next call begins at the same place again. */
 static int pair_write_one(struct reclog_pair *w, enum reclog_source source,
                           uint64_t session, const void *data, size_t len)
 {
@@ -199,6 +199,8 @@ static int pair_write_one(struct reclog_pair *w, enum reclog_source source,
 	r = check_written(n, total);
 	if (r == 0)
 		w->used += total;
+	else if (ftruncate(w->fds[w->now], (off_t)w->used) < 0)
+		r = -errno; /* a reader may find what was half written */
 	return r;
 }
 
