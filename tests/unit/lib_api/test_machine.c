@@ -125,6 +125,80 @@ static void an_unasked_end_is_an_error(void **state)
 	teardown(&f);
 }
 
+static struct proto_msg stats_reply(uint64_t cookie)
+{
+	return (struct proto_msg){.type = PROTO_VMM_STATS_REPLY,
+	                          .vmm_stats_reply = {.cookie = cookie}};
+}
+
+static int ask_stats(struct fake *f, uint64_t cookie, int timeout_ms,
+                     struct machine_answer *ret)
+{
+	const struct proto_msg q = {.type = PROTO_VMM_STATS,
+	                            .vmm_stats = {cookie}};
+
+	return machine_ask(&f->m, &q, -1, PROTO_VMM_STATS_REPLY, timeout_ms,
+	                   ret);
+}
+
+/* Answers, once it was asked. */
+static void answer(struct fake *f)
+{
+	uint8_t packet[256];
+
+	if (recv(f->vmm, packet, sizeof(packet), 0) > 0) {
+		say(f, stats_reply(6)); /* of a question given up */
+		say(f, ready_msg());
+		say(f, stats_reply(7));
+		say(f, stats_reply(7)); /* nobody asked */
+	}
+	_exit(0);
+}
+
+static void an_answer_is_told_from_older_ones_and_from_news(void **state)
+{
+	struct machine_answer a = {.fd = -1};
+	struct fake f;
+	pid_t pid;
+	int st;
+
+	(void)state;
+	setup(&f);
+	pid = fork();
+	if (pid == 0)
+		answer(&f);
+	assert_int_equal(ask_stats(&f, 7, 5000, &a), 0);
+	assert_int_equal(a.msg.vmm_stats_reply.cookie, 7);
+	assert_int_equal(a.fd, -1);
+	assert_int_equal(f.m.state, MSB_STATE_READY);
+	machine_answer_release(&a);
+	assert_int_equal(waitpid(pid, &st, 0), pid);
+	machine_process(&f.m);
+	assert_false(f.m.hung_up);
+	teardown(&f);
+}
+
+static void a_question_has_a_time_limit_and_ends_with_the_machine(void **state)
+{
+	struct machine_answer a = {.fd = -1};
+	struct fake f;
+
+	(void)state;
+	setup(&f);
+	assert_int_equal(ask_stats(&f, 1, 30, &a), -ETIMEDOUT);
+	say(&f, (struct proto_msg){
+			.type = PROTO_VMM_EXITED,
+			.vmm_exited = {.reason = "exited",
+	                               .message = "",
+	                               .exit_code = 3}
+        });
+	assert_int_equal(ask_stats(&f, 2, 1000, &a), -LIB_EGONE);
+	assert_string_equal(f.m.end_reason, "exited");
+	assert_int_equal(f.m.exit_code, 3);
+	assert_int_equal(ask_stats(&f, 3, -1, &a), -LIB_EGONE);
+	teardown(&f);
+}
+
 static void broken(struct fake *f)
 {
 	machine_process(&f->m);
@@ -305,6 +379,10 @@ int main(void)
 		cmocka_unit_test(ready_carries_the_times),
 		cmocka_unit_test(failure_keeps_message_hint_and_console),
 		cmocka_unit_test(an_unasked_end_is_an_error),
+		cmocka_unit_test(
+			an_answer_is_told_from_older_ones_and_from_news),
+		cmocka_unit_test(
+			a_question_has_a_time_limit_and_ends_with_the_machine),
 		cmocka_unit_test(a_broken_packet_ends_it),
 		cmocka_unit_test(
 			the_reason_is_read_though_it_left_a_packet_unread),
