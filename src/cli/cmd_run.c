@@ -9,312 +9,284 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "cli/command.h"
+#include "cli/create_opts.h"
 #include "cli/out.h"
-#include "cli/progress.h"
-#include "cli/run_io.h"
-#include "cli/term.h"
+#include "cli/session.h"
 
 #include "base/banned.h"
 
 COMMAND_DECLARE(run)
 
 struct run_values {
-	struct strv env, rlimits;
-	const char *name, *hostname, *workdir, *user, *entrypoint, *times;
-	uint64_t memory, timeout_ms, boot_timeout_ms;
-	uint32_t cpus;
-	int32_t pull, engine, accel;
-	bool tty, no_tty, no_stdin, quiet;
+	struct create_values create; /* first: CREATE_OPTS */
+	struct session_values session;
+	const char *times;
 };
 static_assert(sizeof(struct run_values) <= COMMAND_VALUES_MAX, "grow it");
+static_assert(offsetof(struct run_values, create) == 0, "CREATE_OPTS");
 
-#define BOOT_MAX_MS 3600000u
-
-/* In the order of enum msb_pull_policy, msb_engine and msb_accel. */
-static const char *const pull_choices[] = {"if-missing", "always", "never",
-                                           NULL};
-static const char *const engine_choices[] = {"", "auto", "kvm", "qemu", NULL};
-static const char *const accel_choices[] = {"", "tcg", "kvm", "auto", NULL};
+/* For a kept sandbox to write down what it has, once its command has ended. */
+#define END_LIMIT_MS 10000
+#define STOP_MS      5000
 
 #define FIELD(f) offsetof(struct run_values, f)
 const struct opt cmd_run_opts[] = {
-	OPT_ROW('c', "cpus", "N", OPT_COUNT, FIELD(cpus), "Virtual CPUs (1)"),
-	OPT_ROW('m', "memory", "SIZE", OPT_MEMORY, FIELD(memory),
-                "Memory, as 512M or 2G; a bare number is MiB (512M)"),
-	OPT_ROW('e', "env", "KEY[=VALUE]", OPT_ENV, FIELD(env),
-                "Set a variable; without VALUE copy it from here (repeatable)"),
-	OPT_ROW('w', "workdir", "DIR", OPT_STRING, FIELD(workdir),
-                "Working folder, instead of the image's"),
-	OPT_ROW('u', "user", "USER[:GROUP]", OPT_STRING, FIELD(user),
-                "User by name or number, instead of the image's"),
-	OPT_ROW(0, "entrypoint", "PROGRAM", OPT_STRING, FIELD(entrypoint),
-                "Run PROGRAM instead of the image's ENTRYPOINT and CMD"),
-	OPT_ROW('H', "hostname", "NAME", OPT_STRING, FIELD(hostname),
-                "Host name inside (the sandbox's name)"),
-	OPT_ROW('n', "name", "NAME", OPT_STRING, FIELD(name),
-                "Name of the sandbox (msb- and 8 digits)"),
-	OPT_ROW('t', "tty", NULL, OPT_FLAG, FIELD(tty),
-                "Give the command a terminal, whatever we have here"),
-	OPT_ROW(0, "no-tty", NULL, OPT_FLAG, FIELD(no_tty),
-                "Give it none, even if there is one here"),
-	OPT_ROW(0, "no-stdin", NULL, OPT_FLAG, FIELD(no_stdin),
-                "Do not pass standard input on"),
-	OPT_ROW(0, "timeout", "DURATION", OPT_DURATION, FIELD(timeout_ms),
-                "Kill the command after this time, as 500ms, 30s or 5m"),
-	OPT_ROW(0, "boot-timeout", "DURATION", OPT_DURATION,
-                FIELD(boot_timeout_ms),
-                "Give up when the machine is not ready by then (60s)"),
-	OPT_ROW(0, "rlimit", "RESOURCE=SOFT[:HARD]", OPT_LIST, FIELD(rlimits),
-                "Limit a resource, as nofile=1024:4096 (repeatable)"),
-	OPT_ROW_CHOICE(0, "pull", "WHEN", FIELD(pull), "When to pull the image",
-                       pull_choices, NULL),
-	OPT_ROW_CHOICE(0, "engine", "ENGINE", FIELD(engine),
-                       "What runs the machine: auto takes kvm where "
-                       "hardware virtualization is real, else qemu",
-                       engine_choices, "MSB_ENGINE"),
-	OPT_ROW_CHOICE(0, "accel", "KIND", FIELD(accel),
-                       "How the qemu engine runs the processor: tcg is "
-                       "emulation, kvm uses /dev/kvm; either makes --engine "
-                       "auto mean qemu",
-                       accel_choices, "MSB_ACCEL"),
-	OPT_ROW('q', "quiet", NULL, OPT_FLAG, FIELD(quiet),
-                "No progress, no notes"),
+	CREATE_OPTS SESSION_OPTS(FIELD(session))
+		OPT_ROW('d', "detach", NULL, OPT_FLAG, FIELD(session.detach),
+                        "Leave it running in the background and print its "
+                        "name"),
 	/* For tests/bench: moments of the run as JSON, CLOCK_MONOTONIC. */
 	OPT_ROW(0, "times", "FILE", OPT_STRING, FIELD(times), NULL),
 	{0},
 };
+#undef FIELD
 
 /* One run: what is freed at its end. */
-struct session {
-	struct msb_home *home;
+struct job {
+	struct session s;
+	struct create_plan plan;
 	struct msb_image *image;
-	struct msb_sandbox *sandbox;
-	struct msb_exec *exec;
-	struct msb_error error;
+	const char *const *argv; /* NULL: the image's */
+	const char *shell[2];    /* argv, where a person waits for one */
+	struct strv env;         /* of the command alone: TERM */
 	uint64_t begin_ns, image_ns;
-	struct run_io_times times;
-	bool tty, raw;
+	bool quiet, detach;
 };
 
-static int get_image(struct session *s, const struct run_values *v,
-                     const char *reference)
+static int get_image(struct job *j)
 {
-	struct msb_pull_opts opts = MSB_PULL_OPTS_INIT;
-	struct progress progress;
-	int r = msb_home_open(NULL, &s->home, &s->error);
+	int r = msb_home_open(NULL, &j->s.home, &j->s.error);
 
-	if (r < 0)
-		return r;
-	progress_init(&progress, "Pulling", v->quiet);
-	opts.policy = v->pull;
-	opts.event = progress_event;
-	opts.event_arg = &progress;
-	r = msb_image_pull(s->home, reference, &opts, &s->image, &s->error);
-	progress_end(&progress);
-	if (r == 0 && progress.worked && progress.terminal && !v->quiet)
-		out_done("Pulled", msb_image_info(s->image)->reference);
-	s->image_ns = clock_now_ns();
+	if (r == 0)
+		r = create_plan_image(&j->plan, j->s.home, j->quiet, &j->image,
+		                      &j->s.error);
+	j->image_ns = clock_now_ns();
 	return r;
 }
 
-static int create(struct session *s, const struct cli *cli,
-                  const struct run_values *v)
+/*
+ * The arguments, or a shell where a person waits and the image has nothing.
+ * Only what runs in the background is kept as the sandbox's command: of a
+ * sandbox to work in, msb start is to give the machine, not to run once more
+ * what was run by hand.
+ */
+static void choose_command(struct job *j)
 {
-	struct msb_sandbox_opts opts = MSB_SANDBOX_OPTS_INIT;
-	int r;
+	static const char *const nothing[] = {NULL};
+	const struct msb_image_info *i = msb_image_info(j->image);
+	struct msb_sandbox_opts *o = &j->plan.opts;
 
-	opts.image = s->image;
-	opts.name = v->name;
-	opts.hostname = v->hostname;
-	opts.cpus = v->cpus;
-	opts.engine = v->engine;
-	opts.accel = v->accel;
-	opts.memory_bytes = v->memory;
-	opts.boot_timeout_ms = (uint32_t)MIN(v->boot_timeout_ms, BOOT_MAX_MS);
-	/* Why a machine failed is told by its error; the log is for more. */
-	if (cli->log_level)
-		opts.log_fd = 2;
-	opts.log_level = cli->log_level;
-	r = msb_sandbox_create(s->home, &opts, &s->sandbox, &s->error);
-	if (r < 0)
-		return r;
-	log_info("sandbox %s", msb_sandbox_name(s->sandbox));
-	if (*msb_sandbox_warning(s->sandbox) && !v->quiet)
-		out_note("warn: %s", msb_sandbox_warning(s->sandbox));
-	return 0;
-}
-
-static const char *const shell[] = {"/bin/sh", NULL};
-
-/* The arguments, or a shell where a person waits and the image has nothing. */
-static const char *const *arguments(const struct session *s,
-                                    const struct cli *cli,
-                                    const struct run_values *v)
-{
-	const struct msb_image_info *i = msb_image_info(s->image);
-
-	if (cli->tail && *cli->tail)
-		return (const char *const *)cli->tail;
-	if (s->tty && !v->entrypoint && !*i->entrypoint && !*i->cmd)
-		return shell;
-	return NULL;
+	j->argv = o->command && *o->command ? o->command : NULL;
+	if (!j->argv && j->s.io.tty && !o->entrypoint && !*i->entrypoint &&
+	    !*i->cmd) {
+		j->shell[0] = o->shell ? o->shell : "/bin/sh";
+		j->argv = j->shell;
+	}
+	o->command = NULL;
+	if (j->detach)
+		o->command = j->argv ? j->argv : nothing;
 }
 
 /* argv[0] as the library will compose it, for messages. */
-static const char *program(const struct msb_image_info *i,
-                           const struct run_values *v, const char *const *argv)
+static const char *program(const struct job *j)
 {
-	if (v->entrypoint && *v->entrypoint)
-		return v->entrypoint;
-	if (!v->entrypoint && *i->entrypoint)
+	const struct msb_image_info *i = msb_image_info(j->image);
+	const char *entrypoint = j->plan.opts.entrypoint;
+
+	if (entrypoint && *entrypoint)
+		return entrypoint;
+	if (!entrypoint && *i->entrypoint)
 		return *i->entrypoint;
-	if (argv)
-		return *argv;
-	return *i->cmd ? *i->cmd : "";
+	if (j->argv)
+		return *j->argv;
+	return !entrypoint && *i->cmd ? *i->cmd : "";
 }
 
-static const char *lookup_path(const struct msb_image_info *i,
-                               const struct run_values *v)
+static const char *variable(const char *const *env, const char *name,
+                            const char *otherwise)
 {
-	const char *path = MSB_DEFAULT_PATH;
+	size_t len = strlen(name);
 
-	for (const char *const *e = i->env; *e; e++)
-		if (strncmp(*e, "PATH=", 5) == 0)
-			path = *e + 5;
-	for (size_t n = 0; n < v->env.n; n++)
-		if (strncmp(v->env.v[n], "PATH=", 5) == 0)
-			path = v->env.v[n] + 5;
-	return path;
+	for (; env && *env; env++)
+		if (strncmp(*env, name, len) == 0 && (*env)[len] == '=')
+			otherwise = *env + len + 1;
+	return otherwise;
 }
 
-/* TERM goes along with a terminal, unless the user or the image has set it. */
-static int add_term(const struct session *s, struct run_values *v)
+static const char *of_machine(const struct job *j, const char *name,
+                              const char *otherwise)
 {
-	const char *term = getenv("TERM");
+	return variable(
+		j->plan.opts.env, name,
+		variable(msb_image_info(j->image)->env, name, otherwise));
+}
 
-	for (const char *const *e = msb_image_info(s->image)->env; *e; e++)
-		if (strncmp(*e, "TERM=", 5) == 0)
-			return 0;
-	for (size_t n = 0; n < v->env.n; n++)
-		if (strncmp(v->env.v[n], "TERM=", 5) == 0)
-			return 0;
-	if (!s->raw || !term || !*term)
+static int check_command(struct job *j)
+{
+	if (*program(j))
 		return 0;
-	return strv_addf(&v->env, "TERM=%s", term);
-}
-
-static int start_exec(struct session *s, struct run_values *v,
-                      const char *const *argv)
-{
-	struct msb_exec_opts opts = MSB_EXEC_OPTS_INIT;
-
-	if (add_term(s, v) < 0) {
-		s->error = (struct msb_error){.message = "out of memory"};
-		return -MSB_ERR_NO_MEMORY;
-	}
-	opts.flags = MSB_EXEC_IMAGE_COMMAND | (s->tty ? MSB_EXEC_TTY : 0u) |
-	             (v->no_stdin ? 0u : MSB_EXEC_STDIN);
-	opts.argv = argv;
-	opts.env = (const char *const *)strv_list(&v->env);
-	opts.rlimits = (const char *const *)strv_list(&v->rlimits);
-	opts.entrypoint = v->entrypoint;
-	opts.cwd = v->workdir;
-	opts.user = v->user;
-	if (s->tty)
-		(void)term_size(1, &opts.rows, &opts.cols);
-	return msb_exec_start(s->sandbox, &opts, &s->exec, &s->error);
-}
-
-static int check_command(struct session *s, const struct run_values *v,
-                         const char *const *argv)
-{
-	if (*program(msb_image_info(s->image), v, argv))
-		return 0;
-	s->error = (struct msb_error){
+	j->s.error = (struct msb_error){
 		.code = MSB_ERR_INVALID,
 		.message = "the image names no command to run",
 		.hint = "give one: msb run IMAGE -- COMMAND"};
 	return -MSB_ERR_INVALID;
 }
 
-static void write_times(const struct session *s, const char *path)
+static int create(struct job *j, const struct cli *cli)
 {
-	struct msb_sandbox_times t = MSB_SANDBOX_TIMES_INIT;
-	json_t *cleanup_json j = NULL;
+	struct msb_sandbox_opts *o = &j->plan.opts;
+	int r;
 
-	msb_sandbox_times(s->sandbox, &t);
-	j = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-	              "begin_ns", (json_int_t)s->begin_ns, "image_ns",
-	              (json_int_t)s->image_ns, "create_ns",
-	              (json_int_t)t.create_ns, "launched_ns",
-	              (json_int_t)t.launched_ns, "spawn_ns",
-	              (json_int_t)t.spawn_ns, "init_ns", (json_int_t)t.init_ns,
-	              "ready_ns", (json_int_t)t.ready_ns, "started_ns",
-	              (json_int_t)s->times.started_ns, "first_output_ns",
-	              (json_int_t)s->times.first_output_ns, "exited_ns",
-	              (json_int_t)s->times.exited_ns, "end_ns",
-	              (json_int_t)clock_now_ns());
-	if (!j || json_dump_file(j, path, JSON_INDENT(2)) < 0)
+	/*
+	 * Why a machine failed is told by its error; the log is for more. One
+	 * in the background must not hold on to our terminal or pipe.
+	 */
+	if (cli->log_level && !j->detach) {
+		o->log_fd = 2;
+		o->log_level = cli->log_level;
+	}
+	r = msb_sandbox_create(j->s.home, o, &j->s.sandbox, &j->s.error);
+	if (r < 0)
+		return r;
+	log_info("sandbox %s", msb_sandbox_name(j->s.sandbox));
+	if (*msb_sandbox_warning(j->s.sandbox) && !j->quiet)
+		out_note("warn: %s", msb_sandbox_warning(j->s.sandbox));
+	return 0;
+}
+
+/* What the sandbox was made with holds for the command; TERM alone is here. */
+static int start_exec(struct job *j)
+{
+	struct msb_exec_opts o = MSB_EXEC_OPTS_INIT;
+	const char *term = of_machine(j, "TERM", NULL);
+	int r = session_opts(&j->s, &j->env, &o);
+
+	if (r < 0)
+		return r;
+	if (term)
+		o.env = NULL;
+	o.flags |= MSB_EXEC_IMAGE_COMMAND | MSB_EXEC_MAIN;
+	o.argv = j->argv;
+	return msb_exec_start(j->s.sandbox, &o, &j->s.exec, &j->s.error);
+}
+
+static void write_times(const struct job *j, const char *path)
+{
+	const struct run_io_result *result = &j->s.result;
+	struct msb_sandbox_times t = MSB_SANDBOX_TIMES_INIT;
+	json_t *cleanup_json json = NULL;
+
+	msb_sandbox_times(j->s.sandbox, &t);
+	json = json_pack(
+		"{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+		"begin_ns", (json_int_t)j->begin_ns, "image_ns",
+		(json_int_t)j->image_ns, "create_ns", (json_int_t)t.create_ns,
+		"launched_ns", (json_int_t)t.launched_ns, "spawn_ns",
+		(json_int_t)t.spawn_ns, "init_ns", (json_int_t)t.init_ns,
+		"ready_ns", (json_int_t)t.ready_ns, "started_ns",
+		(json_int_t)result->started_ns, "first_output_ns",
+		(json_int_t)result->first_output_ns, "exited_ns",
+		(json_int_t)result->exited_ns, "end_ns",
+		(json_int_t)clock_now_ns());
+	if (!json || json_dump_file(json, path, JSON_INDENT(2)) < 0)
 		out_errorf("", "cannot write %s", path);
 }
 
-static int run(struct session *s, const struct cli *cli, struct run_values *v)
+/*
+ * What was written in a kept sandbox is to be whole: its machine is shut down,
+ * not killed. A command that ended by itself is given to msb-vmm for that,
+ * which writes its exit code down. Of any other sandbox nothing is left, so
+ * its machine is killed with its handle.
+ */
+static void end_kept(struct job *j)
 {
-	const struct msb_image_info *i;
-	struct run_io_opts io = {.timeout_ms = v->timeout_ms,
-	                         .use_stdin = !v->no_stdin};
-	const char *const *argv;
-
-	if (get_image(s, v, cli->words[0]) < 0)
-		goto failed;
-	i = msb_image_info(s->image);
-	argv = arguments(s, cli, v);
-	if (check_command(s, v, argv) < 0)
-		goto failed;
-	run_io_block_signals();
-	if (create(s, cli, v) < 0 || start_exec(s, v, argv) < 0)
-		goto failed;
-	io.command = program(i, v, argv);
-	io.path = lookup_path(i, v);
-	io.tty = s->tty;
-	io.raw = s->raw;
-	return run_io(s->sandbox, s->exec, &io, &s->times);
-failed:
-	out_error(&s->error);
-	if (s->sandbox)
-		out_console(msb_sandbox_console(s->sandbox));
-	return EXIT_MSB;
+	if (!(j->plan.opts.flags & MSB_SANDBOX_KEEP) || j->s.result.let_go)
+		return;
+	if (j->s.result.exited && msb_exec_detach(j->s.exec, NULL) == 0 &&
+	    msb_sandbox_wait(j->s.sandbox, END_LIMIT_MS, NULL) == 0)
+		return;
+	msb_exec_free(j->s.exec); /* what still runs in it has to go */
+	j->s.exec = NULL;
+	(void)msb_sandbox_stop(j->s.sandbox, STOP_MS, NULL);
 }
 
-static int usage(const char *message)
+/* In the background: as soon as the command runs, both live without us. */
+static int leave(struct job *j)
 {
-	out_errorf("run 'msb run --help'", "%s", message);
+	int code = session_leave(&j->s);
+
+	if (code != 0)
+		return code;
+	if (msb_sandbox_detach(j->s.sandbox, &j->s.error) < 0)
+		return session_failed(&j->s);
+	j->s.result.let_go = true;
+	out_line(msb_sandbox_name(j->s.sandbox));
+	return EXIT_OK;
+}
+
+static int serve(struct job *j)
+{
+	int code;
+
+	j->s.io.command = program(j);
+	j->s.io.path = of_machine(j, "PATH", MSB_DEFAULT_PATH);
+	code = j->detach ? leave(j) : session_serve(&j->s, true);
+	end_kept(j);
+	return code;
+}
+
+static int run(struct job *j, const struct cli *cli)
+{
+	if (get_image(j) < 0)
+		return session_failed(&j->s);
+	choose_command(j);
+	if (check_command(j) < 0)
+		return session_failed(&j->s);
+	if (!j->detach)
+		run_io_block_signals();
+	if (create(j, cli) < 0 || start_exec(j) < 0)
+		return session_failed(&j->s);
+	return serve(j);
+}
+
+static int prepare(struct job *j, const struct cli *cli,
+                   const struct run_values *v)
+{
+	struct err err = {0};
+	int code = session_prepare(&j->s, &v->session);
+
+	if (code != 0)
+		return code;
+	if (create_plan_make(&v->create, cli->words[0], cli->tail, &j->plan,
+	                     &err) == 0)
+		return 0;
+	if (!*err.hint)
+		err_hint(&err, "run 'msb run --help'");
+	out_err(&err);
 	return EXIT_USAGE;
 }
 
 int cmd_run(struct cli *cli, void *values)
 {
-	struct run_values *v = values;
-	struct session s = {.begin_ns = clock_now_ns()};
-	bool terminals = isatty(0) && isatty(1);
-	int code;
+	const struct run_values *v = values;
+	struct job j = {.begin_ns = clock_now_ns(),
+	                .quiet = v->create.quiet,
+	                .detach = v->session.detach,
+	                .s.quiet = v->create.quiet};
+	int code = prepare(&j, cli, v);
 
-	if (cli->nwords < 1)
-		return usage("an image is missing");
-	if (v->tty && v->no_tty)
-		return usage("--tty and --no-tty exclude each other");
-	if (v->engine == MSB_ENGINE_KVM && v->accel == MSB_ACCEL_TCG)
-		return usage("--engine kvm (or MSB_ENGINE) and --accel tcg (or "
-		             "MSB_ACCEL) exclude each other: the kvm engine "
-		             "always runs on KVM, tcg is the qemu engine's");
-	s.tty = v->tty || (terminals && !v->no_tty && !v->no_stdin);
-	s.raw = s.tty && isatty(0) && !v->no_stdin;
-	code = run(&s, cli, v);
-	msb_exec_free(s.exec);
-	if (v->times && s.sandbox)
-		write_times(&s, v->times);
-	msb_sandbox_free(s.sandbox);
-	msb_image_free(s.image);
-	msb_home_free(s.home);
+	if (code == 0) {
+		code = run(&j, cli);
+		msb_exec_free(j.s.exec);
+		j.s.exec = NULL;
+		if (v->times && j.s.sandbox)
+			write_times(&j, v->times);
+	}
+	msb_sandbox_free(j.s.sandbox);
+	j.s.sandbox = NULL;
+	msb_image_free(j.image);
+	session_release(&j.s);
+	strv_release(&j.env);
+	create_plan_release(&j.plan);
 	return code;
 }

@@ -7,6 +7,9 @@
 #include "base/banned.h"
 
 COMMAND_DECLARE(run)
+COMMAND_DECLARE(exec)
+COMMAND_DECLARE(shell)
+COMMAND_DECLARE(attach)
 COMMAND_DECLARE(create)
 COMMAND_DECLARE(start)
 COMMAND_DECLARE(stop)
@@ -93,13 +96,17 @@ static const char run_details[] =
 	"IMAGE is a reference (pulled when it is not here), an archive or OCI "
 	"layout by path, or a folder with a root file system (./rootfs). "
 	"COMMAND replaces the image's CMD; its ENTRYPOINT stays, unless "
-	"--entrypoint is given. The machine ends with the command and leaves "
-	"nothing behind. Inside there is no network yet but lo.\n"
+	"--entrypoint is given. The machine ends with the command. Without "
+	"--name nothing of it is left; with it, what was written in the "
+	"sandbox stays until msb rm, and msb start starts it again. Inside "
+	"there is no network yet but lo.\n"
 	"\n"
 	"With a terminal on both ends the command gets a terminal too, else "
 	"standard input, output and error are passed through apart. Ctrl-C "
 	"goes to the command; twice within two seconds kills a machine that "
-	"does not answer.\n"
+	"does not answer. Ctrl-] lets go of the command: it goes on in the "
+	"background, and msb attach joins it again. --detach starts it there: "
+	"its output is in msb logs.\n"
 	"\n"
 	"Exit code: the command's own, 128+n when signal n ended it, 124 on "
 	"--timeout, 125 when msb failed, 126 when the command is not "
@@ -108,7 +115,39 @@ static const char run_details[] =
 	"Examples:\n"
 	"  msb run alpine -- echo hello\n"
 	"  msb run -m 1G -c 2 -e DEBUG=1 python:3.11 -- python3 -V\n"
+	"  msb run -d -n web python:3.11 -- python3 -m http.server\n"
 	"  tar c . | msb run debian -- tar tv";
+
+static const char exec_details[] =
+	"COMMAND runs as it is, without the image's ENTRYPOINT; without one, "
+	"on a terminal, the sandbox's shell does. The sandbox must run: msb "
+	"start starts it. Terminal, input, Ctrl-C, Ctrl-] and exit codes are "
+	"as with msb run; when msb exec is killed, the command ends and the "
+	"machine stays.\n"
+	"\n"
+	"--detach prints a session number as soon as the command runs: its "
+	"output goes to msb logs, msb attach --session joins it.\n"
+	"\n"
+	"Examples:\n"
+	"  msb exec box -- ls -l /\n"
+	"  msb exec -u www-data -w /srv box -- make\n"
+	"  msb exec -d box -- sleep 1000";
+
+static const char shell_details[] =
+	"The shell is /bin/sh, or what --shell of run and create said. With "
+	"SCRIPT it is run as sh -c does, the words behind it are its "
+	"arguments; without, the shell reads standard input.\n"
+	"\n"
+	"Examples:\n"
+	"  msb shell box\n"
+	"  msb shell box -- 'cd /srv && ls | wc -l'\n"
+	"  echo 'uname -r' | msb shell box";
+
+static const char attach_details[] =
+	"Joins the main command of a sandbox that was let go of, by Ctrl-] or "
+	"by --detach, or another one by --session. What it wrote meanwhile is "
+	"in msb logs. Ctrl-] lets go of it again; so does the end of the "
+	"terminal. The exit code is the command's.";
 
 static const char create_details[] =
 	"The sandbox runs without a command and lives on when msb ends: msb "
@@ -154,6 +193,13 @@ static const struct command image_commands[] = {
 static const struct command root_commands[] = {
 	ROW(run, "run", NULL, "Sandboxes", "[IMAGE]",
             "Run a command in a fresh machine", run_details, 0, 1, true),
+	ROW(exec, "exec", NULL, "Sandboxes", "<NAME>",
+            "Run a command in a sandbox that runs", exec_details, 1, 1, true),
+	ROW(shell, "shell", "sh", "Sandboxes", "<NAME>",
+            "Open a shell in a sandbox, or run a script by it", shell_details,
+            1, 1, true),
+	ROW(attach, "attach", NULL, "Sandboxes", "<NAME>",
+            "Join a command in the background", attach_details, 1, 1, false),
 	ROW(create, "create", NULL, "Sandboxes", "[IMAGE]",
             "Make a sandbox and boot it in the background", create_details, 0,
             1, false),

@@ -10,7 +10,8 @@
  * fills and the guest's writer stops. Signals are always served.
  *
  * The loop ends with a code: the command's own when EXITED came and all was
- * written, else one of ours.
+ * written, else one of ours. When the keys to let go were typed it ends as soon
+ * as the command has started and all that was read of it is written.
  */
 #include "cli/run_io.h"
 
@@ -53,13 +54,15 @@ struct run {
 	struct loop_fd out_ready[2];
 	struct loop_timer timeout;
 	struct writer out[2]; /* stdout, stderr */
-	char input[INPUT_MAX];
+	struct keys keys;
+	char typed[INPUT_MAX], input[INPUT_MAX + KEYS_MAX];
 	size_t input_len, input_off;
 	bool input_open, input_eof;
 	bool input_always; /* a file: epoll does not take it, it never blocks */
 	bool started, over;
+	bool leaving;      /* as soon as it can be left */
 	uint64_t asked_ns; /* of the last signal that nothing answered yet */
-	struct run_io_times times;
+	struct run_io_result result;
 	int code; /* -1 while it runs */
 };
 
@@ -79,8 +82,8 @@ static void on_output(struct run *run, int which,
 {
 	int r;
 
-	if (!run->times.first_output_ns)
-		run->times.first_output_ns = clock_now_ns();
+	if (!run->result.first_output_ns)
+		run->result.first_output_ns = clock_now_ns();
 	r = writer_put(&run->out[which], ev->data, ev->len);
 	if (r == 0 || which == 1)
 		return; /* nobody reads stderr: nobody to tell */
@@ -92,9 +95,10 @@ static void on_output(struct run *run, int which,
 	finish(run, r == -EPIPE ? EXIT_SIGNAL + SIGPIPE : EXIT_MSB);
 }
 
-static int explain_exec(const struct run *run, const struct msb_exec_event *ev)
+int run_io_explain(const struct run_io_opts *opts,
+                   const struct msb_exec_event *ev)
 {
-	const char *name = run->opts->command;
+	const char *name = opts->command;
 	bool missing = ev->error_no == ENOENT || ev->error_no == ENOTDIR;
 
 	term_restore();
@@ -108,11 +112,13 @@ static int explain_exec(const struct run *run, const struct msb_exec_event *ev)
 		           "cannot run '%s': not found in the image (the "
 		           "file or its interpreter)",
 		           name);
-	else if (missing)
+	else if (missing && opts->path)
 		out_errorf("",
 		           "cannot run '%s': not found in the image "
 		           "(PATH=%s)",
-		           name, run->opts->path);
+		           name, opts->path);
+	else if (missing)
+		out_errorf("", "cannot run '%s': not found on PATH", name);
 	else
 		out_errorf("", "cannot run '%s': %s", name,
 		           strerror(ev->error_no));
@@ -148,11 +154,11 @@ static void log_machine(const struct run *run)
 static void on_started(struct run *run)
 {
 	run->started = true;
-	run->times.started_ns = clock_now_ns();
+	run->result.started_ns = clock_now_ns();
 	log_machine(run);
 	if (run->opts->timeout_ms)
 		loop_timer_set(run->loop, &run->timeout,
-		               run->times.started_ns +
+		               run->result.started_ns +
 		                       run->opts->timeout_ms * NS_PER_MS,
 		               on_timeout, run);
 }
@@ -171,11 +177,11 @@ static void on_event(struct run *run, const struct msb_exec_event *ev)
 		on_output(run, 1, ev);
 		break;
 	case MSB_EXEC_FAILED:
-		finish(run, explain_exec(run, ev));
+		finish(run, run_io_explain(run->opts, ev));
 		break;
 	case MSB_EXEC_EXITED:
-		run->times.exited_ns = clock_now_ns();
-		run->over = true;
+		run->result.exited_ns = clock_now_ns();
+		run->over = run->result.exited = true;
 		loop_timer_del(run->loop, &run->timeout);
 		run->code = ev->signal ? EXIT_SIGNAL + ev->signal : ev->code;
 		break;
@@ -197,13 +203,19 @@ static bool output_pending(const struct run *run)
 	return run->out[0].pending.len > 0 || run->out[1].pending.len > 0;
 }
 
+/* It can be given away once it runs. */
+static bool may_leave(const struct run *run)
+{
+	return run->leaving && run->started && !run->over;
+}
+
 static void on_session(void *arg, uint32_t events)
 {
 	struct run *run = arg;
 	struct msb_error error;
 
 	(void)events;
-	while (run->code < 0 && !output_pending(run)) {
+	while (run->code < 0 && !output_pending(run) && !may_leave(run)) {
 		struct msb_exec_event ev = MSB_EXEC_EVENT_INIT;
 		int r = msb_exec_next(run->exec, 0, &ev, &error);
 
@@ -238,13 +250,15 @@ static void watch_for_ctrl_c(struct run *run)
 
 static void read_input(struct run *run)
 {
-	ssize_t n = read(0, run->input, sizeof(run->input));
+	ssize_t n = read(0, run->typed, sizeof(run->typed));
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
 	run->input_off = 0;
-	run->input_len = n > 0 ? (size_t)n : 0;
 	run->input_eof = n <= 0;
+	if (keys_pass(&run->keys, run->typed, (size_t)MAX(n, 0), run->input,
+	              &run->input_len))
+		run->leaving = true;
 	watch_for_ctrl_c(run);
 }
 
@@ -316,7 +330,8 @@ static void update(struct run *run)
 
 	if (!run->over)
 		pump_input(run);
-	if (run->over && !stuck) {
+	if (!stuck && (run->over || may_leave(run))) {
+		run->result.let_go = !run->over;
 		loop_stop(run->loop);
 		return;
 	}
@@ -364,6 +379,10 @@ static void on_terminate(struct run *run, int signo)
 	uint64_t now = clock_now_ns();
 	bool again = run->asked_ns && now - run->asked_ns < SECOND_CTRL_C_NS;
 
+	if (run->opts->leave && !run->leaving) {
+		run->leaving = true; /* update() follows */
+		return;
+	}
 	if (run->opts->raw || run->over || again) {
 		finish(run, EXIT_SIGNAL + signo);
 		return;
@@ -463,27 +482,48 @@ static void stop(struct run *run)
 	term_restore();
 }
 
+/*
+ * A program that fills the screen draws only when the size changes: so it is
+ * made to change.
+ */
+static void take_over(struct run *run)
+{
+	uint16_t rows, cols;
+
+	on_started(run);
+	if (run->opts->tty && term_size(1, &rows, &cols) && rows > 1)
+		(void)msb_exec_resize(run->exec, rows - 1, cols, NULL);
+}
+
 int run_io(struct msb_sandbox *sandbox, struct msb_exec *exec,
-           const struct run_io_opts *opts, struct run_io_times *ret_times)
+           const struct run_io_opts *opts, struct run_io_result *ret)
 {
 	static struct run run; /* large; there is one */
 	int r;
 
-	run = (struct run){
-		.opts = opts, .sandbox = sandbox, .exec = exec, .code = -1};
+	run = (struct run){.opts = opts,
+	                   .sandbox = sandbox,
+	                   .exec = exec,
+	                   .keys = opts->raw ? opts->keys
+	                                     : (struct keys){.n = 0},
+	                   .code = -1};
 	writer_init(&run.out[0], 1);
 	writer_init(&run.out[1], 2);
 	r = start(&run);
 	if (r == 0) {
-		on_resize(&run); /* it may have changed since the start */
-		update(&run);
+		if (opts->taken_back)
+			take_over(&run);
+		on_resize(&run);     /* it may have changed since the start */
+		on_session(&run, 0); /* something may lie there already */
 		r = loop_run(run.loop);
 	}
 	stop(&run);
-	*ret_times = run.times;
+	*ret = run.result;
 	if (r < 0) {
 		out_errorf("", "cannot wait for the command: %s", strerror(-r));
 		return EXIT_MSB;
 	}
+	if (run.result.let_go)
+		return EXIT_OK;
 	return run.code < 0 ? EXIT_MSB : run.code;
 }
