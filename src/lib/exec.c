@@ -92,6 +92,7 @@ static int put_exec(struct msb_exec *x, const struct command *c,
 static void exec_close(struct msb_exec *x)
 {
 	proto_release(&x->msg);
+	reclog_file_close(&x->log);
 	close_fd(&x->epfd);
 	close_fd(&x->sock);
 	buf_release(&x->in);
@@ -121,6 +122,7 @@ int exec_new(int sock, struct msb_sandbox *sandbox, struct msb_exec **ret)
 		return -ENOMEM;
 	}
 	x->sock = sock;
+	x->log.fd = x->log.dir_fd = -1;
 	x->in = (struct buf)BUF_INIT_MAX(IN_MAX);
 	x->out = (struct buf)BUF_INIT_MAX(OUT_MAX);
 	x->epfd = epoll_create1(EPOLL_CLOEXEC);
@@ -133,6 +135,7 @@ int exec_new(int sock, struct msb_sandbox *sandbox, struct msb_exec **ret)
 		return r;
 	}
 	x->sandbox = sandbox ? sandbox_ref(sandbox) : NULL;
+	exec_log_begin(x, true);
 	*ret = x;
 	return 0;
 }
@@ -148,6 +151,7 @@ int exec_open(int sock, struct msb_sandbox *sandbox, const struct command *c,
 	x->has_stdin = !!(o->flags & MSB_EXEC_STDIN);
 	x->tty = !!(o->flags & MSB_EXEC_TTY);
 	x->is_main = !!(o->flags & MSB_EXEC_MAIN);
+	exec_log_begin(x, !(o->flags & MSB_EXEC_NO_LOG));
 	r = put_exec(x, c, o);
 	if (r < 0) {
 		msb_exec_free(x);
@@ -407,6 +411,7 @@ int msb_exec_next(struct msb_exec *x, int timeout_ms,
 		if (r < 0)
 			return next_failed(x, r, error);
 		if (r > 0) {
+			exec_log_event(x, &ev);
 			options_give(ret_event, &ev, sizeof(ev));
 			return 1;
 		}

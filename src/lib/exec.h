@@ -22,6 +22,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/reclog.h"
 #include "microsandbox.h"
 #include "proto/proto.h"
 
@@ -44,6 +45,7 @@ struct msb_exec {
 	bool tty, is_main;
 	bool exited; /* OVER by EXITED, which said: */
 	struct proto_exited how;
+	struct reclog_file log;
 };
 
 struct command;
@@ -57,6 +59,11 @@ int exec_new(int sock, struct msb_sandbox *sandbox, struct msb_exec **ret);
 /* The same, and sends EXEC. 0 or a negative errno. */
 int exec_open(int sock, struct msb_sandbox *sandbox, const struct command *c,
               const struct msb_exec_opts *o, struct msb_exec **ret);
+
+/* Where its output is logged as well: its sandbox's folder, or nowhere. */
+void exec_log_begin(struct msb_exec *x, bool wanted);
+/* Log an event that is given out. Never fails. */
+void exec_log_event(struct msb_exec *x, const struct msb_exec_event *ev);
 
 /* Send what the socket takes at once. 0 or a negative errno. */
 int exec_flush(struct msb_exec *x);
