@@ -1,5 +1,4 @@
 """Machines that outlive who started them: build/msb-vmm's listening socket, lock, record of the end, time limits."""
-import fcntl
 import json
 import os
 import signal
@@ -9,50 +8,12 @@ import time
 import pytest
 
 from lib import proto, vmm
-from lib.vmm import Client, Vmm, is_gone, wait_until
+from lib.vmm import Client, Machine, Vmm, is_gone, wait_until
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     return vmm.root_disk(tmp_path_factory.mktemp("root"))
-
-
-class Machine:
-    """A detached machine with all that a named sandbox's folder has."""
-
-    def __init__(self, folder, root, detached=True, **settings):
-        self.path = folder / "agent.sock"
-        self.lock = folder / "lock"
-        self.end = folder / "end.json"
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        listener.bind(str(self.path))
-        listener.listen(16)
-        lock = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o600)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        end = os.open(self.end, os.O_RDWR | os.O_CREAT, 0o600)
-        self.vmm = Vmm(vmm.INITRAMFS, [("root", True, root)],
-                       files={"listen_fd": listener.fileno(), "lock_fd": lock, "end_fd": end}, **settings)
-        if detached:
-            self.vmm.send("VMM_DETACH", zero=0)
-        # Only msb-vmm has them from now on.
-        listener.detach()
-        for fd in (self.vmm.config["listen_fd"], self.vmm.config["lock_fd"], self.vmm.config["end_fd"]):
-            os.close(self.vmm.fds.pop(fd))
-
-    def lives(self):
-        with open(self.lock, "rb") as f:
-            try:
-                fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-        return False
-
-    def leave(self):
-        """The library's process ends."""
-        self.vmm.control.close()
-
-    def close(self):
-        self.vmm.close()
 
 
 @pytest.fixture
@@ -106,6 +67,26 @@ def test_an_attached_one_dies_with_its_creator_whoever_else_is_there(machine):
     m.vmm.wait()
     assert not m.lives()
     assert json.loads(m.end.read_text())["reason"] == "killed"
+
+
+def test_anybody_may_detach_it(machine):
+    m = machine(detached=False)
+    m.vmm.ready()
+    c = Client(m.path)
+    c.ready()
+    c.send("VMM_DETACH", zero=0)
+    c.ask("VMM_PING", "VMM_PONG", cookie=1)  # in order: it was heard
+    m.leave()
+    assert c.exec(["echo", "on"]) == (0, b"on\n", b"")
+
+
+def test_one_that_nobody_could_reach_cannot_be_detached(root):
+    m = Vmm(vmm.INITRAMFS, [("root", True, root)])
+    m.send("VMM_DETACH", zero=0)
+    m.ready()
+    m.control.close()
+    assert m.wait() == 0
+    m.close()
 
 
 @pytest.mark.parametrize("garbage", [b"", b"x", b"\0" * 8, b"\xff" * 256, b"y" * 4096,

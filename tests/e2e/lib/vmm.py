@@ -1,6 +1,7 @@
 """Starts build/msb-vmm as the library does (fixed descriptors, JSON in a memfd) and drives it."""
 import contextlib
 import ctypes
+import fcntl
 import json
 import os
 import pathlib
@@ -8,6 +9,7 @@ import select
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import time
 
@@ -110,15 +112,15 @@ class Line:
         return ""
 
     def recv(self, seconds=60):
-        """The next message of the control socket, None when it closed."""
+        """The next message of the control socket, None when it closed. A descriptor that comes with it is its "fd"."""
         if not select.select([self.control], [], [], seconds)[0]:
             raise TimeoutError("msb-vmm says nothing: " + self.log_text())
-        packet = self.control.recv(1 << 20)
+        packet, fds, _, _ = socket.recv_fds(self.control, 1 << 20, 2)
         if not packet:
             return None
         message, length = proto.decode(packet)
-        assert length == len(packet)
-        return message
+        assert length == len(packet) and len(fds) <= 1
+        return message | {"fd": fds[0]} if fds else message
 
     def expect(self, kind, seconds=60):
         message = self.recv(seconds)
@@ -131,6 +133,34 @@ class Line:
 
     def send(self, name, fds=(), **values):
         socket.send_fds(self.control, [proto.encode(name, **values)], list(fds))
+
+    def ask(self, kind, answer, **values):
+        """A question and its answer."""
+        self.send(kind, **values)
+        return self.expect(answer, 20)
+
+    def stats(self):
+        return self.ask("VMM_STATS", "VMM_STATS_REPLY", cookie=7)
+
+    def keep(self, stream, session, **values):
+        """Leaves the host end of a session there; what was read and not used goes along. 0 or the errno."""
+        want = {"is_main": 0, "tty": 0, "want_stdin": 0, "unacked": 0, **values}
+        self.send("VMM_KEEP", [stream.sock.fileno()], session=session, rest=stream.data, **want)
+        stream.sock.close()
+        kept = self.expect("VMM_KEPT", 20)
+        assert kept["session"] == session
+        return kept["error"]
+
+    def take(self, session=0):
+        """(what TAKEN says, the session), or (its error, None)."""
+        taken = self.ask("VMM_TAKE", "VMM_TAKEN", session=session)
+        assert ("fd" in taken) == (taken["error"] == 0), taken
+        if taken["error"]:
+            return taken["error"], None
+        stream = proto.Stream(socket.socket(fileno=taken.pop("fd")))
+        stream.sock.settimeout(30)
+        stream.data = taken["rest"]
+        return taken, stream
 
     def connect(self, port=proto.PORT_AGENT):
         ours, theirs = socket.socketpair()
@@ -193,7 +223,8 @@ class Vmm(Line):
                   "kernel_fd": self.give(kernel), "initramfs_fd": self.give(initrd),
                   "console_fd": self.give(self.console), "disks": [self.disk(*d) for d in disks]}
         config.update(settings)
-        config.update({key: self.give(source) for key, source in (files or {}).items()})
+        config.update({key: list(map(self.give, source)) if isinstance(source, list) else self.give(source)
+                       for key, source in (files or {}).items()})
         self.config = {k: v for k, v in config.items() if v is not None}
         self.start()
 
@@ -290,3 +321,69 @@ class Vmm(Line):
         for fd in {self.log, self.console, *self.fds.values()}:
             with contextlib.suppress(OSError):
                 os.close(fd)
+
+
+def records(*files):
+    """The records of a log (base/reclog.h), oldest first: (source, session, data)."""
+    found = []
+    for path in files:
+        data, at, mine, turn = path.read_bytes(), 0, [], 0
+        while at < len(data):
+            magic, length, _, session, source, _ = struct.unpack_from("<IIQQII", data, at)
+            assert magic == 0x31474C52 and at + 32 + length <= len(data), (path, at)
+            if source == 0:
+                turn = session
+            else:
+                mine.append((source, session, data[at + 32:at + 32 + length]))
+            at += 32 + length
+        found.append((turn, mine))
+    return [r for _, mine in sorted(found) for r in mine]
+
+
+class Machine:
+    """A machine with all that a sandbox's folder has, for the library's process or detached from it."""
+
+    def __init__(self, folder, root, detached=True, **settings):
+        self.path, self.lock, self.end = folder / "agent.sock", folder / "lock", folder / "end.json"
+        self.logs = [folder / "vmm.log.0", folder / "vmm.log.1"]
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        listener.bind(str(self.path))
+        listener.listen(16)
+        lock = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        end, *logs = (os.open(p, os.O_RDWR | os.O_CREAT, 0o600) for p in (self.end, *self.logs))
+        self.vmm = Vmm(INITRAMFS, [("root", True, root)],
+                       files={"listen_fd": listener.fileno(), "lock_fd": lock, "end_fd": end, "log_fds": logs}, **settings)
+        if detached:
+            self.vmm.send("VMM_DETACH", zero=0)
+        # Only msb-vmm has them from now on.
+        listener.detach()
+        config = self.vmm.config
+        for fd in (config["listen_fd"], config["lock_fd"], config["end_fd"], *config["log_fds"]):
+            os.close(self.vmm.fds.pop(fd))
+
+    def lives(self):
+        with open(self.lock, "rb") as f:
+            try:
+                fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    def leave(self):
+        """The library's process ends."""
+        self.vmm.control.close()
+
+    def log(self, source, session=None):
+        """All that the log has of this source, and of this session."""
+        return b"".join(data for what, who, data in records(*self.logs)
+                        if what == source and session in (None, who))
+
+    def ended(self):
+        """Waits for its end; what is written down about it."""
+        self.vmm.wait()
+        assert not self.lives()
+        return json.loads(self.end.read_text())
+
+    def close(self):
+        self.vmm.close()
