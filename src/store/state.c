@@ -457,6 +457,36 @@ int state_unended(struct state *st, struct state_sandbox **ret, size_t *ret_n,
 	return 0;
 }
 
+/* Its own view of itself: "ok", or what is wrong with it. */
+static int check_integrity(struct state *st, struct err *err)
+{
+	sqlite3_stmt *q cleanup_stmt = NULL;
+	char *said cleanup_free = NULL;
+	int r = db_prepare(st, "PRAGMA integrity_check(1)", NULL, 0, &q, err);
+
+	if (r == 0)
+		r = db_step(st, q, err);
+	if (r == 1)
+		r = read_text(st, q, 0, STATE_TEXT_MAX, &said, err);
+	if (r == 0 && (!said || strcmp(said, "ok") != 0))
+		r = db_damaged(st, said ? said : "no answer", err);
+	return r;
+}
+
+int state_check(struct state *st, struct err *err)
+{
+	struct state_sandbox *list = NULL;
+	size_t n = 0;
+	int r = db_begin(st, TX_READ, err);
+
+	if (r == 0)
+		r = db_end(st, check_integrity(st, err), err);
+	if (r == 0)
+		r = state_list(st, NULL, &list, &n, err);
+	state_list_free(list, n);
+	return r;
+}
+
 /* Writing. A name that is taken is the one conflict that people can cause. */
 static int write_row(struct state *st, const char *sql,
                      const struct value *values, size_t n, const char *name,
@@ -546,7 +576,7 @@ int state_new_id(char ret[STATE_ID_LEN + 1], struct err *err)
 
 int state_add(struct state *st, struct state_sandbox *b, struct err *err)
 {
-	int64_t created_ms = now_ms();
+	int64_t created_ms = b->created_ms ? b->created_ms : now_ms();
 	int r = check_sandbox(b, err);
 
 	if (r < 0)

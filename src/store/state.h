@@ -71,9 +71,19 @@ void state_close(struct state *st); /* NULL is fine */
  */
 int state_new_id(char ret[STATE_ID_LEN + 1], struct err *err);
 
+/* Read all there is, and see whether it fits together: -EUCLEAN. */
+int state_check(struct state *st, struct err *err);
+
+/*
+ * Move the file aside, whatever is in it, to state.db.damaged-TIME; who has it
+ * open does not notice. @ret_name is its new name, below home.
+ */
+int state_set_aside(const struct store *s, char ret_name[64], struct err *err);
+
 /*
  * Add a sandbox: id (by state_new_id()), name, image, image_id, config, labels,
- * ephemeral, detached are taken from @b, created_ms is set in it. -EEXIST when
+ * ephemeral, detached are taken from @b; created_ms too, or is set in it when
+ * it is 0. -EEXIST when
  * the name is taken, or the id.
  */
 int state_add(struct state *st, struct state_sandbox *b, struct err *err);

@@ -27,6 +27,7 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -75,9 +76,9 @@ int db_damaged(struct state *st, const char *what, struct err *err)
 	err_set(err, -EUCLEAN, "the record of sandboxes %s is damaged: %s",
 	        st->path, what);
 	err_hint(err,
-	         "start a new one: mv %s %s.bad; images are not lost, and the "
-	         "sandboxes' folders stay in %s/sandboxes",
-	         st->path, DB_NAME, st->home);
+	         "msb doctor --fix puts it aside and makes a new one of what "
+	         "the folders in %s/sandboxes say; images are not lost",
+	         st->home);
 	return -EUCLEAN;
 }
 
@@ -502,6 +503,33 @@ int state_open(const struct store *s, struct state **ret, struct err *err)
 	if (r < 0)
 		return r;
 	*ret = take_ptr(st);
+	return 0;
+}
+
+/* The log goes first: what is left of it must not meet the next database. */
+int state_set_aside(const struct store *s, char ret_name[64], struct err *err)
+{
+	static const char *const ends[] = {"-wal", "-shm", ""};
+	char from[32], to[64], stamp[32];
+	time_t now = time(NULL);
+	struct tm tm;
+
+	(void)gmtime_r(&now, &tm);
+	(void)strftime(stamp, sizeof(stamp), "%Y%m%d-%H%M%S", &tm);
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		int r;
+
+		(void)snprintf(from, sizeof(from), DB_NAME "%s", ends[i]);
+		(void)snprintf(to, sizeof(to), DB_NAME ".damaged-%s%s", stamp,
+		               ends[i]);
+		r = renameat2(s->home_fd, from, s->home_fd, to,
+		              RENAME_NOREPLACE);
+		if (r < 0 && (errno != ENOENT || i + 1 == ARRAY_SIZE(ends)))
+			return err_set(err, -errno,
+			               "cannot move %s/%s aside: %s", s->home,
+			               from, strerror(errno));
+	}
+	(void)snprintf(ret_name, 64, "%s", to);
 	return 0;
 }
 

@@ -225,15 +225,14 @@ static void content_that_is_no_database_is_told(void **state)
 	put(f, "state.db", text, sizeof(text) - 1);
 	assert_int_equal(open_result(f), -EUCLEAN);
 	assert_non_null(strstr(f->err.msg, f->home));
-	assert_non_null(strstr(f->err.hint, "mv "));
-	assert_non_null(strstr(f->err.hint, "state.db.bad"));
-	assert_non_null(strstr(f->err.hint, "sandboxes"));
+	assert_non_null(strstr(f->err.hint, "msb doctor --fix"));
+	assert_non_null(strstr(f->err.hint, "images are not lost"));
 	put(f, "state.db", "xy", 2);
 	assert_int_equal(open_result(f), -EUCLEAN);
 }
 
-/* The hint's own words, with a log left over of the damaged file. */
-static void the_hint_helps(void **state)
+/* With the log of the old one left over. */
+static void moved_away_by_hand_it_is_a_new_one(void **state)
 {
 	struct fixture *f = *state;
 
@@ -249,6 +248,62 @@ static void the_hint_helps(void **state)
 	add(f, "b", NULL, NULL);
 	assert_int_equal(count_all(f), 1);
 	assert_consistent(f);
+}
+
+static void set_aside_it_is_whole_elsewhere(void **state)
+{
+	struct fixture *f = *state;
+	char name[64], path[200];
+	sqlite3_stmt *q;
+	sqlite3 *db;
+
+	assert_int_equal(state_set_aside(f->s, name, &f->err), -ENOENT);
+	open_state(f);
+	add(f, "a", NULL, NULL);
+	assert_int_equal(state_set_aside(f->s, name, &f->err), 0);
+	assert_int_equal(strncmp(name, "state.db.damaged-2", 18), 0);
+	add(f, "b", NULL, NULL); /* by who has it open */
+	close_state(f);
+	open_state(f);
+	assert_int_equal(count_all(f), 0);
+	(void)snprintf(path, sizeof(path), "%s/%s", f->home, name);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db,
+	                                    "SELECT count(*) FROM sandboxes",
+	                                    -1, &q, NULL),
+	                 SQLITE_OK);
+	assert_int_equal(sqlite3_step(q), SQLITE_ROW);
+	assert_int_equal(sqlite3_column_int(q, 0), 2);
+	(void)sqlite3_finalize(q);
+	(void)sqlite3_close(db);
+}
+
+/* What no ordinary call would come across. */
+static void a_check_finds_what_calls_do_not(void **state)
+{
+	static const char *const edits[] = {
+		"PRAGMA writable_schema=ON; UPDATE sqlite_schema SET "
+		"rootpage=(SELECT rootpage FROM sqlite_schema WHERE "
+		"name='sandbox_labels_key') WHERE name='sandboxes_unended'",
+		"UPDATE sandboxes SET id='../../../../etc1'",
+	};
+	struct fixture *f = *state;
+
+	open_state(f);
+	assert_int_equal(state_check(f->st, &f->err), 0);
+	close_state(f);
+	for (size_t i = 0; i < ARRAY_SIZE(edits); i++) {
+		(void)unlinkat(f->s->home_fd, "state.db", 0);
+		open_state(f);
+		add(f, "a", NULL, NULL);
+		assert_int_equal(state_check(f->st, &f->err), 0);
+		close_state(f);
+		raw(f, edits[i]);
+		open_state(f);
+		if (state_check(f->st, &f->err) != -EUCLEAN)
+			fail_msg("taken: %s", edits[i]);
+		close_state(f);
+	}
 }
 
 static void an_empty_file_is_a_new_one(void **state)
@@ -966,7 +1021,9 @@ int main(void)
 		T(a_home_below_a_link_is_fine),
 		T(a_path_too_long_is_told),
 		T(content_that_is_no_database_is_told),
-		T(the_hint_helps),
+		T(moved_away_by_hand_it_is_a_new_one),
+		T(set_aside_it_is_whole_elsewhere),
+		T(a_check_finds_what_calls_do_not),
 		T(an_empty_file_is_a_new_one),
 		T(a_newer_schema_is_left_alone),
 		T(an_older_schema_is_brought_up),
