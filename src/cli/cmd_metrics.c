@@ -216,7 +216,9 @@ static int put_lines(const struct session *s)
 		if (row->samples < 2 && row->state <= METRICS_RUNNING)
 			continue;
 		j = row_json(row);
-		if (!j || json_dumpf(j, stdout, JSON_COMPACT) < 0)
+		if (!j ||
+		    json_dumpf(j, stdout,
+		               JSON_COMPACT | JSON_REAL_PRECISION(12)) < 0)
 			return -EIO;
 		(void)putchar('\n');
 	}

@@ -190,7 +190,7 @@ int out_json(json_t *j)
 
 	if (j)
 		r = json_dumpf(j, stdout,
-		               JSON_INDENT(2) |
+		               JSON_INDENT(2) | JSON_REAL_PRECISION(12) |
 		                       (isatty(1) ? JSON_ENSURE_ASCII : 0));
 	json_decref(j);
 	if (r < 0) {

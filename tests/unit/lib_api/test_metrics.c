@@ -117,6 +117,7 @@ static void setup(struct fake *f, struct answer how)
 	f->sb->machine = (struct machine)MACHINE_INIT;
 	f->sb->machine.control = pair[0];
 	f->sb->machine.state = MSB_STATE_READY;
+	f->sb->machine.ready_ns = 1;
 	f->sb->config.upper_bytes = 64 * MIB;
 	(void)snprintf(f->sb->name, sizeof(f->sb->name), "box");
 	assert_int_equal(pthread_mutex_init(&f->sb->lock, NULL), 0);
