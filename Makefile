@@ -53,6 +53,7 @@ install: all ## into PREFIX (/usr/local), DESTDIR honoured
 	@meson configure $(BUILD) -Dprefix=$(PREFIX)
 	@meson install -C $(BUILD) --quiet
 	@tools/install-kernel.sh $(BUILD) "$(DESTDIR)$(PREFIX)"
+	@tools/install-list.py $(BUILD) "$(DESTDIR)$(PREFIX)"
 
 clean: ## remove the build folders; the caches stay
 	@rm -rf $(BUILD) $(ASAN) build-*

@@ -31,6 +31,7 @@ COMMAND_DECLARE(image_remove)
 COMMAND_DECLARE(image_prune)
 COMMAND_DECLARE(doctor)
 COMMAND_DECLARE(completion)
+COMMAND_DECLARE(self_uninstall)
 
 #define CLI_OPT(letter, field, help)                                           \
 	OPT_ROW(letter, #field, NULL, OPT_FLAG, offsetof(struct cli, field),   \
@@ -91,6 +92,11 @@ static const char metrics_details[] =
 	"holds of the machine's, what disk and network move a second, and how "
 	"long it is up. All counted on the host: a guest that sleeps is not "
 	"woken. Without options two looks half a second apart, as a table.";
+
+static const char uninstall_details[] =
+	"Removes the files that make install put in place, if they are still "
+	"as they were, and what msb made in its home folder: sandboxes, images "
+	"and settings. Asks before. Nothing else is touched.";
 
 static const char run_details[] =
 	"IMAGE is a reference (pulled when it is not here), an archive or OCI "
@@ -190,6 +196,15 @@ static const struct command image_commands[] = {
 	{0},
 };
 
+static const struct command self_commands[] = {
+	ROW(doctor, "doctor", "check", "Commands", "",
+            "Check whether this machine can run sandboxes",
+            "Exits with 0 when a sandbox can run, else with 1.", 0, 0, false),
+	ROW(self_uninstall, "uninstall", NULL, "Commands", "",
+            "Remove msb and all its data", uninstall_details, 0, 0, false),
+	{0},
+};
+
 static const struct command root_commands[] = {
 	ROW(run, "run", NULL, "Sandboxes", "[IMAGE]",
             "Run a command in a fresh machine", run_details, 0, 1, true),
@@ -256,6 +271,7 @@ static const struct command root_commands[] = {
 	ROW(doctor, "doctor", NULL, "Other", "",
             "Check whether this machine can run sandboxes",
             "Exits with 0 when a sandbox can run, else with 1.", 0, 0, false),
+	GROUP("self", "Other", "Manage this installation", self_commands),
 	ROW(completion, "completion", NULL, "Other", "<bash|zsh|fish>",
             "Print a completion script for a shell", completion_details, 1, 1,
             false),
