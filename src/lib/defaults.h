@@ -1,13 +1,7 @@
 /*
  * defaults.h - what a caller's options leave open: the environment says it
- * (MSB_ENGINE, MSB_ACCEL), else the user's config.json, else the program.
- *
- * The file is MSB_CONFIG_PATH, else config.json in the home folder, where it
- * may be missing. It is read strictly, since a key that is silently ignored
- * may be one that somebody relies on: errors name file and key.
- *
- *	{"sandbox_defaults": {"cpus": 2, "memory_mib": 1024,
- *	                      "engine": "auto", "accel": "auto"}}
+ * (MSB_ENGINE, MSB_ACCEL), else the user's files (defaults_file.h), of these
+ * the one sandbox's section first, else the program.
  */
 #ifndef LIB_DEFAULTS_H
 #define LIB_DEFAULTS_H
@@ -15,6 +9,8 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "base/strv.h"
+#include "lib/defaults_file.h"
 #include "microsandbox.h"
 
 /* Words and numbers, by enum msb_engine and enum msb_accel; 0: NULL. */
@@ -23,18 +19,22 @@
 extern const char *const defaults_engines[DEFAULTS_ENGINES];
 extern const char *const defaults_accels[DEFAULTS_ACCELS];
 
+/* What filled options point into. */
+struct defaults {
+	struct defaults_file file;
+	struct strv env;
+};
+
+void defaults_release(struct defaults *d);
+#define cleanup_defaults cleanup(defaults_release)
+
 /*
  * Give every member of @o that has a default its final value; those that are
  * set are checked against the values of their lists. @home is the folder's
- * path. -EINVAL also when engine and accelerator contradict each other.
+ * path. @d (zeroed) must outlive @o and is to be released in any case. -EINVAL
+ * also when engine and accelerator contradict each other.
  */
 int defaults_fill(struct msb_sandbox_opts *o, const char *home,
-                  struct err *err);
-
-/*
- * Check the file alone: 1 when it is there and right, 0 when there is none.
- * *ret_path (free it) is set in any case but -ENOMEM.
- */
-int defaults_check_file(const char *home, char **ret_path, struct err *err);
+                  struct defaults *d, struct err *err);
 
 #endif

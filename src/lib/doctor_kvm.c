@@ -302,19 +302,20 @@ void doctor_kvm(struct msb_report *r)
 void doctor_engine(struct msb_report *r)
 {
 	struct msb_sandbox_opts o = MSB_SANDBOX_OPTS_INIT;
+	struct defaults cleanup_defaults d = {0};
 	struct store *cleanup_store s = NULL;
-	cleanup_free char *path = NULL;
 	struct err err = {0};
-	int e = store_open(r->home_path, &s, NULL);
 
 	/* A home that cannot be opened is told by its own check. */
-	if (e == 0)
-		e = defaults_check_file(s->home, &path, &err);
-	if (e == 1)
-		doctor_add(r, "config", MSB_CHECK_OK, "", "%s", path);
-	else if (s && e < 0)
+	if (store_open(r->home_path, &s, NULL) == 0 &&
+	    defaults_fill(&o, s->home, &d, &err) < 0)
 		doctor_add_err(r, "config", MSB_CHECK_FAIL, &err);
-	if (s && e >= 0 && defaults_fill(&o, s->home, &err) < 0)
-		doctor_add_err(r, "config", MSB_CHECK_FAIL, &err);
+	else if (d.file.has_json && d.file.has_toml)
+		doctor_add(r, "config", MSB_CHECK_OK, "", "%s, and over it %s",
+		           d.file.json_path, d.file.toml_path);
+	else if (d.file.has_json || d.file.has_toml)
+		doctor_add(r, "config", MSB_CHECK_OK, "", "%s",
+		           d.file.has_json ? d.file.json_path
+		                           : d.file.toml_path);
 	doctor_engine_explain(r, o.engine);
 }

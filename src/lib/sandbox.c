@@ -31,7 +31,7 @@
 #define LOST_WAIT_MS 3000
 #define SLICE_MS     50
 
-static bool is_name(const char *s, size_t max)
+bool sandbox_is_name(const char *s, size_t max)
 {
 	static const char inside[] = "abcdefghijklmnopqrstuvwxyz"
 				     "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -88,7 +88,7 @@ static int check_script(const char *script, struct err *err)
 	(void)snprintf(name, sizeof(name), "%.*s",
 	               (int)MIN(len, sizeof(name) - 1), script);
 	if (script[len] != '=' || len >= sizeof(name) ||
-	    !is_name(name, MSB_NAME_MAX))
+	    !sandbox_is_name(name, MSB_NAME_MAX))
 		return err_set(err, -EINVAL,
 		               "script %s: NAME=BODY, and NAME 1 to %d "
 		               "letters, digits, . _ -",
@@ -153,7 +153,7 @@ int sandbox_check_values(const struct msb_sandbox_opts *o, struct err *err)
 {
 	int r;
 
-	if (o->hostname && !is_name(o->hostname, HOSTNAME_LEN))
+	if (o->hostname && !sandbox_is_name(o->hostname, HOSTNAME_LEN))
 		return err_set(err, -EINVAL,
 		               "hostname %s: 1 to %d letters, digits, . _ -",
 		               o->hostname, HOSTNAME_LEN);
@@ -167,7 +167,7 @@ static int check_opts(const struct msb_sandbox_opts *o, struct err *err)
 
 	if (!o->image)
 		return err_set(err, -EINVAL, "a sandbox needs an image");
-	if (o->name && !is_name(o->name, MSB_NAME_MAX))
+	if (o->name && !sandbox_is_name(o->name, MSB_NAME_MAX))
 		return err_set(err, -EINVAL,
 		               "name %s: 1 to %d letters, digits, . _ -, "
 		               "beginning with a letter or digit",
@@ -251,6 +251,7 @@ int msb_sandbox_create(struct msb_home *home,
 {
 	struct msb_sandbox_opts o = MSB_SANDBOX_OPTS_INIT;
 	struct msb_sandbox *sb;
+	struct defaults cleanup_defaults defaults = {0}; /* o is of it */
 	struct err err = {0};
 	int r;
 
@@ -262,7 +263,7 @@ int msb_sandbox_create(struct msb_home *home,
 		return error_return(error, -ENOMEM, NULL);
 	r = check_opts(&o, &err);
 	if (r == 0)
-		r = defaults_fill(&o, home->store->home, &err);
+		r = defaults_fill(&o, home->store->home, &defaults, &err);
 	if (r == 0)
 		r = check_config(&o, &err);
 	if (r == 0)

@@ -56,4 +56,7 @@ int sandbox_ask(struct msb_sandbox *sb, const struct proto_msg *msg, int fd,
  */
 int sandbox_lost(struct msb_sandbox *sb, struct err *err);
 
+/* Whether @s may name a sandbox, a host or a script. */
+bool sandbox_is_name(const char *s, size_t max);
+
 #endif

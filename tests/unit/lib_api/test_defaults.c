@@ -12,6 +12,7 @@
 #include "lib/defaults.h"
 
 static char home[64];
+static struct defaults defaults;
 
 static int setup(void **state)
 {
@@ -20,7 +21,8 @@ static int setup(void **state)
 	(void)unsetenv("MSB_ACCEL");
 	(void)unsetenv("MSB_CONFIG_PATH");
 	(void)snprintf(home, sizeof(home), "/tmp/msb-test-XXXXXX");
-	return mkdtemp(home) ? 0 : -1;
+	return mkdtemp(home) && setenv("XDG_CONFIG_HOME", home, 1) == 0 ? 0
+	                                                                : -1;
 }
 
 static int teardown(void **state)
@@ -28,6 +30,8 @@ static int teardown(void **state)
 	(void)unsetenv("MSB_ENGINE");
 	(void)unsetenv("MSB_ACCEL");
 	(void)unsetenv("MSB_CONFIG_PATH");
+	(void)unsetenv("XDG_CONFIG_HOME");
+	defaults_release(&defaults);
 	(void)state;
 	return dir_remove(AT_FDCWD, home);
 }
@@ -49,7 +53,8 @@ static struct msb_sandbox_opts fill(struct msb_sandbox_opts o)
 {
 	struct err err = {0};
 
-	if (defaults_fill(&o, home, &err) < 0)
+	defaults_release(&defaults);
+	if (defaults_fill(&o, home, &defaults, &err) < 0)
 		fail_msg("%s", err.msg);
 	return o;
 }
@@ -118,7 +123,8 @@ static void refused(struct msb_sandbox_opts o, const char *what)
 {
 	struct err err = {0};
 
-	assert_true(defaults_fill(&o, home, &err) < 0);
+	defaults_release(&defaults);
+	assert_true(defaults_fill(&o, home, &defaults, &err) < 0);
 	if (!strstr(err.msg, what))
 		fail_msg("\"%s\" is not in: %s", what, err.msg);
 	assert_true(strlen(err.hint) > 0 || !strstr(err.msg, "config.json"));
@@ -236,22 +242,165 @@ static void the_kvm_engine_cannot_emulate(void **state)
 	(void)fill(OPTS(.accel = MSB_ACCEL_KVM));
 }
 
-static void the_file_can_be_checked_alone(void **state)
+static void toml(const char *text)
 {
-	struct err err = {0};
-	char *path = NULL;
+	char path[96];
+
+	(void)snprintf(path, sizeof(path), "%s/microsandbox", home);
+	assert_true(mkdir(path, 0700) == 0 || errno == EEXIST);
+	(void)snprintf(path, sizeof(path), "%s/microsandbox/config.toml", home);
+	assert_int_equal(
+		file_write_atomic(AT_FDCWD, path, text, strlen(text), 0600), 0);
+}
+
+static void the_files_that_are_there_are_told(void **state)
+{
+	(void)state;
+	(void)fill(OPTS(.cpus = 1));
+	assert_false(defaults.file.has_json || defaults.file.has_toml);
+	assert_non_null(strstr(defaults.file.json_path, "/config.json"));
+	config("{}");
+	toml("");
+	(void)fill(OPTS(.cpus = 1));
+	assert_true(defaults.file.has_json && defaults.file.has_toml);
+	assert_non_null(
+		strstr(defaults.file.toml_path, "/microsandbox/config.toml"));
+}
+
+static void every_key_of_config_toml_is_taken(void **state)
+{
+	struct msb_sandbox_opts o;
 
 	(void)state;
-	assert_int_equal(defaults_check_file(home, &path, &err), 0);
-	assert_non_null(strstr(path, "/config.json"));
-	free(path);
-	config("{}");
-	assert_int_equal(defaults_check_file(home, &path, &err), 1);
-	free(path);
-	config("{");
-	assert_true(defaults_check_file(home, &path, &err) < 0);
-	assert_non_null(strstr(err.msg, path));
-	free(path);
+	toml("# mine\n"
+	     "[sandbox_defaults]\n"
+	     "cpus = 2\n"
+	     "memory = \"2G\"\n"
+	     "engine = \"qemu\"\n"
+	     "accel = \"tcg\"\n"
+	     "shell = \"/bin/bash\"\n"
+	     "workdir = \"/srv\"\n"
+	     "user = \"1000\"\n"
+	     "max_duration = \"2h\"\n"
+	     "idle_timeout = 90\n"
+	     "[sandbox_defaults.env]\n"
+	     "A = \"1\"\n"
+	     "B = \"2\"\n");
+	o = fill(OPTS(.env = (const char *const[]){"B=3", "C=4", NULL}));
+	assert_int_equal(o.cpus, 2);
+	assert_int_equal(o.memory_bytes, 2 * GIB);
+	assert_int_equal(o.engine, MSB_ENGINE_QEMU);
+	assert_int_equal(o.accel, MSB_ACCEL_TCG);
+	assert_string_equal(o.shell, "/bin/bash");
+	assert_string_equal(o.workdir, "/srv");
+	assert_string_equal(o.user, "1000");
+	assert_int_equal(o.max_duration_s, 7200);
+	assert_int_equal(o.idle_timeout_s, 90);
+	assert_string_equal(o.env[0], "A=1");
+	assert_string_equal(o.env[1], "B=3");
+	assert_string_equal(o.env[2], "C=4");
+	assert_null(o.env[3]);
+	o = fill(OPTS(.shell = "/bin/ash", .workdir = "/", .user = "root",
+	              .max_duration_s = 1, .idle_timeout_s = 2));
+	assert_string_equal(o.shell, "/bin/ash");
+	assert_string_equal(o.workdir, "/");
+	assert_string_equal(o.user, "root");
+	assert_int_equal(o.max_duration_s, 1);
+	assert_int_equal(o.idle_timeout_s, 2);
+}
+
+/* built-in < config.json < config.toml < its [sandbox.NAME] < environment. */
+static void each_source_goes_before_the_one_below(void **state)
+{
+	(void)state;
+	assert_int_equal(fill(OPTS(.name = "box")).cpus, 1);
+	config("{\"sandbox_defaults\": {\"cpus\": 2, \"engine\": \"qemu\", "
+	       "\"shell\": \"/j\", \"env\": {\"A\": \"j\", \"B\": \"j\"}}}");
+	assert_int_equal(fill(OPTS(.name = "box")).cpus, 2);
+	toml("[sandbox.box]\ncpus = 4\nengine = \"kvm\"\n"
+	     "[sandbox.box.env]\nA = \"s\"\n"
+	     "[sandbox_defaults]\ncpus = 3\n"
+	     "[sandbox_defaults.env]\nA = \"t\"\n");
+	assert_int_equal(fill(OPTS(.name = "other")).cpus, 3);
+	assert_int_equal(fill(OPTS(.name = NULL)).cpus, 3);
+	assert_int_equal(fill(OPTS(.name = "other")).engine, MSB_ENGINE_QEMU);
+	assert_string_equal(fill(OPTS(.name = "other")).env[0], "A=t");
+	assert_int_equal(fill(OPTS(.name = "box")).cpus, 4);
+	assert_int_equal(fill(OPTS(.name = "box")).engine, MSB_ENGINE_KVM);
+	assert_string_equal(fill(OPTS(.name = "box")).env[0], "A=s");
+	assert_string_equal(fill(OPTS(.name = "box")).env[1], "B=j");
+	assert_string_equal(fill(OPTS(.name = "box")).shell, "/j");
+	(void)setenv("MSB_ENGINE", "auto", 1);
+	assert_int_equal(fill(OPTS(.name = "box")).engine, MSB_ENGINE_AUTO);
+	assert_int_equal(fill(OPTS(.name = "box", .cpus = 5)).cpus, 5);
+}
+
+static void a_wrong_config_toml_is_named_with_its_line(void **state)
+{
+	static const struct {
+		const char *text, *says;
+	} rows[] = {
+		{"cpus = 1",				 "config.toml:1: cpus stands before any table"},
+		{"[other]",				  "config.toml:1: unknown table"               },
+		{"[sandbox]",				"config.toml:1: unknown table"               },
+		{"[sandbox.a.b]",                            "config.toml:1: unknown table"               },
+		{"\n[sandbox_defaults]\ncpu = 1",
+	         "config.toml:3: unknown key sandbox_defaults.cpu"                                        },
+		{"[sandbox.box]\ncpus = 0",
+	         "config.toml:2: sandbox.box.cpus is not a"                                               },
+		{"[sandbox_defaults]\nmemory = 1",
+	         "is not a size from 64 MiB to"							   },
+		{"[sandbox_defaults]\nmemory = \"lots\"",
+	         "is not a size from 64 MiB to"							   },
+		{"[sandbox_defaults]\nmemory = \"2T\"",
+	         "is not a size from 64 MiB to"							   },
+		{"[sandbox_defaults]\nmemory = 99\n"
+	         "memory_mib = 99",         "says again what another key"                },
+		{"[sandbox_defaults]\nengine = true",
+	         "is not one of: auto, kvm, qemu"							 },
+		{"[sandbox_defaults]\nworkdir = \"a\"",
+	         "workdir is not an absolute path"							},
+		{"[sandbox_defaults]\nshell = \"\"",         "shell is not a text"                        },
+		{"[sandbox_defaults]\nshell = [\"a\"]",      "shell is not a text"                        },
+		{"[sandbox_defaults]\nidle_timeout = 0",     "is not a duration"                          },
+		{"[sandbox_defaults]\nidle_timeout = \"x\"",
+	         "is not a duration"								      },
+		{"[sandbox_defaults.env]\nMSB_A = \"1\"",
+	         "config.toml:2: 'MSB_A' cannot be"						       },
+		{"[sandbox_defaults.env]\nA = 1",
+	         "sandbox_defaults.env.A is not a text"                                                   },
+		{"[sandbox_defaults]\ncpus = 1.5",
+	         "config.toml:2: '1.5' is not a value"                                                    },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		toml(rows[i].text);
+		refused(OPTS(.cpus = 1), rows[i].says);
+	}
+}
+
+static void config_toml_is_in_the_home_folder_else(void **state)
+{
+	const char *old = getenv("HOME");
+	static const char text[] = "[sandbox_defaults]\ncpus = 7\n";
+	cleanup_free char *kept = old ? strdup(old) : NULL;
+	char path[128];
+
+	(void)state;
+	(void)setenv("XDG_CONFIG_HOME", "relative", 1);
+	(void)setenv("HOME", home, 1);
+	(void)snprintf(path, sizeof(path), "%s/.config/microsandbox", home);
+	assert_int_equal(dir_make(AT_FDCWD, path, 0700), 0);
+	(void)snprintf(path, sizeof(path),
+	               "%s/.config/microsandbox/config.toml", home);
+	assert_int_equal(
+		file_write_atomic(AT_FDCWD, path, text, strlen(text), 0600), 0);
+	assert_int_equal(fill(OPTS(.name = NULL)).cpus, 7);
+	(void)unsetenv("HOME");
+	assert_int_equal(fill(OPTS(.name = NULL)).cpus, 1);
+	if (kept)
+		(void)setenv("HOME", kept, 1);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -269,7 +418,11 @@ int main(void)
 		T(a_named_file_must_be_there),
 		T(a_wrong_variable_or_number_is_named),
 		T(the_kvm_engine_cannot_emulate),
-		T(the_file_can_be_checked_alone),
+		T(the_files_that_are_there_are_told),
+		T(every_key_of_config_toml_is_taken),
+		T(each_source_goes_before_the_one_below),
+		T(a_wrong_config_toml_is_named_with_its_line),
+		T(config_toml_is_in_the_home_folder_else),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
