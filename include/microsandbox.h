@@ -912,6 +912,17 @@ MSB_API size_t msb_report_count(const struct msb_report *report);
 MSB_API const struct msb_check *msb_report_get(const struct msb_report *report,
                                                size_t index);
 
+/*
+ * Bring the record of sandboxes back: one that is damaged is moved aside, to
+ * state.db.damaged-TIME, and sandboxes that are kept but not on record come
+ * back from their folders, as they were made or modified last. *ret_done says
+ * what was done, a sentence each, NULL-terminated, to be freed by
+ * msb_strings_free(); with @dry_run nothing is done, and they say what would
+ * be. MSB_ERR_UNSUPPORTED when the record was written by a newer version.
+ */
+MSB_API int msb_repair(const char *home_path, int dry_run, char ***ret_done,
+                       struct msb_error *error);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,5 +1,6 @@
 #include <assert.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/escape.h"
 #include "base/json.h"
@@ -12,6 +13,7 @@ COMMAND_DECLARE(doctor)
 
 struct doctor_values {
 	int32_t format;
+	bool fix, yes;
 };
 static_assert(sizeof(struct doctor_values) <= COMMAND_VALUES_MAX, "grow it");
 
@@ -19,6 +21,10 @@ const struct opt cmd_doctor_opts[] = {
 	OPT_ROW_CHOICE(0, "format", "FORMAT",
                        offsetof(struct doctor_values, format), "How to print",
                        opt_format_choices, NULL),
+	OPT_ROW(0, "fix", NULL, OPT_FLAG, offsetof(struct doctor_values, fix),
+                "Bring back what the record of sandboxes has lost"),
+	OPT_ROW('y', "yes", NULL, OPT_FLAG, offsetof(struct doctor_values, yes),
+                "Do not ask"),
 	{0},
 };
 
@@ -69,6 +75,38 @@ static bool all_well(const struct msb_report *report)
 	return true;
 }
 
+static void show_each(const char *verb, char *const *list)
+{
+	for (; *list; list++)
+		out_done(verb, *list);
+}
+
+/* First what would be done; at a terminal people may say no to it. */
+static int fix(bool yes)
+{
+	struct msb_error error;
+	char **list = NULL;
+	bool go = yes || !isatty(0) || !isatty(2);
+	int r = msb_repair(NULL, 1, &list, &error);
+
+	if (r == 0 && !go && *list) {
+		for (char **p = list; *p; p++)
+			out_note("%s", *p);
+		go = out_confirm("Repair this?");
+	}
+	if (r == 0 && go && *list) {
+		msb_strings_free(list);
+		list = NULL;
+		r = msb_repair(NULL, 0, &list, &error);
+		if (r == 0)
+			show_each("Repaired", list);
+	}
+	msb_strings_free(list);
+	if (r < 0)
+		out_error(&error);
+	return r < 0 ? EXIT_FAILED : EXIT_OK;
+}
+
 int cmd_doctor(struct cli *cli, void *values)
 {
 	const struct doctor_values *v = values;
@@ -77,6 +115,8 @@ int cmd_doctor(struct cli *cli, void *values)
 	bool ok;
 
 	(void)cli;
+	if (v->fix && fix(v->yes) != EXIT_OK)
+		return EXIT_FAILED;
 	if (msb_doctor(NULL, &report, &error) < 0) {
 		out_error(&error);
 		return EXIT_FAILED;

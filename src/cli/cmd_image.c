@@ -340,19 +340,6 @@ int cmd_image_remove(struct cli *cli, void *values)
 	return code;
 }
 
-/* True when the user says yes; without a terminal --yes has to. */
-static bool confirm(const char *question)
-{
-	char answer[8] = "";
-
-	if (!isatty(0) || !isatty(2))
-		return false;
-	(void)fprintf(stderr, "%s [y/N] ", question);
-	if (!fgets(answer, sizeof(answer), stdin))
-		return false;
-	return answer[0] == 'y' || answer[0] == 'Y';
-}
-
 static int prune(const struct image_values *v)
 {
 	struct msb_home *home = NULL;
@@ -384,7 +371,7 @@ int cmd_image_prune(struct cli *cli, void *values)
 	const struct image_values *v = values;
 
 	(void)cli;
-	if (v->all && !v->yes && !confirm("Remove every image?")) {
+	if (v->all && !v->yes && !out_confirm("Remove every image?")) {
 		out_errorf("say --yes to remove every image",
 		           "nothing was removed");
 		return EXIT_FAILED;

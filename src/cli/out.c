@@ -230,3 +230,15 @@ int out_finish(int code)
 	out_errorf("", "cannot write standard output: %s", strerror(errno));
 	return code ? code : EXIT_FAILED;
 }
+
+bool out_confirm(const char *question)
+{
+	char answer[8] = "";
+
+	if (!isatty(0) || !isatty(2))
+		return false;
+	(void)fprintf(stderr, "%s [y/N] ", question);
+	if (!fgets(answer, sizeof(answer), stdin))
+		return false;
+	return answer[0] == 'y' || answer[0] == 'Y';
+}

@@ -38,6 +38,9 @@ void out_errorf(const char *hint, const char *fmt, ...)
 /* "   ✓ VERB         TEXT" to stderr. */
 void out_done(const char *verb, const char *text);
 
+/* Whether somebody at a terminal says yes to "QUESTION [y/N]"; no without. */
+bool out_confirm(const char *question);
+
 /* A line to stderr, plain, escaped. */
 void out_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

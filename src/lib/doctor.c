@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/num.h"
 #include "lib/error.h"
+#include "lib/recover.h"
 #include "lib/runtime.h"
 #include "store/store.h"
 
@@ -171,9 +172,9 @@ static void check_network(struct msb_report *r)
 
 /* In the order in which they are shown. */
 static void (*const checks[])(struct msb_report *r) = {
-	check_runtime,    doctor_kvm,    doctor_qemu, doctor_engine,
-	doctor_jail,      doctor_memory, check_home,  doctor_mke2fs,
-	check_registries, check_network,
+	check_runtime, doctor_kvm,       doctor_qemu,   doctor_engine,
+	doctor_jail,   doctor_memory,    check_home,    doctor_record,
+	doctor_mke2fs, check_registries, check_network,
 };
 
 int msb_doctor(const char *home_path, struct msb_report **ret_report,

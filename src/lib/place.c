@@ -86,6 +86,11 @@ int place_unmark(const struct place *p)
 	return 0;
 }
 
+bool place_is_marked(const struct place *p)
+{
+	return faccessat(p->dir_fd, MARK, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 void place_release(struct place *p)
 {
 	if (!p)
@@ -352,8 +357,7 @@ static void sweep_one(void *arg, const char *id)
 	struct stat st;
 
 	if (w->known(w->arg, id) || place_open(w->s, id, &p, NULL) < 0 ||
-	    faccessat(p.dir_fd, MARK, F_OK, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    fstat(p.dir_fd, &st) < 0 || time(NULL) - st.st_mtime < YOUNG_S)
+	    !place_is_marked(&p) || fstat(p.dir_fd, &st) < 0 || time(NULL) - st.st_mtime < YOUNG_S)
 		return;
 	lock = place_lock(&p, NULL);
 	if (lock >= 0)

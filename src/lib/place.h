@@ -49,9 +49,10 @@ int place_open(const struct store *s, const char *id, struct place *ret,
                struct err *err);     /* -ENOENT */
 void place_release(struct place *p); /* NULL is fine */
 
-/* Set and remove the mark `unkept`. */
+/* Set, remove and look for the mark `unkept`. */
 int place_mark(const struct place *p);
 int place_unmark(const struct place *p);
+bool place_is_marked(const struct place *p);
 
 /*
  * Take the lock: a descriptor that holds it, for msb-vmm to inherit.
