@@ -357,7 +357,8 @@ static void sweep_one(void *arg, const char *id)
 	struct stat st;
 
 	if (w->known(w->arg, id) || place_open(w->s, id, &p, NULL) < 0 ||
-	    !place_is_marked(&p) || fstat(p.dir_fd, &st) < 0 || time(NULL) - st.st_mtime < YOUNG_S)
+	    !place_is_marked(&p) || fstat(p.dir_fd, &st) < 0 ||
+	    time(NULL) - st.st_mtime < YOUNG_S)
 		return;
 	lock = place_lock(&p, NULL);
 	if (lock >= 0)
