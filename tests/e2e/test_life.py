@@ -1,5 +1,4 @@
 """Sandboxes that live: create, start, stop, restart, kill, rm, ls, ps, inspect, ping, touch, modify."""
-import contextlib
 import json
 import os
 import re
@@ -43,12 +42,17 @@ def paper(cli):
 
 
 @pytest.fixture(autouse=True)
-def everything_is_in_order(cli):
-    """After each test: folders and rows belong together, nothing half done is left."""
+def nothing_is_left_behind(cli):
+    """Instead of the suite's: folders and rows belong together, and so do sandboxes that run and processes."""
     yield
     cli.reap()
-    known = {s["id"] for s in json.loads(cli.ok("ls", "--format", "json"))}
-    assert folders(cli) == known
+    known = json.loads(cli.ok("ls", "--format", "json"))
+    wait_until(lambda: folders(cli) == {s["id"] for s in known}, 5, "folders without sandboxes")
+
+    def strangers():
+        pids = [vmm_of(cli, s["name"]) for s in known]
+        return set(machines()) - {p for pid in pids if pid for p in (pid, *descendants(pid))}
+    wait_until(lambda: not strangers(), 10, "processes without sandboxes")
 
 
 def folders(cli):
@@ -275,7 +279,7 @@ def test_one_that_does_not_run_cannot_be_reached(cli, paper, command):
 
 
 def test_what_was_written_survives_stop_and_start(cli, box):
-    cli.ok("exec", box, "--", "sh", "-c", "echo data > /root/kept; echo gone > /tmp/x; mkdir /srv/deep")
+    cli.ok("exec", box, "--", "sh", "-c", "echo data > /root/kept; echo gone > /tmp/x; mkdir -p /srv/deep")
     pid = vmm_of(cli, box)
     r = cli("stop", box)
     assert (r.returncode, r.out, r.err) == (0, "", "   ✓ Stopped      box\n")
@@ -365,6 +369,86 @@ def test_msb_killed_half_way_leaves_a_right_record(cli, command, delay):
         assert command == "create"
         cli.ok("create", "-q", "--no-start", "-n", "victim", IMAGE)
         cli.ok("rm", "-q", "victim")
+
+
+@pytest.mark.parametrize("command", ["stop", "rm -f", "restart"])
+@pytest.mark.parametrize("delay", [0.005, 0.02, 0.08, 0.3])
+def test_msb_killed_while_it_ends_a_machine(cli, box, command, delay):
+    """Whatever it came to: the next call makes it right."""
+    name = box
+    if command == "rm -f":
+        name = cli.ok("create", IMAGE).strip()
+    ensure_running(cli, name)
+    p = cli.popen(*command.split(), name)
+    time.sleep(delay)
+    p.kill()
+    p.wait()
+    if command != "rm -f":
+        time.sleep(2)  # a shut-down that was asked for goes on
+        assert status(cli, name) in ("Running", "Stopped", "Crashed")
+        ensure_running(cli, name)
+    elif cli("inspect", name).returncode == 0:
+        cli.ok("rm", "-q", "-f", name)
+
+
+# -- the main command -----------------------------------------------------------
+
+def test_start_runs_the_main_command_again(cli):
+    cli.ok("run", "-d", "-n", "job", IMAGE, "--", "sh", "-c", "echo run >> /root/runs; sleep 0.3; exit 3")
+    for runs in (1, 2):
+        wait_until(lambda: status(cli, "job") == "Stopped", 20, "its main command does not end")
+        seen = inspect(cli, "job")
+        assert seen["end"]["reason"] == "exited" and seen["end"]["exit_code"] == 3
+        assert seen["config"]["command"][:2] == ["sh", "-c"]
+        line = next(x for x in cli.ok("ps", "-a").splitlines() if x.startswith("job"))
+        assert re.search(r" sh -c 'echo run >> .*\.\.\. .*Stopped \(exited 3\) \d+ seconds? ago$", line), line
+        assert json.loads(cli.ok("ps", "job", "--format", "json"))["exit_code"] == 3
+        if runs == 1:
+            cli.ok("start", "-q", "job")
+    cli.ok("start", "-q", "job")
+    assert cli.ok("exec", "job", "--", "cat", "/root/runs") == "run\n" * 3
+    cli.ok("rm", "-q", "-f", "job")
+
+
+def test_a_main_command_that_cannot_run_is_an_error_of_start(cli):
+    cli.ok("create", "--no-start", "-n", "wrong", "--conf", conf(cli, "cmd: [/no/such/program]\n"), IMAGE)
+    r = cli("start", "wrong")
+    assert r.returncode == 1 and "/no/such/program" in r.err
+    assert status(cli, "wrong") in ("Stopped", "Crashed")
+    cli.ok("rm", "-q", "wrong")
+
+
+def conf(cli, text):
+    path = cli.home.parent / "sandbox.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_command_that_ignores_sigterm_is_killed_in_time(cli, box):
+    ensure_running(cli, box)
+    p = cli.popen("exec", box, "--", "sh", "-c", "trap '' TERM; echo up; while :; do sleep 1; done")
+    assert p.stdout.readline() == b"up\n"
+    begin = time.monotonic()
+    cli.ok("stop", "-q", "-t", "1s", box)
+    assert time.monotonic() - begin < 8
+    assert p.wait(10) != 0 and status(cli, box) == "Stopped"
+    ensure_running(cli, box)
+
+
+def test_labels_address_many_at_once(cli):
+    names = [f"many{i}" for i in range(3)]
+    for name in names:
+        cli.ok("create", "--no-start", "-q", "-n", name, "--label", "group=many", "-m", "128M", IMAGE)
+    r = cli("start", "--label", "group=many", "many0")
+    assert r.returncode == 0 and re.findall(r"Started +(\w+)", r.err) == names
+    r = cli("ping", "--label", "group=many")
+    assert r.returncode == 0 and r.err.count("Reachable") == 3
+    r = cli("rm", "--label", "group=many", "nobody")
+    assert r.returncode == 1 and r.err.count("running") == 3 and "nobody" in r.err
+    r = cli("stop", "--label", "group=many")
+    assert r.returncode == 0 and r.err.count("Stopped") == 3
+    cli.ok("rm", "-q", "--label", "group=many")
+    assert not set(names) & set(cli.ok("ls", "-q").split())
 
 
 # -- limits ---------------------------------------------------------------------
