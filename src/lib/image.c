@@ -350,7 +350,8 @@ int msb_image_users(struct msb_home *home, const char *reference,
 	}
 	if (r < 0)
 		return error_return(error, r, &err);
-	*ret_names = take_ptr(users.v);
+	*ret_names = users.v;
+	users = (struct strv){0};
 	return 0;
 }
 
