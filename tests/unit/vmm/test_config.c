@@ -22,6 +22,10 @@ static int setup(void **state)
 		return -1;
 	file_fd = fcntl(fd, F_DUPFD, 50);
 	pipe_fd = fcntl(p[0], F_DUPFD, 60);
+	(void)fcntl(fd, F_DUPFD, 51);
+	(void)dup2(open("/proc/self/exe", O_RDONLY), 52);
+	(void)dup2(memfd_create("append", 0), 53);
+	(void)fcntl(53, F_SETFL, O_APPEND);
 	return file_fd == 50 && pipe_fd == 60 ? 0 : -1;
 }
 
@@ -196,6 +200,98 @@ static void each_engine_is_taken(void **state)
 	}
 }
 
+/* GOOD with one more key. */
+static int parse_with(struct vmm_config *c, const char *more, struct err *err)
+{
+	char text[4096];
+
+	(void)snprintf(text, sizeof(text), "{%s, %s", more, GOOD + 1);
+	return parse(c, text, err);
+}
+
+static void what_the_guest_gets_is_taken_as_it_is(void **state)
+{
+	struct vmm_config cleanup_config c;
+	struct err err = {0};
+
+	(void)state;
+	if (parse_with(&c,
+	               "\"scripts\": [\"a-1.sh\", \"#!/bin/sh\\necho\", "
+	               "\"b\", \"\"], \"init\": [\"/sbin/init\", \"--x\"], "
+	               "\"init_env\": [\"A=b=c\", \"D=\"], \"log_fds\": "
+	               "[50, 51]",
+	               &err) < 0)
+		fail_msg("%s", err.msg);
+	assert_int_equal(c.scripts.n, 4);
+	assert_string_equal(c.scripts.v[1], "#!/bin/sh\necho");
+	assert_int_equal(c.init.n, 2);
+	assert_string_equal(c.init_env.v[0], "A=b=c");
+	assert_int_equal(c.log_fds[0], 50);
+	assert_int_equal(c.log_fds[1], 51);
+	assert_int_equal(fcntl(51, F_GETFD), FD_CLOEXEC);
+}
+
+static const struct {
+	const char *key, *says;
+} bad_more[] = {
+	{"\"scripts\": [\"a\"]",                         "without a script"        },
+	{"\"scripts\": \"a\"",                           "scripts is not a list"   },
+	{"\"scripts\": [\"a\", 5]",                      "no string"               },
+	{"\"scripts\": [\".a\", \"\"]",                  "number 1 is no file name"},
+	{"\"scripts\": [\"a/b\", \"\"]",                 "number 1 is no file name"},
+	{"\"scripts\": [\"\", \"\"]",                    "number 1 is no file name"},
+	{"\"scripts\": [\"..\", \"\"]",                  "number 1 is no file name"},
+	{"\"scripts\": [\"x\", \"\", \"a b\", \"\"]",
+         "number 2 is no file name"						},
+	{"\"init\": [\"init\"]",                         "neither an absolute path"},
+	{"\"init\": [\"\"]",			     "neither an absolute path"},
+	{"\"init\": {}",				 "init is not a list"      },
+	{"\"init_env\": [\"A=b\"]",                      "init_env without init"   },
+	{"\"init\": [\"auto\"], \"init_env\": [\"A\"]",
+         "number 1 is not KEY=VALUE"					       },
+	{"\"init\": [\"auto\"], \"init_env\": [\"=a\"]",
+         "number 1 is not KEY=VALUE"					       },
+	{"\"log_fds\": 50",			      "log_fds is not a list"   },
+	{"\"log_fds\": [50]",                            "log_fds is not a list"   },
+	{"\"log_fds\": [50, 50]",                        "one file twice"          },
+	{"\"log_fds\": [50, 4]",                         "log_fds is 4"            },
+	{"\"log_fds\": [50, 60]",                        "not a file"              },
+	{"\"log_fds\": [50, 52]",                        "reading and writing"     },
+	{"\"log_fds\": [53, 50]",                        "reading and writing"     },
+	{"\"detached\": true",                           "unknown key \"detached\""},
+};
+
+static void every_other_bad_value_is_named(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad_more) / sizeof(bad_more[0]); i++) {
+		struct vmm_config cleanup_config c;
+		struct err err = {0};
+		int r = parse_with(&c, bad_more[i].key, &err);
+
+		if (r >= 0 || !strstr(err.msg, bad_more[i].says))
+			fail_msg("%s: %d, \"%s\"", bad_more[i].key, r, err.msg);
+	}
+}
+
+static void scripts_have_a_bound_together(void **state)
+{
+	static char text[2 * VMM_SCRIPTS_BYTES];
+
+	(void)state;
+	for (int over = 0; over < 2; over++) {
+		struct vmm_config cleanup_config c;
+		size_t n = VMM_SCRIPTS_BYTES - 1 + (size_t)over;
+		int head = snprintf(text, sizeof(text),
+		                    "{\"scripts\": [\"a\", \"");
+
+		memset(text + head, 'x', n);
+		(void)snprintf(text + head + n, sizeof(text) - n - (size_t)head,
+		               "\"], %s", GOOD + 1);
+		assert_int_equal(parse(&c, text, NULL), over ? -E2BIG : 0);
+	}
+}
+
 static void what_is_no_object_is_refused(void **state)
 {
 	static const char *const texts[] = {"", "[]", "[1]", "{", "{}"};
@@ -216,6 +312,9 @@ int main(void)
 		cmocka_unit_test(a_file_that_is_too_long_is_refused),
 		cmocka_unit_test(every_bad_value_is_named),
 		cmocka_unit_test(each_engine_is_taken),
+		cmocka_unit_test(what_the_guest_gets_is_taken_as_it_is),
+		cmocka_unit_test(every_other_bad_value_is_named),
+		cmocka_unit_test(scripts_have_a_bound_together),
 		cmocka_unit_test(what_is_no_object_is_refused),
 	};
 
