@@ -7,8 +7,9 @@
 
 #include "base/banned.h"
 
-#define WIDTH      80
-#define COLUMN_MAX 32
+#define WIDTH       80
+#define COLUMN_MAX  32
+#define TREE_COLUMN 48
 
 static const char *bold(void)
 {
@@ -164,19 +165,22 @@ void help_show(const struct command *c, const char *path)
 
 struct branch {
 	char prefix[64]; /* what stands before every line below */
+	unsigned depth;
 };
 
+/* What a row is stands in one column, whatever its depth. */
 static void tree_line(const struct branch *b, bool last, const char *text,
                       const char *help)
 {
-	(void)printf("%s%s%s%s%s\n", b->prefix, last ? "└── " : "├── ", text,
-	             *help ? "  " : "", help);
+	int room = TREE_COLUMN - 4 * (int)(b->depth + 1);
+
+	(void)printf("%s%s%-*s  %s\n", b->prefix, last ? "└── " : "├── ",
+	             MAX(room, 0), text, help);
 }
 
-static void tree_opts(const struct command *c, const struct branch *b,
-                      bool more)
+static void tree_opts(const struct opt *opts, const struct branch *b, bool more)
 {
-	for (const struct opt *o = c->opts; o && o->name; o++) {
+	for (const struct opt *o = opts; o && o->name; o++) {
 		const struct opt *next = o + 1;
 		char text[64];
 
@@ -186,7 +190,7 @@ static void tree_opts(const struct command *c, const struct branch *b,
 			next++;
 		(void)opt_spelling(o, text, sizeof(text));
 		tree_line(b, !more && !next->name, text + strspn(text, " "),
-		          "");
+		          o->help);
 	}
 }
 
@@ -200,7 +204,9 @@ static bool has_next(const struct command *c)
 
 static void tree_node(const struct command *c, const struct branch *b)
 {
-	tree_opts(c, b, c->sub != NULL);
+	if (c == &command_root)
+		tree_opts(command_global_opts, b, true);
+	tree_opts(c->opts, b, c->sub != NULL);
 	for (const struct command *s = c->sub; s && s->name; s++) {
 		struct branch below;
 		bool last = !has_next(s);
@@ -214,7 +220,8 @@ static void tree_node(const struct command *c, const struct branch *b)
 		               s->aliases && *s->aliases ? ")" : "",
 		               *s->usage ? " " : "", s->usage,
 		               s->tail ? " [-- COMMAND...]" : "");
-		tree_line(b, last, text, "");
+		tree_line(b, last, text, s->summary);
+		below.depth = b->depth + 1;
 		(void)snprintf(below.prefix, sizeof(below.prefix), "%.50s%s",
 		               b->prefix, last ? "    " : "│   ");
 		tree_node(s, &below);
@@ -223,7 +230,7 @@ static void tree_node(const struct command *c, const struct branch *b)
 
 void help_tree(const struct command *c, const char *path)
 {
-	struct branch root = {""};
+	struct branch root = {"", 0};
 
 	(void)printf("%s%s%s%s\n", path, *c->usage ? " " : "", c->usage,
 	             c->tail ? " [-- COMMAND...]" : "");

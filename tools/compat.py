@@ -1,0 +1,170 @@
+#!/usr/bin/python3
+"""Write docs/compat.md: every command and option of the Rust msb 0.6.18, and what is here.
+
+    tools/compat.py BUILD/msb           write it
+    tools/compat.py BUILD/msb --check   fail when it is not what would be written
+
+The peer's names are in docs/peer-0.6.18.txt, ours come from `msb --tree`. What is there under the same name counts as
+the same unless DIFFERENT says how it is not; what is missing must be in LATER or NEVER, or this program fails.
+"""
+import fnmatch
+import pathlib
+import re
+import subprocess
+import sys
+
+TOP = pathlib.Path(__file__).resolve().parents[1]
+PEER = TOP / "docs" / "peer-0.6.18.txt"
+PAGE = TOP / "docs" / "compat.md"
+
+# "COMMAND --option", "COMMAND" or "* --option"; the first that matches.
+LATER = [
+    ("* --volume", 5), ("* --mount-*", 5), ("* --tmpfs", 5), ("* --copy*", 5), ("* --mkdir", 5), ("* --rm", 5),
+    ("* --fs-conf", 5), ("* --from-snapshot", 5), ("volume*", 5), ("snapshot*", 5), ("copy*", 5), ("*save*", 5),
+    ("image pull --materialize", 5), ("pull --materialize", 5),
+    ("* --port", 6), ("* --net*", 6), ("* --no-net", 6), ("* --no-dns*", 6), ("* --dns-*", 6), ("* --max-connections", 6),
+    ("* --trust-host-cas", 6), ("* --proxy", 6), ("* --socks*", 6), ("* --vsock", 6),
+    ("* --tls-*", 7), ("* --no-block-quic", 7), ("* --secret*", 7), ("* --on-secret-violation", 7),
+    ("ssh*", 8), ("registry*", 8),
+]
+NEVER = [
+    ("context*", "there is one backend, this host"),
+    ("*update*", "packages are updated by what installed them"),
+    ("*downgrade*", "packages are changed by what installed them; state.db of a newer schema is refused, not damaged"),
+    ("* --max-cpus", "no hot-plug: `modify --cpus` counts from the next start"),
+    ("* --max-memory", "no hot-plug: memory is given to a guest as it touches it and taken back as it frees it"),
+    ("* --cpu-placement", "the host's scheduler places; taskset and cgroups narrow it"),
+    ("* --placement-profile", "the host's scheduler places; taskset and cgroups narrow it"),
+    ("* --thp", "the host's setting holds"),
+    ("* --deployment-profile", "the jail around every machine is always the strict one"),
+    ("* --security", "planned with the guest's restricted profile; no issue yet"),
+    ("* --log-level", "the global --error ... --trace do this"),
+    ("modify --root-disk", "here as --root-disk"),
+]
+DIFFERENT = {
+    "run": "a pipe or file on standard input is passed on, output streams; death by signal N is exit code 128+N (there 255); "
+           "an existing name is an error (there it is used again); what msb itself cannot do is 125",
+    "run --detach-keys": "the command goes on and so does its machine; `msb attach` takes it back (there neither)",
+    "run --detach": "the machine ends with the command, as there",
+    "run --max-duration": "ends with a clean shutdown (there without a flush)",
+    "create --max-duration": "ends with a clean shutdown (there without a flush)",
+    "* --root-disk": "a size only; other forms with issue 5",
+    "* --env": "names beginning with MSB_ are refused, as there",
+    "exec": "a sandbox that does not run is an error with a hint (there it is started for the command and stopped again); "
+            "output streams without --stream",
+    "exec --stream": "accepted; it is always so",
+    "logs": "a terminal gets no control sequences of the guest",
+    "doctor": "also the jail, QEMU, and whether KVM is real",
+    "ping": "says how long the answer took",
+    "install": "launchers go to ~/.local/bin (there ~/.microsandbox/bin)",
+}
+
+
+def peer_rows():
+    for line in PEER.read_text().splitlines():
+        if line and not line.startswith("#"):
+            command, what = line.split("\t")
+            yield command, what
+
+
+def our_tree(msb):
+    """{command: (aliases, {option: letter})}"""
+    found, stack = {"": ([], {})}, []
+    for line in subprocess.run([msb, "--tree"], check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines():
+        m = re.match(r"((?:│   |    )*)(?:├── |└── )(.*)", line)
+        if not m:
+            continue
+        depth, body = len(m[1]) // 4, re.split(r"\s{2,}", m[2])[0]
+        del stack[depth:]
+        option = re.match(r"(?:-(\w), )?\s*--([\w-]+)", body)
+        if option:
+            found[" ".join(stack)][1]["--" + option[2]] = option[1]
+            stack.append("-")
+            continue
+        aliases = re.search(r"\(([^)]*)\)", body)
+        stack.append(body.split(" ")[0])
+        found[" ".join(stack)] = (re.split(r"[ ,]+", aliases[1]) if aliases else [], {})
+    return found
+
+
+def look_up(table, command, option):
+    """The first row of a list of patterns that names this command or option."""
+    key = f"{command} {option}".strip()
+    for pattern, what in table:
+        if pattern.startswith("* "):
+            if option and fnmatch.fnmatchcase(option, pattern[2:]):
+                return what
+        elif fnmatch.fnmatchcase(key, pattern) or fnmatch.fnmatchcase(command, pattern):
+            return what
+    return None
+
+
+def difference(command, option):
+    for key in (f"{command} {option}".strip(), f"* {option}"):
+        if key in DIFFERENT:
+            return DIFFERENT[key]
+    return None
+
+
+def verdict(ours, command, option, letter):
+    there = command in ours and (not option or option in ours[command][1])
+    if there:
+        other = difference(command, option)
+        if other:
+            return f"different: {other}"
+        if option and ours[command][1][option] != letter:
+            return f"different: -{letter} there, {'-' + ours[command][1][option] if ours[command][1][option] else 'no letter'} here"
+        return "same"
+    issue = look_up(LATER, command, option)
+    if issue:
+        return f"not yet (issue {issue})"
+    why = look_up(NEVER, command, option)
+    if why:
+        return f"no: {why}"
+    raise SystemExit(f"compat: msb {command} {option or ''} is not here and tools/compat.py does not say why")
+
+
+def main():
+    msb, check = sys.argv[1], "--check" in sys.argv
+    ours, peers, lines, counts = our_tree(msb), {}, [], {}
+    for command, what in peer_rows():
+        option, letter = None, None
+        if what.startswith("--"):
+            option, *rest = what.split(" -")
+            letter = rest[0] if rest else None
+        peers.setdefault(command, set()).add(option)
+        said = verdict(ours, command, option, letter)
+        kind = said.split(":")[0].split(" (")[0]
+        counts[kind] = counts.get(kind, 0) + 1
+        name = f"`{option}`" + (f" `-{letter}`" if letter else "") if option else f"**msb {command}**".replace("msb **", "msb**")
+        lines.append((command, f"| {name} | {said} |"))
+    page = ["# What is the same as in the Rust msb 0.6.18", "",
+            "Every command and option of its `--tree`, and what is here. Written by `tools/compat.py`; a test keeps it true.",
+            "A name alone says that it is there and means the same.", "",
+            "In sum: " + ", ".join(f"{n} {kind}" for kind, n in sorted(counts.items(), key=lambda x: -x[1])) + ".", ""]
+    last = None
+    for command, row in lines:
+        if command != last:
+            if last is not None:
+                page += beyond(ours, peers, last)
+            page += [f"## {'msb ' + command if command else 'Any command'}", "", "| there | here |", "| --- | --- |"]
+            last = command
+        page.append(row)
+    page += beyond(ours, peers, last)
+    more = [c for c in ours if c and c not in peers]
+    page += ["## Commands that are only here", "", ", ".join(f"`msb {c}`" for c in more), ""]
+    text = "\n".join(page)
+    if check:
+        if PAGE.read_text() != text:
+            raise SystemExit("docs/compat.md is not what tools/compat.py writes: run tools/compat.py build/msb")
+    else:
+        PAGE.write_text(text)
+
+
+def beyond(ours, peers, command):
+    extra = [o for o in ours.get(command, ([], {}))[1] if o not in peers[command]]
+    return (["", "Only here: " + ", ".join(f"`{o}`" for o in extra)] if extra else []) + [""]
+
+
+if __name__ == "__main__":
+    main()
