@@ -195,7 +195,7 @@ int handoff_settle(char *argv0, struct err *err)
 	sigset_t all;
 	int r;
 
-	(void)sigfillset(&all);
+	memset(&all, 0xff, sizeof(all)); /* sigfillset() spares musl's own */
 	if (setsid() < 0 || sigprocmask(SIG_SETMASK, &all, NULL) < 0 ||
 	    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0 ||
 	    prctl(PR_SET_NAME, "msb-agent", 0, 0, 0) < 0)
@@ -240,46 +240,31 @@ int handoff_start(struct handoff *h, struct err *err)
  */
 #define SYSTEMD_POWEROFF 38
 
-/* By the name of PID 1's program. The last line is for all others. */
-static const struct {
-	const char *name;
-	int first, second;
-} signals[] = {
-	{"systemd", SYSTEMD_POWEROFF, 0      }, /* takes SIGTERM as "reload" */
-	{"busybox", SIGUSR2,          SIGTERM},
-	{"",        SIGTERM,          SIGPWR },
-};
-
-static size_t kind_of_init(void)
+/* systemd takes SIGTERM as "start anew", so it is known by its program. */
+static bool is_systemd(void)
 {
 	char path[256];
 	ssize_t n = readlink("/proc/1/exe", path, sizeof(path) - 1);
 	const char *base;
-	size_t i = 0;
 
 	path[MAX(n, 0)] = '\0';
 	base = strrchr(path, '/');
-	base = base ? base + 1 : path;
-	while (i < ARRAY_SIZE(signals) - 1 &&
-	       strcmp(base, signals[i].name) != 0)
-		i++;
-	return i;
+	return base && strcmp(base + 1, "systemd") == 0;
 }
 
 static void on_timer(void *arg)
 {
-	struct handoff *h = arg;
-
-	if (h->next_signo)
-		(void)kill(1, h->next_signo);
+	(void)arg;
+	(void)kill(1, SIGPWR);
 }
 
 void handoff_stop(struct handoff *h, struct loop *loop, uint32_t timeout_ms)
 {
-	size_t kind = kind_of_init();
-
-	(void)kill(1, signals[kind].first);
-	h->next_signo = signals[kind].second;
+	if (is_systemd()) {
+		(void)kill(1, SYSTEMD_POWEROFF);
+		return;
+	}
+	(void)kill(1, SIGTERM);
 	loop_timer_set(loop, &h->timer,
 	               clock_now_ns() + timeout_ms / 2 * NS_PER_MS, on_timer,
 	               h);

@@ -17,8 +17,10 @@
  * when it kills what is left at the end. Root can still kill it: the host
  * sees the connection close, and ends the machine.
  *
- * The init also ends the machine. SHUTDOWN asks it by the signal that it
- * knows, later by a second one; power.h has the last word.
+ * The init also ends the machine. SHUTDOWN asks it: systemd by its signal for
+ * power-off, all others by SIGTERM, which ends busybox's and what is written
+ * for containers, and after half of the time by SIGPWR, which is sysvinit's.
+ * power.h has the last word.
  */
 #ifndef GUEST_HANDOFF_H
 #define GUEST_HANDOFF_H
@@ -33,7 +35,6 @@ struct handoff {
 	bool active; /* this process is the agent and not PID 1 */
 	int fd;      /* to PID 1, until the init runs */
 	struct loop_timer timer;
-	int next_signo; /* 0: none */
 };
 
 #define HANDOFF_INIT                                                           \
@@ -60,7 +61,7 @@ int handoff_settle(char *argv0, struct err *err);
 /* Let PID 1 become the init; 0 when it has. */
 int handoff_start(struct handoff *h, struct err *err);
 
-/* Ask the init to power off. Again: with less patience. */
+/* Ask the init to power off, within @timeout_ms. Again: with less patience. */
 void handoff_stop(struct handoff *h, struct loop *loop, uint32_t timeout_ms);
 
 #endif

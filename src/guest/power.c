@@ -57,6 +57,7 @@ static void on_timer(void *arg)
 	p->ops->kill_all(p->arg, SIGKILL);
 	loop_timer_set(p->loop, &p->timer,
 	               clock_now_ns() + KILL_WAIT_MS * NS_PER_MS, on_timer, p);
+	power_check(p); /* nothing may have been left to kill */
 }
 
 void power_begin(struct power *p, uint32_t timeout_ms)

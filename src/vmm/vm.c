@@ -15,7 +15,8 @@
 #include "base/banned.h"
 
 /* A guest that panicked or lost its agent ends by itself, or is ended. */
-#define LAST_WORDS_MS 1000
+#define LAST_WORDS_MS  1000
+#define AGENT_GRACE_MS 10000
 
 #define STOP_MAX_MS (24u * 3600 * 1000)
 
@@ -222,6 +223,16 @@ static void agent_is_gone(void *arg)
 	vm_fail(arg, "agent", &err);
 }
 
+/* It was ready once. Nobody could run a command there, or stop it. */
+static void agent_is_lost(void *arg)
+{
+	struct vm *vm = arg;
+
+	journal_mark(&vm->journal, 0, "killed: the agent is gone");
+	end_engine(vm);
+	exited(vm, "agent_lost", "the guest's agent ended before the machine");
+}
+
 static void stop_timed_out(void *arg)
 {
 	struct vm *vm = arg;
@@ -277,7 +288,7 @@ static void main_is_lost(void *arg)
 /* Often all of the guest is going down: that is the reason to tell then. */
 void vm_lost_main(struct vm *vm)
 {
-	if (vm->state == VM_READY)
+	if (vm->state == VM_READY && vm->boot.state == BOOT_READY)
 		set_deadline(vm, LAST_WORDS_MS, main_is_lost);
 }
 
@@ -411,6 +422,9 @@ static void on_boot_closed(void *arg, const char *why)
 		set_deadline(vm, LAST_WORDS_MS, agent_is_gone);
 	} else if (why) {
 		log_limited(LOG_WARN, "the guest's agent: %s", why);
+	} else if (vm->state == VM_READY) {
+		/* An init that powers off may kill it some time before. */
+		set_deadline(vm, AGENT_GRACE_MS, agent_is_lost);
 	}
 }
 
