@@ -410,7 +410,7 @@ static int toml_pass(struct defaults_file *f, const struct toml *doc,
 		struct defaults_file cleanup_defaults_file other = {
 			.toml_path = f->toml_path};
 		struct defaults_file *to = f;
-		const char *source;
+		const char *source = NULL;
 		struct section s;
 
 		r = section_of(&doc->tables[t], f->toml_path, &s, err);
