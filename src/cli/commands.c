@@ -19,6 +19,7 @@ COMMAND_DECLARE(modify)
 COMMAND_DECLARE(list)
 COMMAND_DECLARE(status)
 COMMAND_DECLARE(inspect)
+COMMAND_DECLARE(logs)
 COMMAND_DECLARE(metrics)
 COMMAND_DECLARE(ping)
 COMMAND_DECLARE(touch)
@@ -97,6 +98,19 @@ static const char uninstall_details[] =
 	"Removes the files that make install put in place, if they are still "
 	"as they were, and what msb made in its home folder: sandboxes, images "
 	"and settings. Asks before. Nothing else is touched.";
+
+static const char logs_details[] =
+	"What commands wrote comes as they wrote it, their standard error to "
+	"standard error. On a terminal only text and colours get through, all "
+	"else a guest may have written is made visible. Kept are the last "
+	"16 MiB or so of what msb exec and run showed, and as much of what "
+	"went on in the background and of the console, until msb rm. A sandbox "
+	"without a name has logs while it runs.\n"
+	"\n"
+	"Examples:\n"
+	"  msb logs -f --tail 20 box\n"
+	"  msb logs --source all --timestamps --since 10m box\n"
+	"  msb logs --grep 'ERROR|WARN' box";
 
 static const char run_details[] =
 	"IMAGE is a reference (pulled when it is not here), an archive or OCI "
@@ -246,6 +260,9 @@ static const struct command root_commands[] = {
             "Configuration, life, engine, process, and which walls protect "
             "you from it.",
             1, -1, false),
+	ROW(logs, "logs", NULL, "Sandboxes", "<NAME>",
+            "Show what commands and the console wrote", logs_details, 1, 1,
+            false),
 	ROW(metrics, "metrics", NULL, "Sandboxes", "[NAME]",
             "Show what sandboxes use", metrics_details, 0, 1, false),
 	ROW(ping, "ping", NULL, "Sandboxes", "[NAMES...]",
