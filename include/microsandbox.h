@@ -544,7 +544,8 @@ struct msb_sandbox_info {
 	const char *const *labels; /* KEY=VALUE */
 	int64_t created_unix, ended_unix;
 	/* "poweroff", "exited" (its main command), "killed", "idle_timeout",
-	 * "max_duration", "panic", "crashed", "failed" (never got ready); "" */
+	 * "max_duration", "panic", "crashed", "agent_lost" (killed in the
+	 * guest, beside an init), "failed" (never got ready); "" */
 	const char *end_reason;
 	const char *end_message; /* what went wrong, or "" */
 	int32_t exit_code;       /* of its main command; -1: none */
@@ -635,6 +636,13 @@ MSB_API int msb_sandbox_modify(struct msb_home *home, const char *name,
                                const struct msb_modify_opts *opts,
                                struct msb_plan **ret_plan,
                                struct msb_error *error);
+/*
+ * What waits for the next start of a machine that runs: how the record differs
+ * from what it was started with. Empty when it does not run.
+ */
+MSB_API int msb_sandbox_pending(struct msb_home *home, const char *name,
+                                struct msb_plan **ret_plan,
+                                struct msb_error *error);
 MSB_API void msb_plan_free(struct msb_plan *plan);
 MSB_API size_t msb_plan_count(const struct msb_plan *plan);
 MSB_API const struct msb_change *msb_plan_get(const struct msb_plan *plan,

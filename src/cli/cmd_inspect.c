@@ -73,21 +73,42 @@ static json_t *pid_json(int64_t pid)
 	return pid ? json_integer(pid) : json_null();
 }
 
-static json_t *as_json(const struct msb_sandbox_info *i)
+static json_t *pending_json(const struct msb_plan *plan)
 {
+	json_t *list = json_array();
+
+	for (size_t k = 0; k < msb_plan_count(plan); k++) {
+		const struct msb_change *c = msb_plan_get(plan, k);
+
+		(void)json_array_append_new(
+			list,
+			json_pack("{s:s, s:s, s:s, s:s}", "field", c->field,
+		                  "active", c->before, "desired", c->after,
+		                  "effect", "next start"));
+	}
+	return list;
+}
+
+static json_t *as_json(const struct msb_sandbox_info *i,
+                       const struct msb_plan *pending)
+{
+	bool runs = describe_is_running(i);
+
 	return json_pack(
 		"{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o, s:o, "
-		"s:o, s:o, s:o, s:I, s:s}",
+		"s:o, s:o, s:o, s:I, s:o, s:o}",
 		"name", i->name, "id", i->id, "status", describe_state(i),
 		"created_at", describe_time(i->created_unix), "updated_at",
 		describe_time(updated(i)), "started_at",
 		describe_time(i->started_unix), "config", config_json(i), "end",
 		end_json(i), "persistent", (i->flags & MSB_SANDBOX_KEEP) != 0,
-		"detached", (i->flags & MSB_SANDBOX_DETACHED) != 0, "engine",
+		"detached", runs && (i->flags & MSB_SANDBOX_DETACHED), "engine",
 		describe_string(i->engine), "accel", describe_string(i->accel),
 		"pid", pid_json(i->pid), "owner_pid", pid_json(i->owner_pid),
 		"walls", describe_list(i->walls), "disk_bytes",
-		(json_int_t)i->disk_bytes, "boundary", i->boundary);
+		(json_int_t)i->disk_bytes, "boundary",
+		runs ? json_string(i->boundary) : json_null(),
+		"pending_changes", pending_json(pending));
 }
 
 /* ---- text --------------------------------------------------------------- */
@@ -181,7 +202,18 @@ static void show_machine(const struct msb_sandbox_info *i)
 	field_list("Walls", i->walls);
 }
 
-static void show_text(const struct msb_sandbox_info *i)
+static void show_pending(const struct msb_plan *plan)
+{
+	for (size_t k = 0; k < msb_plan_count(plan); k++) {
+		const struct msb_change *c = msb_plan_get(plan, k);
+
+		field(k ? "" : "Next start", "%s %s, now %s", c->field,
+		      *c->after ? c->after : "-", *c->before ? c->before : "-");
+	}
+}
+
+static void show_text(const struct msb_sandbox_info *i,
+                      const struct msb_plan *pending)
 {
 	char time[32];
 
@@ -196,6 +228,7 @@ static void show_text(const struct msb_sandbox_info *i)
 	if (!(i->flags & MSB_SANDBOX_KEEP))
 		field("Kept", "no: nothing is left of it when it ends");
 	show_config(i);
+	show_pending(pending);
 	show_machine(i);
 }
 
@@ -205,21 +238,24 @@ static int inspect(struct msb_home *home, const char *name, json_t *array,
                    bool first)
 {
 	struct msb_sandbox_info *info = NULL;
+	struct msb_plan *pending = NULL;
 	struct msb_error error;
+	int r = msb_sandbox_inspect(home, name, &info, &error);
 
-	if (msb_sandbox_inspect(home, name, &info, &error) < 0) {
+	if (r == 0)
+		r = msb_sandbox_pending(home, info->id, &pending, &error);
+	if (r < 0) {
 		out_error(&error);
-		return EXIT_FAILED;
-	}
-	if (array) {
-		(void)json_array_append_new(array, as_json(info));
+	} else if (array) {
+		(void)json_array_append_new(array, as_json(info, pending));
 	} else {
 		if (!first)
 			out_line("");
-		show_text(info);
+		show_text(info, pending);
 	}
+	msb_plan_free(pending);
 	msb_sandbox_info_free(info);
-	return EXIT_OK;
+	return r < 0 ? EXIT_FAILED : EXIT_OK;
 }
 
 /* One name gives an object, several an array. */

@@ -17,6 +17,7 @@
 #include "lib/grow.h"
 #include "lib/image.h"
 #include "lib/launch.h"
+#include "lib/modify.h"
 
 #include "base/banned.h"
 
@@ -341,6 +342,7 @@ static int start_locked(struct msb_sandbox *sb, const char *id, int lock,
 
 	if (r == 0)
 		r = take_row(sb, &row, err);
+	(void)unlinkat(sb->place.dir_fd, MODIFY_ACTIVE_FILE, 0);
 	if (r == 0)
 		r = image_find_pinned(sb->home->store, sb->id, &image, err);
 	return r < 0 ? r : start_machine(sb, &image, lock, o, err);

@@ -7,7 +7,9 @@
  * one change at a time; the folder's own lock, if its machine does not run,
  * so that none starts with half of it; the home's around each look at the
  * record. A machine that runs holds the second: then what it was started with
- * counts until its next start, and a larger root disk grows there, too.
+ * counts until its next start, and a larger root disk grows there, too. That
+ * configuration is kept in the file `active` by the first modification that
+ * has to wait, and goes with the next start.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,17 +19,20 @@
 #include <sys/file.h>
 
 #include "base/buf.h"
+#include "base/fdio.h"
 #include "base/num.h"
 #include "lib/command.h"
 #include "lib/error.h"
 #include "lib/grow.h"
 #include "lib/life.h"
+#include "lib/modify.h"
 #include "lib/options.h"
 #include "lib/record.h"
 
 #include "base/banned.h"
 
 #define CHANGES_MAX 4096
+#define ACTIVE_MAX  (4u << 20)
 
 struct msb_plan {
 	struct msb_change *changes;
@@ -62,15 +67,19 @@ static void edit_release(struct edit *e)
 
 /* ---- the plan ------------------------------------------------------------ */
 
+static void change_release(struct msb_change *c)
+{
+	free((char *)(uintptr_t)c->field);
+	free((char *)(uintptr_t)c->before);
+	free((char *)(uintptr_t)c->after);
+}
+
 void msb_plan_free(struct msb_plan *plan)
 {
 	if (!plan)
 		return;
-	for (size_t i = 0; i < plan->n; i++) {
-		free((char *)(uintptr_t)plan->changes[i].field);
-		free((char *)(uintptr_t)plan->changes[i].before);
-		free((char *)(uintptr_t)plan->changes[i].after);
-	}
+	for (size_t i = 0; i < plan->n; i++)
+		change_release(&plan->changes[i]);
 	free(plan->changes);
 	free(plan);
 }
@@ -410,6 +419,30 @@ static int grow(const struct edit *e, struct err *err)
 	return grow_open_upper(&e->place, e->now.upper_bytes, &fd, &size, err);
 }
 
+static bool has_deferred(const struct msb_plan *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->changes[i].effect == MSB_EFFECT_NEXT_START)
+			return true;
+	return false;
+}
+
+/* What the machine runs with, once. */
+static int keep_active(const struct edit *e, struct err *err)
+{
+	int r;
+
+	if (!has_deferred(e->plan) ||
+	    faccessat(e->place.dir_fd, MODIFY_ACTIVE_FILE, F_OK,
+	              AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	r = file_write_atomic(e->place.dir_fd, MODIFY_ACTIVE_FILE,
+	                      e->row.config, strlen(e->row.config), 0600);
+	return r < 0 ? err_set(err, r, "cannot write to the folder of %s: %s",
+	                       e->row.name, strerror(-r))
+	             : 0;
+}
+
 /* First the copy beside it, which counts only when state.db is lost. */
 static int write_row(struct edit *e, struct err *err)
 {
@@ -457,6 +490,8 @@ static int modify(struct edit *e, const char *name, struct err *err)
 	if (r < 0 || e->o.dry_run || e->plan->n == 0)
 		return r;
 	r = grow(e, err);
+	if (r == 0)
+		r = keep_active(e, err);
 	return r < 0 ? r : write_row(e, err);
 }
 
@@ -479,5 +514,64 @@ int msb_sandbox_modify(struct msb_home *home, const char *name,
 		return error_return(error, r, &err);
 	if (ret_plan)
 		*ret_plan = take_ptr(e.plan);
+	return 0;
+}
+
+/* ---- what waits ---------------------------------------------------------- */
+
+/* Those of the plan that wait, alone. */
+static void keep_deferred(struct msb_plan *p)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n; i++) {
+		struct msb_change c = p->changes[i];
+
+		if (c.effect == MSB_EFFECT_NEXT_START) {
+			p->changes[i] = p->changes[n];
+			p->changes[n++] = c;
+		}
+	}
+	for (size_t i = n; i < p->n; i++)
+		change_release(&p->changes[i]);
+	p->n = n;
+}
+
+static int pending(struct edit *e, const char *name, struct err *err)
+{
+	struct buf cleanup_buf active = BUF_INIT_MAX(ACTIVE_MAX);
+	int r = life_get(e->home, name, &e->row, err);
+
+	if (r == 0)
+		r = place_open(e->home->store, e->row.id, &e->place, err);
+	if (r < 0)
+		return r;
+	e->runs = place_is_locked(&e->place);
+	if (!e->runs ||
+	    file_read(e->place.dir_fd, MODIFY_ACTIVE_FILE, &active) < 0)
+		(void)buf_adds(&active, e->row.config);
+	r = sandbox_config_read(buf_str(&active), &e->was, err);
+	if (r == 0)
+		r = sandbox_config_read(e->row.config, &e->now, err);
+	if (r == 0)
+		r = strv_add_all(&e->labels, strv_list(&e->row.labels));
+	if (r == 0)
+		r = make_plan(e);
+	if (r == 0)
+		keep_deferred(e->plan);
+	return r;
+}
+
+int msb_sandbox_pending(struct msb_home *home, const char *name,
+                        struct msb_plan **ret_plan, struct msb_error *error)
+{
+	struct edit cleanup_edit e = {
+		.home = home, .place = PLACE_INIT, .mutex = -1, .lock = -1};
+	struct err err = {0};
+	int r = pending(&e, name, &err);
+
+	if (r < 0)
+		return error_return(error, r, &err);
+	*ret_plan = take_ptr(e.plan);
 	return 0;
 }

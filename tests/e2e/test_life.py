@@ -598,12 +598,15 @@ def test_modify_waits_for_the_next_start_or_restarts(cli, box):
     applied, changes = plan(cli, box, "--cpus", "2", "--root-disk", "9G", "--next-start")
     assert applied and {c[3] for c in changes.values()} == {"next start"}
     assert cli.ok("exec", box, "--", "nproc") == "1\n" and vmm_of(cli, box) == pid
+    waiting = {c["field"]: (c["active"], c["desired"]) for c in inspect(cli, box)["pending_changes"]}
+    assert waiting == {"cpus": ("1", "2"), "root_disk": ("8.0 GiB", "9.0 GiB")}
+    assert "Next start   cpus 2, now 1\n" in cli.ok("inspect", box)
     cli.ok("exec", box, "--", "sh", "-c", "echo still > /root/still")
     r = cli("modify", box, "--hostname", "renamed", "--restart")
     assert r.returncode == 0 and "Restarted" in r.err and "restart" in r.out
     said = cli.ok("exec", box, "--", "sh", "-c", "nproc; hostname; cat /root/still; df -m / | tail -1").split()
     assert said[:3] == ["2", "renamed", "still"] and 8700 < int(said[4]) < 9217
-    assert vmm_of(cli, box) != pid
+    assert vmm_of(cli, box) != pid and inspect(cli, box)["pending_changes"] == []
     cli.ok("stop", "-q", box)
     cli.ok("modify", "-q", box, "--root-disk", "10G", "--cpus", "1")
     ensure_running(cli, box)
