@@ -180,6 +180,7 @@ static void inflated_pages_leave_private_memory(void **state)
 	assert_int_equal(*ram(FAKE_HIGH + 2 * PAGE), 0xaa);
 	assert_int_equal(*ram(FAKE_HIGH + 4 * PAGE), 0xaa);
 	assert_int_equal(inflated(), 3 * PAGE);
+	assert_int_equal(balloon_returned(dev), 3 * PAGE);
 	assert_int_equal(dontneeds, 2);
 	assert_int_equal(removes, 0);
 }
@@ -390,6 +391,11 @@ static void reported_pages_leave_private_memory(void **state)
 	assert_int_equal(resident(FAKE_HIGH, 12), 3);
 	assert_int_equal(reported(), 9 * PAGE);
 	assert_int_equal(inflated(), 0);
+	assert_int_equal(balloon_returned(dev), 9 * PAGE);
+	submit(REPORTING, b, 2);
+	assert_int_equal(balloon_returned(dev), 18 * PAGE); /* ever */
+	dontneeds -= 2;
+	g.interrupts[REPORTING]--;
 	assert_int_equal(dontneeds, 2);
 	assert_int_equal(g.interrupts[REPORTING], 1);
 }

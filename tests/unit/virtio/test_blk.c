@@ -177,6 +177,25 @@ static void writes_cross_extent_borders(void **state)
 	assert_int_equal(status, OK);
 }
 
+static void what_was_moved_is_counted(void **state)
+{
+	const uint64_t data = fake_alloc(&g, 48 * SECTOR);
+	struct blk_stats s;
+	int status;
+
+	(void)state;
+	(void)simple(IN, 0, data, 48 * SECTOR, &status);
+	(void)simple(IN, 0, data, SECTOR, &status);
+	(void)simple(OUT, 14, data, 12 * SECTOR, &status);
+	(void)simple(IN, 48, data, SECTOR, &status); /* past the end */
+	(void)simple(FLUSH, 0, data, 0, &status);
+	blk_get_stats(dev, &s);
+	assert_int_equal(s.reads, 2);
+	assert_int_equal(s.read_bytes, 49 * SECTOR);
+	assert_int_equal(s.writes, 1);
+	assert_int_equal(s.write_bytes, 12 * SECTOR);
+}
+
 /* Any cut of header, data and status is the same request. */
 static void a_request_may_be_cut_anywhere(void **state)
 {
@@ -564,6 +583,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(reads_cross_extent_borders),
 		T(writes_cross_extent_borders),
+		T(what_was_moved_is_counted),
 		T(a_request_may_be_cut_anywhere),
 		T(header_and_written_data_may_share_a_buffer),
 		T(requests_past_the_end_fail),

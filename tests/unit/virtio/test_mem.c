@@ -149,6 +149,39 @@ static void a_file_that_can_shrink_is_not_mapped(void **state)
 	close(fd);
 }
 
+static void what_the_host_holds_is_told(void **state)
+{
+	struct guest_mem m = {.n = 0};
+	const size_t len = 40UL << 20; /* more than is asked at once */
+	uint8_t *anon =
+		mmap(NULL, len, PROT_READ | PROT_WRITE,
+	             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int fd = memfd_create("ram", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	(void)state;
+	assert_ptr_not_equal(anon, MAP_FAILED);
+	(void)madvise(anon, len, MADV_NOHUGEPAGE);
+	assert_int_equal(ftruncate(fd, 4 << 20), 0);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	/* Two parts of one file, of which only the second is touched. */
+	assert_int_equal(guest_mem_map(&m, 0, 1 << 20, 0, fd, 0), 0);
+	assert_int_equal(
+		guest_mem_map(&m, 2 << 20, 1 << 20, 1ULL << 40, fd, 1 << 20),
+		0);
+	assert_int_equal(guest_mem_resident(&m), 0);
+	memset(guest_mem_at(&m, 2 << 20, 8192), 1, 8192);
+	assert_int_equal(guest_mem_resident(&m), 8192);
+	assert_int_equal(guest_mem_add(&m, 1ULL << 32, len, 1ULL << 41, anon),
+	                 0);
+	assert_int_equal(guest_mem_resident(&m), 8192);
+	anon[0] = anon[len - 1] = 1;
+	assert_int_equal(guest_mem_resident(&m), 8192 + 8192);
+	close(fd);
+	assert_int_equal(guest_mem_resident(&m), 8192 + 8192);
+	guest_mem_release(&m);
+	(void)munmap(anon, len);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -158,6 +191,7 @@ int main(void)
 		cmocka_unit_test(regions_may_not_overlap_wrap_or_be_empty),
 		cmocka_unit_test(the_table_is_bounded_and_sorted),
 		cmocka_unit_test(an_alias_is_checked_with_its_length),
+		cmocka_unit_test(what_the_host_holds_is_told),
 		cmocka_unit_test(a_file_that_can_shrink_is_not_mapped),
 	};
 

@@ -333,6 +333,70 @@ static void the_guest_reads_its_address(void **state)
 	assert_int_equal(vsock_new(loop, UINT32_MAX, &d, NULL), -EINVAL);
 }
 
+static struct {
+	int ends;
+	size_t n;
+	uint8_t last[VSOCK_LAST_MAX];
+} followed;
+
+static void on_followed_end(void *arg, const uint8_t *last, size_t n)
+{
+	assert_ptr_equal(arg, &followed);
+	followed.ends++;
+	followed.n = n;
+	memcpy(followed.last, last, n);
+}
+
+static const struct vsock_follower follower = {on_followed_end, &followed};
+
+static void a_follower_hears_the_guests_end_and_its_last_bytes(void **state)
+{
+	(void)state;
+	memset(&followed, 0, sizeof(followed));
+	open_by_guest();
+	assert_int_equal(vsock_follow(dev, host_end, &follower), 0);
+	assert_int_equal(vsock_follow(dev, host_end, &follower), 0);
+	say_data("the first and then ");
+	say_data("the");
+	say_data(" last");
+	assert_int_equal(followed.ends, 0);
+	say_shutdown(SHUT_F_BOTH);
+	assert_int_equal(followed.ends, 1);
+	assert_int_equal(followed.n, VSOCK_LAST_MAX);
+	assert_memory_equal(followed.last, "nd then the last", 16);
+}
+
+static void a_follower_hears_the_hosts_end(void **state)
+{
+	(void)state;
+	memset(&followed, 0, sizeof(followed));
+	open_by_guest();
+	assert_int_equal(vsock_follow(dev, host_end, &follower), 0);
+	say_data("few");
+	close_fd(&host_end);
+	step();
+	assert_int_equal(followed.ends, 1);
+	assert_int_equal(followed.n, 3);
+}
+
+static void a_follower_may_be_forgotten(void **state)
+{
+	int other;
+
+	(void)state;
+	memset(&followed, 0, sizeof(followed));
+	open_by_guest();
+	assert_int_equal(vsock_follow(dev, host_end, &follower), 0);
+	vsock_unfollow(dev, &followed);
+	say_shutdown(SHUT_F_BOTH);
+	assert_int_equal(followed.ends, 0);
+	assert_int_equal(vsock_follow(dev, host_end, &follower), -ENOTCONN);
+	(void)close(open_pair(&other)); /* nobody's */
+	assert_int_equal(vsock_follow(dev, other, &follower), -ENOTCONN);
+	(void)close(other);
+	assert_true(vsock_follow(dev, -1, &follower) < 0);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, vsock_setup, vsock_teardown)
 
 int main(void)
@@ -355,6 +419,9 @@ int main(void)
 		T(a_refused_connect_closes_the_descriptor),
 		T(a_connect_before_activation_waits),
 		T(the_guest_reads_its_address),
+		T(a_follower_hears_the_guests_end_and_its_last_bytes),
+		T(a_follower_hears_the_hosts_end),
+		T(a_follower_may_be_forgotten),
 	};
 
 	return cmocka_run_group_tests_name("virtio/vsock", tests, NULL, NULL);
