@@ -303,7 +303,7 @@ int msb_sandbox_list(struct msb_home *home, const char *const *labels,
 	if (r == 0)
 		r = read_rows(home, labels, &rows, &n, &err);
 	known = (struct known){rows, n};
-	if (r == 0 && !labels)
+	if (r == 0 && (!labels || !*labels))
 		(void)place_sweep(home->store, is_known, &known);
 	if (r == 0)
 		r = fill_list(home, l, rows, n);

@@ -361,7 +361,8 @@ static void sweep_one(void *arg, const char *id)
 	    time(NULL) - st.st_mtime < YOUNG_S)
 		return;
 	lock = place_lock(&p, NULL);
-	if (lock >= 0)
+	/* Again: its maker may have finished just before. */
+	if (lock >= 0 && place_is_marked(&p))
 		(void)place_remove(w->s, id, NULL);
 }
 
