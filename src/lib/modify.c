@@ -542,11 +542,12 @@ static int pending(struct edit *e, const char *name, struct err *err)
 	struct buf cleanup_buf active = BUF_INIT_MAX(ACTIVE_MAX);
 	int r = life_get(e->home, name, &e->row, err);
 
-	if (r == 0)
-		r = place_open(e->home->store, e->row.id, &e->place, err);
 	if (r < 0)
 		return r;
-	e->runs = place_is_locked(&e->place);
+	r = place_open(e->home->store, e->row.id, &e->place, err);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	e->runs = r == 0 && place_is_locked(&e->place);
 	if (!e->runs ||
 	    file_read(e->place.dir_fd, MODIFY_ACTIVE_FILE, &active) < 0)
 		(void)buf_adds(&active, e->row.config);

@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import time
 
@@ -499,6 +500,15 @@ def test_replace_of_nothing_is_fine(cli):
     assert cli.ok("create", "--replace", "--no-start", "-n", "fresh", IMAGE) == "fresh\n"
     assert cli.ok("ls", "-q").split().count("fresh") == 1
     cli.ok("rm", "-q", "fresh")
+
+
+def test_one_whose_folder_is_gone_is_shown_and_can_be_removed(cli, paper):
+    shutil.rmtree(cli.home / "sandboxes" / inspect(cli, paper)["id"])
+    assert inspect(cli, paper)["status"] == "Created" and "paper" in cli.ok("ps", "-a")
+    for args in (["start"], ["modify", "--cpus", "2"], ["ping"], ["stop"]):
+        assert cli(args[0], paper, *args[1:]).returncode == (0 if args[0] == "stop" else 1), args
+    cli.ok("rm", "-q", paper)
+    assert cli("inspect", paper).returncode == 1
 
 
 def test_images_survive_their_sandboxes(cli, paper):
