@@ -340,6 +340,95 @@ int opt_defaults(const struct opt_target *t, struct err *err)
 	return 0;
 }
 
+static int unparse_list(const struct opt *o, const struct strv *list,
+                        struct strv *out)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < list->n && r == 0; i++)
+		r = strv_addf(out, "--%s=%s", o->name, list->v[i]);
+	return r;
+}
+
+static int unparse_named(const struct strv *list, struct strv *out)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < list->n && r == 0; i++) {
+		const char *text = list->v[i];
+		size_t len = strcspn(text, ":");
+
+		r = strv_addf(out, "--%.*s=%s", (int)len, text,
+		              text + len + (text[len] == ':'));
+	}
+	return r;
+}
+
+static int unparse_choice(const struct opt *o, int32_t v, struct strv *out)
+{
+	const char *env = o->env ? getenv(o->env) : NULL;
+
+	if (!v || (env && strcmp(env, o->choices[v]) == 0))
+		return 0;
+	return strv_addf(out, "--%s=%s", o->name, o->choices[v]);
+}
+
+static int unparse_number(const struct opt *o, uint64_t v, struct strv *out)
+{
+	if (!v)
+		return 0;
+	if (o->kind == OPT_MEMORY)
+		return strv_addf(out, "--%s=%lluK", o->name,
+		                 (unsigned long long)((v + KIB - 1) / KIB));
+	return strv_addf(out, "--%s=%llu%s", o->name, (unsigned long long)v,
+	                 o->kind == OPT_DURATION ? "ms" : "");
+}
+
+static int unparse_one(const struct opt *o, const void *v, struct strv *out)
+{
+	const char *const *text = v;
+
+	switch (o->kind) {
+	case OPT_FLAG:
+		return *(const bool *)v ? strv_addf(out, "--%s", o->name) : 0;
+	case OPT_STRING:
+		return *text ? strv_addf(out, "--%s=%s", o->name, *text) : 0;
+	case OPT_LIST:
+	case OPT_ENV:
+		return unparse_list(o, v, out);
+	case OPT_NAMED:
+		return unparse_named(v, out);
+	case OPT_COUNT:
+		return unparse_number(o, *(const uint32_t *)v, out);
+	case OPT_MEMORY:
+	case OPT_DURATION:
+		return unparse_number(o, *(const uint64_t *)v, out);
+	case OPT_CHOICE:
+		return unparse_choice(o, *(const int32_t *)v, out);
+	}
+	return -EINVAL;
+}
+
+/* An option before has the same value: that one has said it. */
+static bool is_shared(const struct opt *opts, const struct opt *o)
+{
+	for (const struct opt *p = opts; p < o; p++)
+		if (p->offset == o->offset)
+			return true;
+	return false;
+}
+
+int opt_unparse(const struct opt *opts, const void *values, struct strv *out)
+{
+	int r = 0;
+
+	for (const struct opt *o = opts; o && o->name && r == 0; o++)
+		if (!is_shared(opts, o))
+			r = unparse_one(o, (const char *)values + o->offset,
+			                out);
+	return r;
+}
+
 bool opt_is_list(const struct opt *o)
 {
 	return o->kind == OPT_LIST || o->kind == OPT_ENV ||

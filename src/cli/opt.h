@@ -94,6 +94,12 @@ int opt_parse(struct opt_parser *p, struct err *err);
 /* Apply the environment variables of rows whose value was not given. */
 int opt_defaults(const struct opt_target *t, struct err *err);
 
+/*
+ * The other way: append "--NAME=VALUE" for each value that is not its default,
+ * in the table's order. What an environment variable says is left out.
+ */
+int opt_unparse(const struct opt *opts, const void *values, struct strv *out);
+
 /* May be given several times. */
 bool opt_is_list(const struct opt *o);
 

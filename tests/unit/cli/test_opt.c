@@ -10,7 +10,7 @@
 struct values {
 	bool quiet, tty;
 	const char *name;
-	struct strv list, env;
+	struct strv list, env, files;
 	uint32_t cpus;
 	uint64_t memory, timeout;
 	int32_t when, engine;
@@ -33,6 +33,8 @@ static const struct opt opts[] = {
                        "MSB_TEST_WHEN"),
 	OPT_ROW_CHOICE(0, "engine", "E", FIELD(engine), "", engine_choices,
                        "MSB_TEST_ENGINE"),
+	OPT_ROW(0, "file", "PATH", OPT_NAMED, FIELD(files), ""),
+	OPT_ROW(0, "other-file", "PATH", OPT_NAMED, FIELD(files), ""),
 	OPT_ROW(0, "secret", "X", OPT_STRING, FIELD(name), NULL),
 	{0},
 };
@@ -41,7 +43,7 @@ static const struct opt globals[] = {
 	{0},
 };
 
-#define ARGS_MAX 16
+#define ARGS_MAX 32
 
 struct parse {
 	struct values v;
@@ -307,6 +309,43 @@ static void the_command_table_is_sound(void **state)
 	assert_null(command_find(&command_root, "ru"));
 }
 
+static void named_options_share_a_list_in_their_order(void **state)
+{
+	struct parse *x = PARSE("--file a --other-file=b:c --file d");
+
+	(void)state;
+	assert_int_equal(x->r, OPT_DONE);
+	assert_int_equal(x->v.files.n, 3);
+	assert_string_equal(x->v.files.v[0], "file:a");
+	assert_string_equal(x->v.files.v[1], "other-file:b:c");
+	assert_string_equal(x->v.files.v[2], "file:d");
+}
+
+static void values_become_the_same_arguments_again(void **state)
+{
+	static const char *const want[] = {
+		"--quiet",         "--name=x",         "--list=1",
+		"--list=--2",      "--env=A=b",        "--cpus=3",
+		"--memory=65536K", "--timeout=1500ms", "--when=always",
+		"--engine=kvm",    "--file=a",         "--other-file=b:c",
+		"--file=d",
+	};
+	struct parse *x = PARSE("-q -n x -l 1 --list=--2 -e A=b -c3 -m 64 "
+	                        "--timeout 1500ms --file a --other-file=b:c "
+	                        "--file d --when always --engine kvm");
+	struct strv cleanup_strv out = {0};
+
+	(void)state;
+	assert_int_equal(opt_unparse(opts, &x->v, &out), 0);
+	assert_int_equal(out.n, ARRAY_SIZE(want));
+	for (size_t i = 0; i < out.n; i++)
+		assert_string_equal(out.v[i], want[i]);
+	x = PARSE("word");
+	strv_release(&out);
+	assert_int_equal(opt_unparse(opts, &x->v, &out), 0);
+	assert_int_equal(out.n, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -324,6 +363,8 @@ int main(void)
 		cmocka_unit_test(help_ends_the_parse),
 		cmocka_unit_test(the_nearest_name_is_found),
 		cmocka_unit_test(the_command_table_is_sound),
+		cmocka_unit_test(named_options_share_a_list_in_their_order),
+		cmocka_unit_test(values_become_the_same_arguments_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
