@@ -58,7 +58,7 @@ static int attach(struct session *s, const char *name, uint64_t number)
 int cmd_attach(struct cli *cli, void *values)
 {
 	struct attach_values *v = values;
-	struct session s = {.quiet = v->quiet};
+	struct session s = {.quiet = v->quiet, .is_main = !v->number};
 	uint64_t number = 0;
 	int code;
 
@@ -68,7 +68,7 @@ int cmd_attach(struct cli *cli, void *values)
 		           "'%s' is no session number", v->number);
 		return EXIT_USAGE;
 	}
-	code = session_prepare(&s, &v->session);
+	code = session_prepare(cli, &s, &v->session);
 	if (code == 0)
 		code = attach(&s, cli->words[0], number);
 	session_release(&s);

@@ -101,7 +101,7 @@ static int run_and_release(struct cli *cli, struct exec_values *v,
                            uint32_t flags, const char *const *argv)
 {
 	struct session s = {.quiet = v->quiet};
-	int code = session_prepare(&s, &v->session);
+	int code = session_prepare(cli, &s, &v->session);
 
 	if (code != 0)
 		return code;

@@ -146,6 +146,11 @@ static int create(struct job *j, const struct cli *cli)
 		o->log_level = cli->log_level;
 	}
 	r = msb_sandbox_create(j->s.home, o, &j->s.sandbox, &j->s.error);
+	if (r == -MSB_ERR_EXISTS)
+		(void)snprintf(
+			j->s.error.hint, sizeof(j->s.error.hint),
+			"msb start and msb exec use it; run --replace "
+			"removes it, and what was written in it, before");
 	if (r < 0)
 		return r;
 	log_info("sandbox %s", msb_sandbox_name(j->s.sandbox));
@@ -253,7 +258,7 @@ static int prepare(struct job *j, const struct cli *cli,
                    const struct run_values *v)
 {
 	struct err err = {0};
-	int code = session_prepare(&j->s, &v->session);
+	int code = session_prepare(cli, &j->s, &v->session);
 
 	if (code != 0)
 		return code;
@@ -272,7 +277,8 @@ int cmd_run(struct cli *cli, void *values)
 	struct job j = {.begin_ns = clock_now_ns(),
 	                .quiet = v->create.quiet,
 	                .detach = v->session.detach,
-	                .s.quiet = v->create.quiet};
+	                .s.quiet = v->create.quiet,
+	                .s.is_main = true};
 	int code = prepare(&j, cli, v);
 
 	if (code == 0) {

@@ -28,6 +28,7 @@ struct cli {
 	bool help, tree, version;
 	bool error, warn, info, debug, trace;
 	const char *log_level; /* chosen by flag or MSB_LOG; NULL: none */
+	const char *path;      /* "msb image list": for its usage errors */
 	char **words;          /* positional arguments, NULL-terminated */
 	int nwords;
 	char **tail; /* the command after them; NULL: none given */

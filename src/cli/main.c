@@ -100,6 +100,7 @@ static int run_command(const struct command *c, const char *path,
 	if (check_words(c, cli, &err) < 0 || opt_defaults(&own, &err) < 0)
 		return usage_error(path, &err);
 	set_log_level(cli);
+	cli->path = path;
 	return out_finish(c->run(cli, values));
 }
 

@@ -11,20 +11,25 @@
 
 #include "base/banned.h"
 
-static int usage(const char *message)
+static int usage(const struct cli *cli, const char *message)
 {
-	out_errorf("run 'msb help' with the command's name", "%s", message);
+	char hint[128];
+
+	(void)snprintf(hint, sizeof(hint), "run '%s --help'", cli->path);
+	out_errorf(hint, "%s", message);
 	return EXIT_USAGE;
 }
 
-static int check(const struct session_values *v)
+static int check(const struct cli *cli, const struct session_values *v)
 {
 	if (v->tty && v->no_tty)
-		return usage("--tty and --no-tty exclude each other");
+		return usage(cli, "--tty and --no-tty exclude each other");
 	if (v->interactive && v->no_stdin)
-		return usage("--interactive and --no-stdin exclude each other");
+		return usage(cli,
+		             "--interactive and --no-stdin exclude each other");
 	if (v->detach && v->timeout_ms)
 		return usage(
+			cli,
 			"--detach and --timeout exclude each other: nobody "
 			"would be here to look at the clock");
 	return 0;
@@ -34,13 +39,14 @@ static int check(const struct session_values *v)
  * A terminal where a person sits on both ends. Who detaches at once sits
  * elsewhere: there only what was asked for.
  */
-int session_prepare(struct session *s, const struct session_values *v)
+int session_prepare(const struct cli *cli, struct session *s,
+                    const struct session_values *v)
 {
 	const char *keys = v->detach_keys ? v->detach_keys : KEYS_DEFAULT;
 	bool terminals = isatty(0) && isatty(1) && !v->detach && !v->no_stdin;
 	struct err err = {0};
 
-	if (check(v) != 0)
+	if (check(cli, v) != 0)
 		return EXIT_USAGE;
 	if (keys_parse(keys, &s->io.keys, &err) < 0) {
 		out_err(&err);
@@ -92,13 +98,13 @@ int session_failed(const struct session *s)
 }
 
 /* The cursor may be anywhere in a line. */
-static void say_how_to_return(const struct session *s, bool is_main)
+static void say_how_to_return(const struct session *s)
 {
 	char text[64] = "";
 
 	if (s->quiet)
 		return;
-	if (!is_main)
+	if (!s->is_main)
 		(void)snprintf(text, sizeof(text), " --session %llu",
 		               (unsigned long long)msb_exec_session(s->exec));
 	(void)fputc('\n', stderr);
@@ -115,7 +121,7 @@ int session_serve(struct session *s, bool machine_too)
 	if (msb_exec_detach(s->exec, &s->error) < 0 ||
 	    (machine_too && msb_sandbox_detach(s->sandbox, &s->error) < 0))
 		return session_failed(s);
-	say_how_to_return(s, machine_too);
+	say_how_to_return(s);
 	return EXIT_OK;
 }
 

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/strv.h"
+#include "cli/command.h"
 #include "cli/opt.h"
 #include "cli/run_io.h"
 #include "microsandbox.h"
@@ -61,10 +62,12 @@ struct session {
 	struct run_io_opts io;
 	struct run_io_result result;
 	bool quiet;
+	bool is_main; /* msb attach finds it without a number */
 };
 
 /* 0, or EXIT_USAGE after a message. */
-int session_prepare(struct session *s, const struct session_values *v);
+int session_prepare(const struct cli *cli, struct session *s,
+                    const struct session_values *v);
 
 /* Fill flags and size; TERM goes to @env, unless it is there, where ours is. */
 int session_opts(struct session *s, struct strv *env, struct msb_exec_opts *o);
