@@ -150,7 +150,7 @@ static int fill(struct inspection *x, struct state_sandbox *row, bool locked)
 	x->info.state = life_state(&x->row, locked);
 	x->info.pid = locked ? x->row.pid : 0;
 	x->info.walls = list(&x->walls);
-	x->info.boundary = walls_boundary(x->info.accel, x->info.walls);
+	x->info.boundary = ""; /* ask_machine() */
 	return 0;
 }
 

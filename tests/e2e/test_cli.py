@@ -56,8 +56,11 @@ def test_help_names_every_option_of_run(cli):
 def test_tree_is_scoped_and_hides_aliases(cli):
     tree = cli.ok("--tree")
     assert "├── run [IMAGE] [-- COMMAND...]" in tree and "--memory <SIZE>" in tree and "list (ls)" in tree
-    assert "rmi" not in tree and "images" not in tree
+    assert "rmi" not in tree and "── images" not in tree
     assert cli.ok("image", "rm", "--tree").splitlines()[0] == "msb image remove <IMAGE>..."
+    columns = {line.index(word) for word, line in zip(("Show", "Give"), (
+        next(x for x in tree.splitlines() if "--version" in x), next(x for x in tree.splitlines() if "--no-tty" in x)))}
+    assert len(columns) == 1
 
 
 def test_version(cli):
@@ -79,7 +82,7 @@ def test_version(cli):
     (["run", "-t", "--no-tty", "x"], "--tty and --no-tty", "msb run --help"),
     (["run", "--engine", "xen", "x"], "--engine: 'xen'", "one of: auto, kvm, qemu"),
     (["run", "--engine", "kvm", "--accel", "tcg", "x"], "exclude each other", "msb run --help"),
-    (["run"], "image", "msb run --help"),
+    (["run"], "image", "--conf"),
     (["inspect"], "<NAME>", "msb inspect --help"),
     (["run", "--name"], "--name needs a value", "msb run --help"),
     (["pull"], "<IMAGE>", "msb pull --help"),

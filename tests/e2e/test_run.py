@@ -517,49 +517,67 @@ def test_inspect_shows_what_runs(cli):
     assert first["status"] in ("Starting", "Running") and first["owner_pid"] == p.pid
     assert p.stdout.readline() == b"up\n"
     seen = json.loads(cli.ok("inspect", "shown", "--format", "json"))
-    assert list(seen) == ["name", "status", "created_at", "config", "engine", "accel", "pid", "owner_pid", "walls",
-                          "boundary"]
+    assert {"name", "id", "status", "created_at", "config", "engine", "accel", "pid", "owner_pid", "walls",
+            "boundary"} <= set(seen)
     assert seen["name"] == "shown" and seen["status"] == "Running" and seen["engine"] == engine.NAME
-    assert seen["config"] == {"image": "docker.io/test/busybox:1", "cpus": 2, "memory_mib": 192}
+    assert {"image": "docker.io/test/busybox:1", "cpus": 2, "memory_mib": 192}.items() <= seen["config"].items()
     assert seen["pid"] == machine_of(p)[0] and seen["owner_pid"] == p.pid
     assert {"seccomp", "no-capabilities", "no-new-privileges"} <= set(seen["walls"])
     assert "jail" in seen["boundary"] and ("tcg" in seen["boundary"]) == (seen["accel"] == "tcg")
     text = cli.ok("inspect", "shown")
     for word in ("shown", "Running", "192.0 MiB", engine.NAME, "seccomp", str(seen["pid"]), seen["boundary"]):
         assert word in text, word
-    file = cli.home / "run/shown.json"
-    assert file.stat().st_mode & 0o777 == 0o600 and file.parent.stat().st_mode & 0o777 == 0o700
+    folder = cli.home / "sandboxes" / seen["id"]
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert all(f.stat().st_mode & 0o777 == 0o600 for f in folder.iterdir())
     p.communicate(b"\n", timeout=30)
+    after = json.loads(cli.ok("inspect", "shown", "--format", "json"))
+    assert after["status"] == "Stopped" and not after["pid"] and not after["walls"]
+    cli.ok("rm", "shown")
     r = cli("inspect", "shown")
-    assert r.returncode == 1 and r.out == "" and "no sandbox named shown" in r.err and "  → " in r.err
-    assert not list(file.parent.iterdir())
+    assert r.returncode == 1 and r.out == "" and "no sandbox shown" in r.err and "  → " in r.err
+    assert not folder.exists()
 
 
-def test_a_name_is_taken_while_its_machine_runs(cli):
+def test_a_name_is_taken_until_it_is_removed(cli):
     p = cli.popen("run", "-n", "once", IMAGE, "--", "sh", "-c", "echo up; read x")
     assert p.stdout.readline() == b"up\n"
     r = cli("run", "-n", "once", IMAGE, "--", "true")
-    assert r.returncode == 125 and "a sandbox named once is running" in r.err and "  → " in r.err
+    assert r.returncode == 125 and "once" in r.err and "already" in r.err and "  → " in r.err
     assert json.loads(cli.ok("inspect", "once", "--format", "json"))["owner_pid"] == p.pid
     p.communicate(b"\n", timeout=30)
+    assert cli("run", "-n", "once", IMAGE, "--", "true").returncode == 125
+    cli.ok("rm", "once")
     assert cli("run", "-n", "once", IMAGE, "--", "true").returncode == 0
+    cli.ok("rm", "once")
 
 
-@pytest.mark.parametrize("victim", ["msb", "msb-vmm"])
-def test_a_machine_that_was_killed_is_not_shown(cli, victim):
+@pytest.mark.parametrize("victim, status", [("msb", "Stopped"), ("msb-vmm", "Crashed")])
+def test_a_machine_that_was_killed_does_not_run(cli, victim, status):
     p = cli.popen("run", "-n", "killed", IMAGE, "--", "sh", "-c", "echo up; sleep 100")
     assert p.stdout.readline() == b"up\n"
     os.kill(p.pid if victim == "msb" else machine_of(p)[0], signal.SIGKILL)
     p.wait(20)
-    assert cli("inspect", "killed").returncode == 1
-    assert cli.ok("run", "-n", "killed", IMAGE, "--", "echo", "again") == "again\n"
-    assert not list((cli.home / "run").iterdir())
+    wait_until(lambda: json.loads(cli.ok("inspect", "killed", "--format", "json"))["status"] == status, 10, "it runs")
+    assert cli.ok("run", "-n", "killed", "--replace", IMAGE, "--", "echo", "again") == "again\n"
+    cli.ok("rm", "killed")
+    assert not list((cli.home / "sandboxes").iterdir())
+
+
+def test_an_ephemeral_machine_that_was_killed_leaves_nothing(cli):
+    p = cli.popen("run", IMAGE, "--", "sh", "-c", "echo up; sleep 100")
+    assert p.stdout.readline() == b"up\n"
+    assert len(json.loads(cli.ok("ls", "--format", "json"))) == 1
+    os.kill(p.pid, signal.SIGKILL)
+    p.wait(20)
+    wait_until(lambda: cli.ok("ls", "--format", "json") == "[]\n", 10, "it is still there")
+    assert not list((cli.home / "sandboxes").iterdir())
 
 
 @pytest.mark.parametrize("name", ["", "..", "../store/VERSION", "a/b", "a b", "x" * 300, "\x1b[31m"])
 def test_a_name_that_is_none_is_not_found(cli, name):
     r = cli("inspect", "--", name)
-    assert r.returncode == 1 and "no sandbox named" in r.err and "\x1b" not in r.err
+    assert r.returncode == 1 and "no sandbox " in r.err and "\x1b" not in r.err
 
 
 def test_the_log_is_shown_on_demand(cli):
