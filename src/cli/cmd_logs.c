@@ -131,11 +131,10 @@ static int parse_number(const char *name, const char *text, uint64_t *ret)
 	return EXIT_USAGE;
 }
 
-/* @none: no line of the past is wanted. */
 static int parse_opts(const struct logs_values *v, struct msb_log_opts *o,
-                      bool *none)
+                      uint64_t *tail)
 {
-	bool all = v->tail && strcmp(v->tail, "all") == 0;
+	bool all = !v->tail || strcmp(v->tail, "all") == 0;
 	int r = parse_sources(&v->sources, &o->sources);
 
 	if (r == 0)
@@ -145,9 +144,8 @@ static int parse_opts(const struct logs_values *v, struct msb_log_opts *o,
 	if (r == 0)
 		r = parse_number("session", v->session, &o->session);
 	if (r == 0)
-		r = parse_number("tail", all ? NULL : v->tail, &o->tail);
+		r = parse_number("tail", all ? NULL : v->tail, tail);
 	o->follow = v->follow;
-	*none = r == 0 && v->tail && !all && o->tail == 0;
 	return r;
 }
 
@@ -159,7 +157,8 @@ struct view {
 	struct log_lines lines;
 	regex_t regex;
 	bool has_regex;
-	uint64_t found, skip; /* pieces that match; not shown of them */
+	uint32_t sources;
+	uint64_t found, skip; /* lines that match; not shown of them */
 	bool counting;
 };
 
@@ -175,9 +174,9 @@ static void on_piece(void *arg, const struct log_piece *p)
 {
 	struct view *v = arg;
 
-	if (!matches(v, p))
+	if (!(v->sources & (uint32_t)p->source) || !matches(v, p))
 		return;
-	v->found++;
+	v->found += p->begins || v->has_regex;
 	if (!v->counting && v->found > v->skip)
 		log_show_piece(&v->show, p);
 }
@@ -196,6 +195,7 @@ static int view_init(struct view *view, const struct logs_values *v,
 	int r;
 
 	*view = (struct view){
+		.sources = bits,
 		.lines = {.give = on_piece,                   .arg = view},
 		.show = { .json = v->json || v->format == 1,
 	                  .timestamps = v->timestamps,
@@ -250,6 +250,14 @@ static bool wait_more(struct msb_logs *logs, struct view *v)
 	return !(fds[1].revents & (POLLERR | POLLNVAL));
 }
 
+/* Marks tell, also where nobody wants to see them, that a command ended. */
+static void on_entry(struct view *v, const struct msb_log_entry *e)
+{
+	if (e->source == MSB_LOG_SYSTEM && e->session)
+		log_lines_close(&v->lines, e->session);
+	log_lines_add(&v->lines, e);
+}
+
 /* All that there is and, following, that comes. */
 static int read_all(struct msb_home *home, const char *name,
                     const struct msb_log_opts *o, struct view *v)
@@ -263,7 +271,7 @@ static int read_all(struct msb_home *home, const char *name,
 	while (r >= 0 && !unread && !ferror(stdout)) {
 		r = msb_logs_next(logs, 0, &e, &error);
 		if (r > 0)
-			log_lines_add(&v->lines, &e);
+			on_entry(v, &e);
 		else if (r == 0 && msb_logs_ended(logs))
 			break;
 		else if (r == 0)
@@ -276,25 +284,26 @@ static int read_all(struct msb_home *home, const char *name,
 	return r < 0 ? EXIT_FAILED : unread ? EXIT_SIGNAL + SIGPIPE : EXIT_OK;
 }
 
-/* With a pattern the last lines are those that it finds: count them before. */
+/* The last lines, of those that are shown at all: count them before. */
 static int read_tail(struct msb_home *home, const char *name,
-                     struct msb_log_opts *o, struct view *v)
+                     const struct msb_log_opts *o, uint64_t lines,
+                     struct view *v)
 {
 	struct msb_log_opts past = *o;
 	int r;
 
-	past.tail = past.follow = 0;
+	past.follow = 0;
 	v->counting = true;
 	r = read_all(home, name, &past, v);
 	v->counting = false;
-	v->skip = v->found > o->tail ? v->found - o->tail : 0;
+	v->skip = v->found > lines ? v->found - lines : 0;
 	v->found = 0;
-	o->tail = 0;
 	return r;
 }
 
+/* @tail: so many lines of the past; UINT64_MAX: all. */
 static int show_logs(const char *name, const struct logs_values *values,
-                     struct msb_log_opts *o, bool none)
+                     struct msb_log_opts *o, uint64_t tail)
 {
 	struct view v;
 	struct msb_home *home;
@@ -304,17 +313,14 @@ static int show_logs(const char *name, const struct logs_values *values,
 
 	if (r != 0)
 		return r;
-	if (none && !o->follow)
-		o->since_ms = INT64_MAX; /* still there must be one */
-	else if (none)
-		o->since_ms = (int64_t)(clock_unix_ns() / NS_PER_MS);
+	o->sources = v.sources | MSB_LOG_SYSTEM;
 	if (msb_home_open(NULL, &home, &error) < 0) {
 		out_error(&error);
 		view_release(&v);
 		return EXIT_FAILED;
 	}
-	if (v.has_regex && o->tail)
-		r = read_tail(home, name, o, &v);
+	if (tail != UINT64_MAX)
+		r = read_tail(home, name, o, tail, &v);
 	if (r == 0)
 		r = read_all(home, name, o, &v);
 	msb_home_free(home);
@@ -337,12 +343,12 @@ int cmd_logs(struct cli *cli, void *values)
 	const struct logs_values *v = values;
 	struct sigaction sa = {.sa_handler = on_interrupt};
 	struct msb_log_opts o = MSB_LOG_OPTS_INIT;
-	bool none;
-	int r = parse_opts(v, &o, &none);
+	uint64_t tail = UINT64_MAX;
+	int r = parse_opts(v, &o, &tail);
 
 	if (r != 0)
 		return r;
 	(void)sigaction(SIGINT, &sa, NULL);
-	r = show_logs(cli->words[0], v, &o, none);
+	r = show_logs(cli->words[0], v, &o, tail);
 	return r == EXIT_SIGNAL + SIGPIPE ? r : out_finish(r);
 }

@@ -21,8 +21,8 @@ static size_t cut_character(const uint8_t *p, size_t len)
 	return 0;
 }
 
-static void give(struct log_lines *l, const struct log_line *line,
-                 const void *data, size_t len, bool ends)
+static void give(struct log_lines *l, struct log_line *line, const void *data,
+                 size_t len, bool ends)
 {
 	struct log_piece piece = {
 		.unix_ms = line->first_ms,
@@ -30,10 +30,12 @@ static void give(struct log_lines *l, const struct log_line *line,
 		.source = line->source,
 		.data = len ? data : "",
 		.len = len,
+		.begins = !line->begun,
 		.ends = ends,
 	};
 
 	l->give(l->arg, &piece);
+	line->begun = !ends;
 }
 
 static void drop(struct log_lines *l, size_t i)
@@ -148,6 +150,18 @@ void log_lines_add(struct log_lines *l, const struct msb_log_entry *e)
 		drop(l, 0);
 	}
 	l->open[l->n++] = line;
+}
+
+void log_lines_close(struct log_lines *l, uint64_t session)
+{
+	for (size_t i = 0; i < l->n;) {
+		if (l->open[i].session != session) {
+			i++;
+			continue;
+		}
+		give_part(l, i, true);
+		drop(l, i);
+	}
 }
 
 void log_lines_flush(struct log_lines *l)

@@ -29,13 +29,14 @@ struct log_piece {
 	int32_t source;
 	const char *data; /* without the newline */
 	size_t len;
-	bool ends; /* there was a newline */
+	bool begins, ends; /* a line; it ends where there was a newline */
 };
 
 struct log_line {
 	uint64_t session;
 	int32_t source;
 	int64_t first_ms, last_ms;
+	bool begun; /* some of it was given out */
 	struct buf text;
 };
 
@@ -47,6 +48,9 @@ struct log_lines {
 };
 
 void log_lines_add(struct log_lines *l, const struct msb_log_entry *e);
+
+/* The command has ended: so do its lines. */
+void log_lines_close(struct log_lines *l, uint64_t session);
 
 /* What waits for its end. A character that is not whole yet stays. */
 void log_lines_flush(struct log_lines *l);
