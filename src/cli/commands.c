@@ -30,6 +30,9 @@ COMMAND_DECLARE(image_list)
 COMMAND_DECLARE(image_inspect)
 COMMAND_DECLARE(image_remove)
 COMMAND_DECLARE(image_prune)
+COMMAND_DECLARE(install)
+COMMAND_DECLARE(uninstall)
+COMMAND_DECLARE(launch)
 COMMAND_DECLARE(doctor)
 COMMAND_DECLARE(completion)
 COMMAND_DECLARE(self_uninstall)
@@ -111,6 +114,30 @@ static const char logs_details[] =
 	"  msb logs -f --tail 20 box\n"
 	"  msb logs --source all --timestamps --since 10m box\n"
 	"  msb logs --grep 'ERROR|WARN' box";
+
+static const char install_details[] =
+	"Writes a launcher, a small shell script, into the folder of your "
+	"commands: MSB_BIN, else ~/.local/bin, which is in PATH on most "
+	"systems. All its arguments go to the command in the sandbox. Its name "
+	"is that of the image, or the one given with -n.\n"
+	"\n"
+	"The first call makes a sandbox of that name, which stays with what is "
+	"written in it; each call runs COMMAND in it (or the image's), and "
+	"starts it when it does not run. Ten minutes after its last command it "
+	"stops, or as --idle-timeout says. With --tmp each call is an msb run: "
+	"a fresh machine of which nothing stays.\n"
+	"\n"
+	"Files of --conf are read by each call that makes a machine. Variables "
+	"of -e are in the launcher, which only you can read.\n"
+	"\n"
+	"Examples:\n"
+	"  msb install --tmp -n py python:3.11 -- python3\n"
+	"  py -c 'print(1)'\n"
+	"  msb install -n box --conf box.yaml";
+
+static const char remove_launcher_details[] =
+	"Removes launchers that msb install wrote; other files stay. So does "
+	"the sandbox of that name: msb rm removes it.";
 
 static const char run_details[] =
 	"IMAGE is a reference (pulled when it is not here), an archive or OCI "
@@ -285,6 +312,13 @@ static const struct command root_commands[] = {
             false),
 	ROW(image_remove, "rmi", NULL, NULL, "<IMAGE>...", "Remove images",
             NULL, 1, -1, false),
+	ROW(install, "install", NULL, "Other", "[IMAGE]",
+            "Make a sandbox a command of yours", install_details, 0, 1, true),
+	ROW(uninstall, "uninstall", NULL, "Other", "<NAMES>...",
+            "Remove commands that msb install made", remove_launcher_details,
+            1, -1, false),
+	ROW(launch, "launch", NULL, NULL, "[IMAGE]",
+            "What a command made by msb install calls", NULL, 0, 1, true),
 	ROW(doctor, "doctor", NULL, "Other", "",
             "Check whether this machine can run sandboxes",
             "Exits with 0 when a sandbox can run, else with 1.", 0, 0, false),

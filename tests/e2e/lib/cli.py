@@ -24,7 +24,7 @@ class Cli:
         self.started = []
         drop = ("NO_COLOR", "MSB_LOG", "MSB_ACCEL", "MSB_RUNTIME", "MSB_CONFIG_PATH", "TERM")
         self.env = {k: v for k, v in os.environ.items() if k not in drop}
-        self.env.update(MSB_HOME=str(home), TERM="xterm-256color", **env)
+        self.env.update(MSB_HOME=str(home), XDG_CONFIG_HOME=f"{home}-config", TERM="xterm-256color", **env)
 
     def environment(self, env):
         merged = dict(self.env, **(env or {}))
