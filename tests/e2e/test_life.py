@@ -395,7 +395,7 @@ def test_msb_killed_while_it_ends_a_machine(cli, box, command, delay):
 # -- the main command -----------------------------------------------------------
 
 def test_start_runs_the_main_command_again(cli):
-    cli.ok("run", "-d", "-n", "job", IMAGE, "--", "sh", "-c", "echo run >> /root/runs; sleep 0.3; exit 3")
+    cli.ok("run", "-d", "-n", "job", IMAGE, "--", "sh", "-c", "echo run >> /root/runs; [ $(wc -l < /root/runs) -lt 3 ] || sleep 99; exit 3")
     for runs in (1, 2):
         wait_until(lambda: status(cli, "job") == "Stopped", 20, "its main command does not end")
         seen = inspect(cli, "job")
@@ -407,7 +407,7 @@ def test_start_runs_the_main_command_again(cli):
         if runs == 1:
             cli.ok("start", "-q", "job")
     cli.ok("start", "-q", "job")
-    assert cli.ok("exec", "job", "--", "cat", "/root/runs") == "run\n" * 3
+    wait_until(lambda: cli.ok("exec", "job", "--", "cat", "/root/runs") == "run\n" * 3, 10, "it does not run")
     cli.ok("rm", "-q", "-f", "job")
 
 
