@@ -285,10 +285,13 @@ static void main_is_lost(void *arg)
 	vm_stop(vm, VM_TERM_TIMEOUT_MS);
 }
 
-/* Often all of the guest is going down: that is the reason to tell then. */
+/*
+ * Often all of the guest is going down: that is the reason to tell then. An
+ * agent that is gone as well has its own deadline already.
+ */
 void vm_lost_main(struct vm *vm)
 {
-	if (vm->state == VM_READY && vm->boot.state == BOOT_READY)
+	if (vm->state == VM_READY && !vm->deadline.armed)
 		set_deadline(vm, LAST_WORDS_MS, main_is_lost);
 }
 
