@@ -18,7 +18,9 @@
 
 #include "base/banned.h"
 
-#define END_MS 5000 /* from a machine's last word to its lock's release */
+#define END_MS       5000 /* from a machine's last word to its lock's release */
+#define LOCK_MS      3000
+#define LOCK_LOOK_MS 5
 
 /* ---- what has ended ------------------------------------------------------ */
 
@@ -178,26 +180,80 @@ void life_kill(const struct place *p, int64_t pid)
 		(void)syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
 }
 
-static int remove_locked(struct msb_home *home, const struct place *p,
-                         const char *id, struct err *err)
+int life_no_such(const char *name, struct err *err)
 {
-	struct state *st;
+	err_set(err, -ENOENT, "there is no sandbox %s", name);
+	err_hint(err, "msb ls shows which there are");
+	return -ENOENT;
+}
+
+/* A machine that runs listens; who holds the lock otherwise is soon done. */
+static bool listens(const struct place *p)
+{
+	cleanup_close int fd = place_connect(p);
+
+	return fd >= 0;
+}
+
+int life_lock(const struct place *p, const char *name, struct err *err)
+{
+	uint64_t end = clock_now_ns() + LOCK_MS * NS_PER_MS;
+	int r;
+
+	while ((r = place_lock(p, NULL)) == -EBUSY && !listens(p)) {
+		if (clock_now_ns() >= end) {
+			err_set(err, -EAGAIN, "another msb is busy with %s",
+			        name);
+			err_hint(err, "try again when it is done");
+			return -EAGAIN;
+		}
+		(void)usleep(LOCK_LOOK_MS * 1000);
+	}
+	if (r == -ENOENT)
+		return life_no_such(name, err);
+	if (r == -EBUSY)
+		return err_set(err, r, "%s is running", name);
+	return r < 0 ? err_set(err, r, "cannot lock %s: %s", name, strerror(-r))
+	             : r;
+}
+
+/*
+ * The mark comes before the row goes. If that does not go, the mark must: what
+ * has one is rubbish as soon as the record is lost.
+ */
+static int remove_row(struct state *st, const struct place *p, const char *id,
+                      struct err *err)
+{
+	bool marked = p && place_is_marked(p);
 	int r = p ? place_mark(p) : 0;
 
 	if (r < 0)
 		return err_set(err, r, "cannot write to its folder: %s",
 		               strerror(-r));
-	r = home_lock(home, &st, err);
+	r = state_remove(st, id, err);
+	if (r < 0 && r != -ENOENT && p && !marked)
+		(void)place_unmark(p);
+	return r;
+}
+
+static int remove_locked(struct msb_home *home, const struct place *p,
+                         const char *id, struct err *err)
+{
+	struct state *st;
+	int r = home_lock(home, &st, err);
+
 	if (r < 0)
 		return r;
-	r = life_drop(home, st, id, err);
+	r = remove_row(st, p, id, err);
+	if (r == 0 || r == -ENOENT)
+		r = life_drop(home, st, id, err);
 	home_unlock(home);
 	return r;
 }
 
-/* -EBUSY when it runs. */
+/* *ret_runs: that is why not. The record may be busy, too. */
 static int try_remove(struct msb_home *home, const struct state_sandbox *row,
-                      struct err *err)
+                      bool *ret_runs, struct err *err)
 {
 	struct place cleanup_place p = PLACE_INIT;
 	cleanup_close int lock = -1;
@@ -209,7 +265,8 @@ static int try_remove(struct msb_home *home, const struct state_sandbox *row,
 	}
 	if (r < 0)
 		return r;
-	lock = place_lock(&p, err);
+	lock = life_lock(&p, row->name, err);
+	*ret_runs = lock == -EBUSY;
 	return lock < 0 ? lock : remove_locked(home, &p, row->id, err);
 }
 
@@ -229,22 +286,22 @@ int life_remove(struct msb_home *home, const char *name, bool force,
 {
 	struct state_sandbox cleanup_state_sandbox row = {0};
 	struct err local = {0};
+	bool runs = false;
 	int r;
 
 	err = err ? err : &local;
 	r = life_get(home, name, &row, err);
 	if (r == 0)
-		r = try_remove(home, &row, err);
-	if (r == -EBUSY && force) {
+		r = try_remove(home, &row, &runs, err);
+	if (runs && force) {
 		*err = (struct err){0};
+		runs = false;
 		stop_it(home, &row, grace_ms);
-		r = try_remove(home, &row, err);
+		r = try_remove(home, &row, &runs, err);
 		if (r == -ENOENT) /* it was ephemeral, and ended */
 			r = 0;
 	}
-	if (r == -EBUSY) {
-		err_set(err, r, "%s is running", row.name);
+	if (runs)
 		err_hint(err, "stop it first, or remove it with --force");
-	}
 	return r;
 }

@@ -62,6 +62,14 @@ int life_remove(struct msb_home *home, const char *name, bool force,
  */
 void life_kill(const struct place *p, int64_t pid);
 
+/*
+ * Take the lock of its folder. -EBUSY when it runs; who only looks at it or
+ * changes it is waited for, a moment: then it is -EAGAIN, with words. -ENOENT
+ * when it was removed meanwhile.
+ */
+int life_lock(const struct place *p, const char *name, struct err *err);
+int life_no_such(const char *name, struct err *err); /* -ENOENT */
+
 /* What the row and the lock say together: enum msb_state. */
 int32_t life_state(const struct state_sandbox *row, bool locked);
 

@@ -233,7 +233,8 @@ static int add_row(struct msb_sandbox *sb, struct state_sandbox *row,
 }
 
 static int put_on_record(struct msb_sandbox *sb,
-                         const struct msb_sandbox_opts *o, struct err *err)
+                         const struct msb_sandbox_opts *o, bool *ret_added,
+                         struct err *err)
 {
 	struct state_sandbox cleanup_state_sandbox row = {0};
 	int r = make_row(sb, o, &row);
@@ -242,6 +243,7 @@ static int put_on_record(struct msb_sandbox *sb,
 		r = fill_folder(sb, &o->image->image, err);
 	if (r == 0)
 		r = add_row(sb, &row, err);
+	*ret_added = r == 0;
 	if (r == 0 && !sb->ephemeral)
 		r = place_write_json(&sb->place, &row, err);
 	if (r == 0 && !sb->ephemeral)
@@ -250,14 +252,17 @@ static int put_on_record(struct msb_sandbox *sb,
 }
 
 /* Take it all back, under its lock. */
-static void undo(struct msb_sandbox *sb)
+static void undo(struct msb_sandbox *sb, bool added)
 {
 	struct state *st;
 
 	machine_release(&sb->machine);
 	sb->machine = (struct machine)MACHINE_INIT;
 	(void)place_mark(&sb->place);
-	if (home_lock(sb->home, &st, NULL) == 0) {
+	if (!added) {
+		(void)image_unpin(sb->home->store, sb->id);
+		(void)place_remove(sb->home->store, sb->id, NULL);
+	} else if (home_lock(sb->home, &st, NULL) == 0) {
 		(void)life_drop(sb->home, st, sb->id, NULL);
 		home_unlock(sb->home);
 	}
@@ -283,12 +288,24 @@ static int create_in(struct msb_sandbox *sb, const struct msb_sandbox_opts *o,
 	const struct msb_start_opts start = {.log_fd = o->log_fd,
 	                                     .log_level = o->log_level};
 	cleanup_close int lock = place_lock(&sb->place, err);
-	int r = lock < 0 ? lock : put_on_record(sb, o, err);
+	bool added = false;
+	int r = lock < 0 ? lock : put_on_record(sb, o, &added, err);
 
 	if (r == 0 && !(o->flags & MSB_SANDBOX_NO_START))
 		r = start_machine(sb, &o->image->image, lock, &start, err);
 	if (r < 0)
-		undo(sb);
+		undo(sb, added);
+	return r;
+}
+
+/* Before anything is made that would have to go again. */
+static int check_record(struct msb_home *home, struct err *err)
+{
+	struct state *st;
+	int r = home_lock(home, &st, err);
+
+	if (r == 0)
+		home_unlock(home);
 	return r;
 }
 
@@ -299,7 +316,10 @@ int life_create(struct msb_home *home, const struct msb_sandbox_opts *o,
 
 	sb->home = home_ref(home);
 	sb->ephemeral = !(o->flags & MSB_SANDBOX_KEEP);
-	life_reap(home);
+	if (r == 0)
+		r = check_record(home, err);
+	if (r == 0)
+		life_reap(home);
 	if (r == 0 && (o->flags & MSB_SANDBOX_REPLACE) && o->name)
 		r = replace(home, o, err);
 	if (r == 0)
@@ -361,7 +381,7 @@ int life_start(struct msb_home *home, const char *name,
 		r = place_open(home->store, row.id, &sb->place, err);
 	if (r < 0)
 		return r;
-	lock = place_lock(&sb->place, err);
+	lock = life_lock(&sb->place, row.name, err);
 	if (lock == -EBUSY)
 		return busy(row.name, err);
 	return lock < 0 ? lock : start_locked(sb, row.id, lock, o, err);

@@ -376,6 +376,8 @@ static int check_kept(const struct edit *e, struct err *err)
 static int take_locks(struct edit *e, struct err *err)
 {
 	e->mutex = place_file(&e->place, "modify", O_RDWR | O_CREAT);
+	if (e->mutex == -ENOENT)
+		return life_no_such(e->row.name, err);
 	if (e->mutex < 0)
 		return err_set(err, e->mutex,
 		               "cannot write to the folder of %s: %s",
@@ -389,7 +391,7 @@ static int take_locks(struct edit *e, struct err *err)
 		e->runs = place_is_locked(&e->place);
 		return 0;
 	}
-	e->lock = place_lock(&e->place, err);
+	e->lock = life_lock(&e->place, e->row.name, err);
 	e->runs = e->lock == -EBUSY;
 	return e->lock < 0 && !e->runs ? e->lock : 0;
 }
@@ -458,6 +460,8 @@ static int write_row(struct edit *e, struct err *err)
 	e->row.labels = e->labels;
 	e->labels = labels;
 	r = place_write_json(&e->place, &e->row, err);
+	if (r == -ENOENT) /* removed, by force */
+		return life_no_such(e->row.name, err);
 	if (r == 0)
 		r = home_lock(e->home, &st, err);
 	if (r < 0)

@@ -62,6 +62,7 @@ KILL_EVERY_S = (0.1, 0.8)  # one process of a machine
 SAYINGS = [re.compile(p) for p in (
     r"there is no sandbox (box\d|witness|[0-9a-f]{16})",
     r"there is a sandbox box\d already",
+    r"another msb is busy with (box\d|witness)",
     r"(box\d|witness) is running",
     r"(box\d|witness) is not running",
     r"(it|box\d|witness) (is|was) (running|removed|being removed)",
@@ -213,11 +214,15 @@ def open_files(pid):
 
 def check_home(msb, home):
     """The database, the folders and the locks tell one story."""
-    listed = json.loads(msb.ok("ls", "--format", "json"))
-    age_folders(home)
+    def is_settled():
+        """A machine whose msb was killed may be about to end still."""
+        age_folders(home)
+        msb.ok("ls", "-q")
+        return folders(home) == set(records(home))
+    wait_for(is_settled)
     listed = json.loads(msb.ok("ls", "--format", "json"))
     rows = records(home)
-    assert folders(home) == set(rows)
+    assert folders(home) == set(rows), [sorted(os.listdir(home / "sandboxes" / f)) for f in folders(home) - set(rows)]
     assert {b["name"] for b in listed} == {b["name"] for b in rows.values()}
     for b in rows.values():
         live = bool(b["started_ms"]) and not b["ended_ms"]
