@@ -355,8 +355,10 @@ static void tell(const struct installation *in)
 static int install(struct installation *in)
 {
 	if (prepare(in) < 0) {
+		bool usage = !in->plan.reference || in->err.code == -EINVAL;
+
 		out_err(&in->err);
-		return in->err.code == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
+		return usage ? EXIT_USAGE : EXIT_FAILED;
 	}
 	if (get_image(in) < 0) {
 		out_error(&in->error);

@@ -317,5 +317,10 @@ void doctor_engine(struct msb_report *r)
 		doctor_add(r, "config", MSB_CHECK_OK, "", "%s",
 		           d.file.has_json ? d.file.json_path
 		                           : d.file.toml_path);
+	else if (d.file.json_path)
+		doctor_add(r, "config", MSB_CHECK_INFO, "",
+		           "no defaults of yours; they would be in %s%s%s",
+		           d.file.json_path, d.file.toml_path ? " or " : "",
+		           d.file.toml_path ? d.file.toml_path : "");
 	doctor_engine_explain(r, o.engine);
 }
