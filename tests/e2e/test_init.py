@@ -9,6 +9,7 @@ import time
 import pytest
 
 from lib import vmm
+from lib.cli import Cli
 from lib.vmm import Vmm, wait_until
 
 MIB = 1 << 20
@@ -299,3 +300,40 @@ def test_systemd_runs_as_in_a_machine_of_its_own(boot, systemd_root, tmp_path):
     assert m.expect("VMM_EXITED", 60)["reason"] == "poweroff"
     fsck = subprocess.run(["/sbin/e2fsck", "-p", disks[0][2]], capture_output=True, text=True)
     assert fsck.returncode in (0, 1), fsck
+
+
+# ---- by msb ----
+
+IMAGE = "test/busybox:1"
+
+
+@pytest.fixture(scope="module")
+def cli(build_dir, busybox_image, tmp_path_factory):
+    c = Cli(build_dir, tmp_path_factory.mktemp("init") / "home")
+    c.ok("load", "-q", "-i", busybox_image, "-t", IMAGE)
+    return c
+
+
+def test_msb_run_with_an_init(cli):
+    r = cli("run", "--init", "auto", "--init-env", "WORD=a b", "--script", "show=tr '\\\\0' '\\\\n' </proc/1/environ",
+            IMAGE, "--", "sh", "-c", "cat /proc/1/comm; show | grep WORD; exit 9")
+    assert (r.returncode, r.out, r.err) == (9, "init\nWORD=a b\n", "")
+    assert cli("run", "--init-arg", "x", IMAGE, "--", "true").returncode == 2
+    r = cli("run", "--init", "/no/init", IMAGE, "--", "true")
+    assert r.returncode == 125 and "(init): cannot run /no/init as init" in r.err
+
+
+def test_a_named_sandbox_whose_agent_was_killed_starts_again_with_its_data(cli):
+    """The state is right at the next call, and nothing is left (the suite's check)."""
+    cli.ok("create", "-q", "-n", "box", "--init", "auto", IMAGE)
+    cli.ok("exec", "box", "--", "sh", "-c", "echo kept >/file; sync")
+    r = cli("exec", "box", "--", "sh", "-c", "kill -9 $PPID")
+    assert r.returncode == 125 and r.err.startswith("error: ")
+    wait_until(lambda: '"crashed"' in cli.ok("inspect", "--format", "json", "box").lower(), 20, "it goes on")
+    assert "agent_lost" in cli.ok("inspect", "--format", "json", "box")
+    assert cli("exec", "box", "--", "true").returncode == 125
+    cli.ok("start", "-q", "box")
+    assert cli.ok("exec", "box", "--", "cat", "/file") == "kept\n"
+    cli.ok("stop", "-q", "box")
+    assert "poweroff" in cli.ok("inspect", "--format", "json", "box")
+    cli.ok("rm", "-q", "box")

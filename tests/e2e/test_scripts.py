@@ -5,6 +5,7 @@ import subprocess
 import pytest
 
 from lib import vmm
+from lib.cli import Cli
 from lib.vmm import Vmm
 
 # As Debian's: it forgets the PATH that it was given.
@@ -139,3 +140,46 @@ def test_nothing_of_them_is_in_the_upper(machine, upper):
         return {line.split("/")[5] for line in out.splitlines() if line.count("/") >= 6} - {".", ".."}
     assert names("/u/.msb") == set()
     assert names("/u/etc/profile.d") == {"msb-scripts.sh"}
+
+
+# ---- by msb ----
+
+IMAGE = "test/busybox:1"
+
+
+@pytest.fixture(scope="module")
+def cli(build_dir, busybox_image, tmp_path_factory):
+    c = Cli(build_dir, tmp_path_factory.mktemp("scripts") / "home")
+    c.ok("load", "-q", "-i", busybox_image, "-t", IMAGE)
+    return c
+
+
+def test_msb_run_takes_scripts_in_three_ways(cli, tmp_path):
+    (tmp_path / "file").write_text("#!/bin/sh\necho from a file\nexit 3\n")
+    r = cli("run", "--script", r"said=echo \"by option\"\necho \$1: $1", "--script-raw", "raw=#!/bin/cat\nitself\n",
+            "--script-path", f"path:{tmp_path / 'file'}", IMAGE, "--", "sh", "-c", "said x; raw; path")
+    assert (r.returncode, r.out, r.err) == (
+        3, "by option\n$1: x\n#!/bin/cat\nitself\nfrom a file\n", "")
+
+
+def test_msb_run_runs_a_script_as_the_command_itself(cli):
+    r = cli("run", "--script", "hello=echo hi $1; exit 4", "-u", "1000", IMAGE, "--", "hello", "you")
+    assert (r.returncode, r.out, r.err) == (4, "hi you\n", "")
+
+
+@pytest.mark.parametrize("given, words", [
+    (["--script", "../x=echo"], "../x"), (["--script", ".hidden=echo"], ".hidden"), (["--script", "a/b=echo"], "a/b"),
+    (["--script", "=echo"], "NAME=BODY"), (["--script", "noequals"], "NAME=BODY"),
+    (["--script", "a=1", "--script-raw", "a=2"], "'a' is given twice"),
+    (["--script-path", "a:/no/such/file"], "/no/such/file: No such file"),
+    ([a for i in range(5) for a in ("--script-raw", f"s{i}=" + "x" * 120000)], "512 KiB"),
+], ids=["up", "hidden", "folder", "no name", "no body", "twice", "no file", "too large"])
+def test_scripts_that_cannot_be_are_refused_before_anything_runs(cli, given, words):
+    r = cli("run", *given, IMAGE, "--", "true")
+    assert r.returncode in (2, 125) and r.err.startswith("error: ") and words in r.err, r.err
+    assert cli.ok("ls", "-q") == ""
+
+
+def test_the_largest_scripts_that_are_taken_arrive(cli):
+    large = [a for i in range(4) for a in ("--script-raw", f"s{i}=" + "x" * 130000)]
+    assert cli.ok("run", *large, IMAGE, "--", "sh", "-c", "cat /.msb/scripts/* | wc -c") == "520000\n"
