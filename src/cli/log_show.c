@@ -178,14 +178,14 @@ static void add_json(struct log_show *s, const struct log_piece *piece)
 		o, "t", json_string(format_time(piece->unix_ms, time)));
 	(void)json_object_set_new(o, "s",
 	                          json_string(log_source_name(piece->source)));
-	if (!d)
-		(void)json_object_set_new(o, "e", json_string("b64"));
 	(void)json_object_set_new(o, "d",
 	                          d ? d : as_base64(data.data, data.len));
 	(void)snprintf(id, sizeof(id), "%llu",
 	               (unsigned long long)piece->session);
 	if (piece->session)
 		(void)json_object_set_new(o, "id", json_string(id));
+	if (!d)
+		(void)json_object_set_new(o, "e", json_string("b64"));
 	text = json_dumps(o, JSON_COMPACT |
 	                             (s->terminal[0] ? JSON_ENSURE_ASCII : 0));
 	json_decref(o);
