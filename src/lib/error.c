@@ -56,6 +56,10 @@ static const struct {
 	{ENOTRECOVERABLE, MSB_ERR_INTERNAL   },
 };
 
+static const char no_space[] =
+	"remove sandboxes with msb rm, images with msb image rm, or set "
+	"MSB_HOME to a larger disk";
+
 enum msb_code error_code(int r)
 {
 	if (r >= 0)
@@ -76,7 +80,9 @@ int error_return(struct msb_error *out, int r, const struct err *err)
 	(void)snprintf(out->message, sizeof(out->message), "%s",
 	               err && err->msg[0] ? err->msg : strerror(-r));
 	(void)snprintf(out->hint, sizeof(out->hint), "%s",
-	               err ? err->hint : "");
+	               err && err->hint[0]        ? err->hint
+	               : code == MSB_ERR_NO_SPACE ? no_space
+	                                          : "");
 	return -(int)code;
 }
 

@@ -19,14 +19,16 @@
 
 #include "base/banned.h"
 
-#define END_MAX  4096 /* bytes of end.json: msb-vmm may be a guest's by then */
-#define JSON_MAX (2u << 20)
-#define BACKLOG  64
-#define DIR_MODE 0700
-#define YOUNG_S  60
-#define LOOK_MS  2
-#define MARK     "unkept"
-#define RECORD   "sandbox.json"
+#define END_MAX      4096 /* bytes of end.json: msb-vmm may be a guest's by then */
+#define JSON_MAX     (2u << 20)
+#define BACKLOG      64
+#define DIR_MODE     0700
+#define YOUNG_S      60
+#define LOOK_MS      2
+#define MARK         "unkept"
+#define GONE         ".gone" /* behind the name of one that is being removed */
+#define REMOVE_TRIES 20
+#define RECORD       "sandbox.json"
 
 static int open_parent(const struct store *s)
 {
@@ -328,10 +330,41 @@ uint64_t place_disk_bytes(const struct place *p)
 	return u.bytes;
 }
 
+/*
+ * Who has the folder open may still make a file in it, a lock or a log, but not
+ * often: it finds out soon.
+ */
+static int remove_gone(int parent, const char *gone)
+{
+	int r;
+
+	for (int i = 0; i < REMOVE_TRIES; i++) {
+		r = dir_remove(parent, gone);
+		if (r != -ENOTEMPTY && r != -EEXIST)
+			break;
+		(void)usleep(LOOK_MS * 1000);
+	}
+	return r;
+}
+
+/* At once for all others; what a kill leaves of it goes with a sweep. */
+static int remove_as_one(int parent, const char *id)
+{
+	char gone[STATE_ID_LEN + sizeof(GONE)];
+	int r;
+
+	(void)snprintf(gone, sizeof(gone), "%.*s" GONE, STATE_ID_LEN, id);
+	(void)remove_gone(parent, gone);
+	if (renameat(parent, id, parent, gone) < 0)
+		return -errno;
+	r = remove_gone(parent, gone);
+	return r == -ENOTEMPTY || r == -EEXIST ? 0 : r;
+}
+
 int place_remove(const struct store *s, const char *id, struct err *err)
 {
 	cleanup_close int parent = open_parent(s);
-	int r = parent < 0 ? parent : dir_remove(parent, id);
+	int r = parent < 0 ? parent : remove_as_one(parent, id);
 
 	if (r < 0 && r != -ENOENT)
 		return err_set(err, r, "cannot remove %s/sandboxes/%s: %s",
@@ -341,6 +374,7 @@ int place_remove(const struct store *s, const char *id, struct err *err)
 
 struct sweep {
 	const struct store *s;
+	int parent;
 	bool (*known)(void *arg, const char *id);
 	void *arg;
 };
@@ -355,10 +389,14 @@ static void sweep_one(void *arg, const char *id)
 	struct place cleanup_place p = PLACE_INIT;
 	cleanup_close int lock = -1;
 	struct stat st;
+	size_t len = strlen(id);
 
-	if (w->known(w->arg, id) || place_open(w->s, id, &p, NULL) < 0 ||
-	    !place_is_marked(&p) || fstat(p.dir_fd, &st) < 0 ||
-	    time(NULL) - st.st_mtime < YOUNG_S)
+	if (len == STATE_ID_LEN + sizeof(GONE) - 1 &&
+	    strcmp(id + STATE_ID_LEN, GONE) == 0)
+		(void)dir_remove(w->parent, id);
+	if (len != STATE_ID_LEN || w->known(w->arg, id) ||
+	    place_open(w->s, id, &p, NULL) < 0 || !place_is_marked(&p) ||
+	    fstat(p.dir_fd, &st) < 0 || time(NULL) - st.st_mtime < YOUNG_S)
 		return;
 	lock = place_lock(&p, NULL);
 	/* Again: its maker may have finished just before. */
@@ -369,8 +407,8 @@ static void sweep_one(void *arg, const char *id)
 int place_sweep(const struct store *s, bool (*known)(void *arg, const char *id),
                 void *arg)
 {
-	struct sweep w = {s, known, arg};
 	cleanup_close int parent = open_parent(s);
+	struct sweep w = {s, parent, known, arg};
 
 	return parent < 0 ? parent : each_entry(parent, sweep_one, &w);
 }

@@ -13,6 +13,8 @@
  *	unkept        a mark: without a row in the database this folder is
  *	              rubbish, left by a killed process
  *
+ * One that is being removed is called ID.gone before the first file goes.
+ *
  * The mark is there so that a lost database does not cost anybody's data: a
  * folder without it is never swept.
  *

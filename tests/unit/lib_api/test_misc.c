@@ -63,6 +63,10 @@ static void an_error_carries_message_and_hint(void **state)
 	assert_int_equal(error_return(&error, -ENOMEM, NULL),
 	                 -MSB_ERR_NO_MEMORY);
 	assert_true(error.message[0] != '\0');
+	assert_string_equal(error.hint, "");
+	/* who ran out of room seldom knows what to do about it */
+	(void)error_return(&error, -ENOSPC, NULL);
+	assert_non_null(strstr(error.hint, "MSB_HOME"));
 }
 
 static void every_code_has_a_name(void **state)

@@ -249,6 +249,66 @@ static void only_marked_old_unlocked_unknown_folders_are_swept(void **state)
 		place_release(&p[i]);
 }
 
+static bool none(void *arg, const char *id)
+{
+	(void)arg;
+	(void)id;
+	return false;
+}
+
+/* Cut off in its midst, also when the mark has gone already. */
+static void a_removal_that_was_cut_off_is_finished(void **state)
+{
+	struct fixture *f = *state;
+	struct place p = make(f, ID2);
+	char gone[64];
+
+	(void)snprintf(gone, sizeof(gone), "%s.gone", ID2);
+	assert_int_equal(place_unmark(&p), 0);
+	assert_int_equal(renameat(p.parent_fd, ID2, p.parent_fd, gone), 0);
+	assert_int_equal(mkdirat(p.parent_fd, "somebodys.gone", 0700), 0);
+	assert_int_equal(place_sweep(f->store, none, NULL), 0);
+	assert_false(exists(f, gone));
+	assert_true(exists(f, "somebodys.gone"));
+	place_release(&p);
+	/* or by the next one, of the same name */
+	p = make(f, ID2);
+	assert_int_equal(mkdirat(p.parent_fd, gone, 0700), 0);
+	assert_int_equal(place_remove(f->store, ID2, NULL), 0);
+	assert_false(exists(f, gone) || exists(f, ID2));
+	place_release(&p);
+}
+
+/* Who has it open makes files in it all the time. */
+static void a_folder_goes_whoever_writes_to_it(void **state)
+{
+	struct fixture *f = *state;
+	struct place p = make(f, ID2);
+	pid_t pid = fork();
+	int status;
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		for (unsigned i = 0; i < 2000000; i++) {
+			cleanup_close int fd =
+				place_file(&p, "lock", O_RDWR | O_CREAT);
+
+			if (fd == -ENOENT)
+				_exit(0);
+		}
+		_exit(1);
+	}
+	(void)usleep(20000);
+	assert_int_equal(place_remove(f->store, ID2, NULL), 0);
+	assert_false(exists(f, ID2));
+	/* what may be left of it is a sweep's */
+	for (int i = 0; i < 100; i++)
+		(void)place_sweep(f->store, none, NULL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	place_release(&p);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -260,6 +320,8 @@ int main(void)
 		T(the_end_is_read_whatever_it_says),
 		T(the_record_is_there_without_the_database),
 		T(only_marked_old_unlocked_unknown_folders_are_swept),
+		T(a_removal_that_was_cut_off_is_finished),
+		T(a_folder_goes_whoever_writes_to_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
