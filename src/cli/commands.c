@@ -139,6 +139,38 @@ static const char remove_launcher_details[] =
 	"Removes launchers that msb install wrote; other files stay. So does "
 	"the sandbox of that name: msb rm removes it.";
 
+/* Of the commands that make a sandbox. */
+#define CONF_DETAILS                                                           \
+	"\n\n"                                                                 \
+	"A file of --conf is YAML; any of its keys may be left out:\n"         \
+	"  image: python:3.11            # or ./rootfs, from this folder\n"    \
+	"  pull_policy: missing          # always, never\n"                    \
+	"  cpus: 2\n"                                                          \
+	"  memory: 1G\n"                                                       \
+	"  max_duration: 2h\n"                                                 \
+	"  idle_timeout: 10m\n"                                                \
+	"  rlimits: [{resource: nofile, soft: 1024, hard: 4096}]\n"            \
+	"  workdir: /srv\n"                                                    \
+	"  shell: /bin/bash\n"                                                 \
+	"  user: nobody\n"                                                     \
+	"  hostname: box\n"                                                    \
+	"  entrypoint: [/bin/sh, -c]\n"                                        \
+	"  cmd: [build]                  # unless a COMMAND is given\n"        \
+	"  env: {TOKEN: \"${TOKEN}\"}      # from here; must be set\n"         \
+	"  labels: {team: a}\n"                                                \
+	"  init: {cmd: auto, args: [], env: {}}\n"                             \
+	"  network: none                 # what there is now\n"                \
+	"  scripts:\n"                                                         \
+	"    build: |                    # #!SHELL goes before it\n"           \
+	"      make -j2\n"                                                     \
+	"Files go over each other from left to right: a value replaces, a "    \
+	"map "                                                                 \
+	"each of its keys, a list the whole list. Options go over files, "     \
+	"files over variables (MSB_ENGINE, MSB_ACCEL), these over "            \
+	"config.toml, that over config.json; see msb --help. $${ is a plain "  \
+	"${. Unknown keys, anchors, tags, several documents and an unquoted "  \
+	"yes, no, on or off are errors."
+
 static const char run_details[] =
 	"IMAGE is a reference (pulled when it is not here), an archive or OCI "
 	"layout by path, or a folder with a root file system (./rootfs). "
@@ -163,7 +195,7 @@ static const char run_details[] =
 	"  msb run alpine -- echo hello\n"
 	"  msb run -m 1G -c 2 -e DEBUG=1 python:3.11 -- python3 -V\n"
 	"  msb run -d -n web python:3.11 -- python3 -m http.server\n"
-	"  tar c . | msb run debian -- tar tv";
+	"  tar c . | msb run debian -- tar tv" CONF_DETAILS;
 
 static const char exec_details[] =
 	"COMMAND runs as it is, without the image's ENTRYPOINT; without one, "
@@ -198,16 +230,16 @@ static const char attach_details[] =
 
 static const char create_details[] =
 	"The sandbox runs without a command and lives on when msb ends: msb "
-        "exec "
+	"exec "
 	"and msb shell use it, msb stop ends it, msb start starts it again "
-        "with "
+	"with "
 	"all that was written in it, until msb rm. Its name is printed when it "
 	"is ready.\n"
 	"\n"
 	"Examples:\n"
 	"  msb create -n box -m 1G python:3.11\n"
 	"  msb exec box -- python3 -V\n"
-	"  msb create --idle-timeout 10m --label team=a alpine";
+	"  msb create --idle-timeout 10m --label team=a alpine" CONF_DETAILS;
 
 static const char modify_details[] =
 	"Shows what changes, and when. Labels, variables, workdir, user and "
@@ -315,8 +347,8 @@ static const struct command root_commands[] = {
 	ROW(install, "install", NULL, "Other", "[IMAGE]",
             "Make a sandbox a command of yours", install_details, 0, 1, true),
 	ROW(uninstall, "uninstall", NULL, "Other", "<NAMES>...",
-            "Remove commands that msb install made", remove_launcher_details,
-            1, -1, false),
+            "Remove commands that msb install made", remove_launcher_details, 1,
+            -1, false),
 	ROW(launch, "launch", NULL, NULL, "[IMAGE]",
             "What a command made by msb install calls", NULL, 0, 1, true),
 	ROW(doctor, "doctor", NULL, "Other", "",
@@ -340,13 +372,33 @@ const struct command command_root = {
 		"MSB_LOG (error to trace, as the options), MSB_ENGINE (auto, "
 		"kvm, qemu), MSB_ACCEL (tcg, kvm, auto: of the qemu engine), "
 		"MSB_CONFIG_PATH (a file of defaults, config.json in "
-		"MSB_HOME), MSB_QEMU and MSB_RUNTIME (where QEMU is, and the "
-		"folder of msb-vmm and the kernel), NO_COLOR.\n"
+		"MSB_HOME), MSB_BIN (where msb install writes), MSB_QEMU and "
+		"MSB_RUNTIME (where QEMU is, and the folder of msb-vmm and the "
+		"kernel), NO_COLOR.\n"
 		"\n"
-		"Defaults for all machines can be set in the file; options go "
-		"before variables, variables before the file:\n"
-		"  {\"sandbox_defaults\": {\"cpus\": 2, \"memory_mib\": 1024,\n"
-		"                        \"engine\": \"auto\"}}",
+		"Defaults for all sandboxes are taken from "
+		"~/.config/microsandbox/config.toml (in XDG_CONFIG_HOME where "
+		"that is set), and a section for one of them goes before:\n"
+		"  [sandbox_defaults]\n"
+		"  cpus = 2\n"
+		"  memory = \"1G\"\n"
+		"  engine = \"auto\"\n"
+		"  idle_timeout = \"10m\"\n"
+		"  # also accel, shell, workdir, user, max_duration\n"
+		"  [sandbox_defaults.env]\n"
+		"  LANG = \"C.UTF-8\"\n"
+		"  [sandbox.box]\n"
+		"  memory = \"4G\"\n"
+		"\n"
+		"Programs may rather write config.json in MSB_HOME:\n"
+		"  {\"sandbox_defaults\": {\"cpus\": 2, \"memory_mib\": "
+		"1024}}\n"
+		"\n"
+		"What is said in several places: options go before files of "
+		"--conf, these before variables, before [sandbox.NAME], before "
+		"[sandbox_defaults], before config.json, before what is built "
+		"in. msb doctor tells which files are used. They are read when "
+		"a sandbox is made; one that is there keeps what it has.",
 	.sub = root_commands,
 };
 

@@ -50,8 +50,7 @@ extern const char *const create_accel_choices[];
 /* The rows; offsets are those of struct create_values. Ends with a comma. */
 #define CREATE_OPTS                                                            \
 	OPT_ROW(0, "conf", "PATH", OPT_NAMED, CREATE_FIELD(conf),              \
-	        "A file that says all this, in YAML (repeatable; see man "     \
-	        "msb-run)"),                                                   \
+	        "A file that says all this, in YAML as above (repeatable)"),   \
 		OPT_ROW(0, "resource-conf", "PATH", OPT_NAMED,                 \
 	                CREATE_FIELD(conf),                                    \
 	                "A file of cpus, memory, max_duration, idle_timeout "  \

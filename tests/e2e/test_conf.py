@@ -122,6 +122,23 @@ def test_an_image_of_the_command_line_wins(made, write):
     assert made("--conf", conf, IMAGE)["cpus"] == 2
 
 
+def test_the_example_of_the_help_is_right(cli, made, write):
+    text = cli.ok("run", "--help")
+    lines = text[text.index("A file of --conf"):text.index("\nFiles go over")].splitlines()[1:]
+    assert len(lines) > 15 and all(line.startswith("  ") for line in lines)
+    c = made("--conf", write("example.yaml", "\n".join(lines)), IMAGE, env={"TOKEN": "t"})
+    assert (c["cpus"], c["memory_mib"], c["env"], c["scripts"]) == (2, 1024, {"TOKEN": "t"}, ["build"])
+    assert (c["max_duration_secs"], c["idle_timeout_secs"], c["rlimits"]) == (7200, 600, ["nofile=1024:4096"])
+
+
+def test_the_example_of_config_toml_is_right(cli, made, settings):
+    text = cli.ok("--help")
+    lines = text[text.index("  [sandbox_defaults]"):text.index("\nPrograms may rather")].splitlines()
+    settings("toml", "\n".join(lines))
+    c = made(IMAGE, name="box")
+    assert (c["cpus"], c["memory_mib"], c["env"], c["idle_timeout_secs"]) == (2, 4096, {"LANG": "C.UTF-8"}, 600)
+
+
 def test_a_pipe_is_a_file(cli, write):
     read, end = os.pipe()
     os.write(end, f"image: {IMAGE}\ncpus: 2\n".encode())
