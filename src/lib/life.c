@@ -15,6 +15,7 @@
 #include "base/num.h"
 #include "image/image.h"
 #include "lib/error.h"
+#include "lib/grow.h"
 
 #include "base/banned.h"
 
@@ -245,6 +246,9 @@ static int remove_locked(struct msb_home *home, const struct place *p,
 	if (r < 0)
 		return r;
 	r = remove_row(st, p, id, err);
+	/* On a full disk the row needs room, and its data go in any case. */
+	if (r == -ENOSPC && p && unlinkat(p->dir_fd, GROW_UPPER_FILE, 0) == 0)
+		r = remove_row(st, p, id, err);
 	if (r == 0 || r == -ENOENT)
 		r = life_drop(home, st, id, err);
 	home_unlock(home);
