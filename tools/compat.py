@@ -35,9 +35,9 @@ NEVER = [
     ("* --max-memory", "no hot-plug: memory is given to a guest as it touches it and taken back as it frees it"),
     ("* --cpu-placement", "the host's scheduler places; taskset and cgroups narrow it"),
     ("* --placement-profile", "the host's scheduler places; taskset and cgroups narrow it"),
-    ("* --thp", "the host's setting holds"),
+    ("* --thp", "the guest's kernel is built with madvise, the default there"),
     ("* --deployment-profile", "the jail around every machine is always the strict one"),
-    ("* --security", "planned with the guest's restricted profile; no issue yet"),
+    ("* --security", "no issue plans it yet; the machine is the boundary"),
     ("* --log-level", "the global --error ... --trace do this"),
     ("modify --root-disk", "here as --root-disk"),
 ]
@@ -45,11 +45,9 @@ DIFFERENT = {
     "run": "a pipe or file on standard input is passed on, output streams; death by signal N is exit code 128+N (there 255); "
            "an existing name is an error (there it is used again); what msb itself cannot do is 125",
     "run --detach-keys": "the command goes on and so does its machine; `msb attach` takes it back (there neither)",
-    "run --detach": "the machine ends with the command, as there",
     "run --max-duration": "ends with a clean shutdown (there without a flush)",
     "create --max-duration": "ends with a clean shutdown (there without a flush)",
     "* --root-disk": "a size only; other forms with issue 5",
-    "* --env": "names beginning with MSB_ are refused, as there",
     "exec": "a sandbox that does not run is an error with a hint (there it is started for the command and stopped again); "
             "output streams without --stream",
     "exec --stream": "accepted; it is always so",
@@ -100,7 +98,7 @@ def look_up(table, command, option):
 
 
 def difference(command, option):
-    for key in (f"{command} {option}".strip(), f"* {option}"):
+    for key in (f"{command} {option or ''}".strip(), f"* {option}"):
         if key in DIFFERENT:
             return DIFFERENT[key]
     return None
@@ -112,8 +110,9 @@ def verdict(ours, command, option, letter):
         other = difference(command, option)
         if other:
             return f"different: {other}"
-        if option and ours[command][1][option] != letter:
-            return f"different: -{letter} there, {'-' + ours[command][1][option] if ours[command][1][option] else 'no letter'} here"
+        here = option and ours[command][1][option]
+        if letter and here != letter:
+            return f"different: -{letter} there, {'-' + here if here else 'no letter'} here"
         return "same"
     issue = look_up(LATER, command, option)
     if issue:
