@@ -74,6 +74,14 @@ static void finish(struct run *run, int code)
 
 static void update(struct run *run);
 
+/* The terminal for a message of ours: the cursor may be anywhere in a line. */
+static void begin_message(const struct run *run)
+{
+	term_restore();
+	if (run->opts->raw)
+		(void)fputc('\n', stderr);
+}
+
 /* ---- what the command says ------------------------------------------------
  */
 
@@ -88,7 +96,7 @@ static void on_output(struct run *run, int which,
 	if (r == 0 || which == 1)
 		return; /* nobody reads stderr: nobody to tell */
 	if (r != -EPIPE) {
-		term_restore();
+		begin_message(run);
 		out_errorf("", "cannot write standard output: %s",
 		           strerror(-r));
 	}
@@ -129,7 +137,7 @@ static void on_timeout(void *arg)
 {
 	struct run *run = arg;
 
-	term_restore();
+	begin_message(run);
 	out_errorf("", "'%s' ran longer than %g s and was killed",
 	           run->opts->command, (double)run->opts->timeout_ms / 1000);
 	finish(run, EXIT_TIMEOUT);
@@ -192,7 +200,7 @@ static void on_event(struct run *run, const struct msb_exec_event *ev)
 
 static void on_lost(struct run *run, const struct msb_error *error)
 {
-	term_restore();
+	begin_message(run);
 	out_error(error);
 	out_console(msb_sandbox_console(run->sandbox));
 	finish(run, EXIT_MSB);
@@ -256,10 +264,27 @@ static void read_input(struct run *run)
 		return;
 	run->input_off = 0;
 	run->input_eof = n <= 0;
+	/* The end of a terminal is not the end of what it was attached to. */
+	if (run->input_eof && run->opts->raw && run->opts->leave)
+		run->leaving = true;
 	if (keys_pass(&run->keys, run->typed, (size_t)MAX(n, 0), run->input,
 	              &run->input_len))
 		run->leaving = true;
 	watch_for_ctrl_c(run);
+}
+
+/*
+ * A command that was attached to may have no input. What is typed is dropped,
+ * but on a raw terminal looked at, for the keys to let go. False when there
+ * will be no more of it.
+ */
+static bool drop_input(struct run *run)
+{
+	if (!run->opts->taken_back)
+		return false;
+	run->input_off = run->input_len;
+	run->input_open = run->opts->raw;
+	return true;
 }
 
 /* Hand over what was read; at the end of file close the command's input. */
@@ -272,7 +297,9 @@ static void pump_input(struct run *run)
 
 		if (run->input_off == run->input_len) {
 			if (run->input_eof) {
-				(void)msb_exec_close_stdin(run->exec, NULL);
+				if (!run->leaving)
+					(void)msb_exec_close_stdin(run->exec,
+					                           NULL);
 				run->input_open = false;
 				return;
 			}
@@ -283,6 +310,8 @@ static void pump_input(struct run *run)
 		}
 		n = msb_exec_write(run->exec, run->input + run->input_off,
 		                   run->input_len - run->input_off, &error);
+		if (n == -MSB_ERR_INVALID && drop_input(run))
+			continue;
 		if (n < 0)
 			on_lost(run, &error);
 		if (n <= 0)
