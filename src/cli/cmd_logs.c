@@ -250,10 +250,24 @@ static bool wait_more(struct msb_logs *logs, struct view *v)
 	return !(fds[1].revents & (POLLERR | POLLNVAL));
 }
 
-/* Marks tell, also where nobody wants to see them, that a command ended. */
+/* The marks of a command's end, by whoever had it then. */
+static bool says_end(const struct msb_log_entry *e)
+{
+	static const char *const ends[] = {"exited ", "ended"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		size_t len = strlen(ends[i]);
+
+		if (e->len >= len && memcmp(e->data, ends[i], len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Marks are looked at also where nobody wants to see them. */
 static void on_entry(struct view *v, const struct msb_log_entry *e)
 {
-	if (e->source == MSB_LOG_SYSTEM && e->session)
+	if (e->source == MSB_LOG_SYSTEM && e->session && says_end(e))
 		log_lines_close(&v->lines, e->session);
 	log_lines_add(&v->lines, e);
 }

@@ -46,6 +46,7 @@ struct msb_exec {
 	bool exited; /* OVER by EXITED, which said: */
 	struct proto_exited how;
 	struct reclog_file log;
+	bool no_log;
 };
 
 struct command;

@@ -81,6 +81,7 @@ static int keep(struct msb_exec *x, bool is_main, struct err *err)
 	                     .is_main = is_main,
 	                     .tty = x->tty,
 	                     .want_stdin = x->has_stdin && !x->stdin_closed,
+	                     .no_log = x->no_log,
 	                     .unacked = x->unacked}
         };
 	int r = add_rest(x, &rest);
@@ -169,6 +170,7 @@ static int adopt(struct msb_sandbox *sb, struct machine_answer *a,
 	x->is_main = t->is_main;
 	x->tty = t->tty;
 	x->has_stdin = t->want_stdin;
+	exec_log_begin(x, !t->no_log);
 	x->unacked = t->unacked;
 	r = t->rest.n ? buf_add(&x->in, t->rest.p, t->rest.n) : 0;
 	if (r < 0) {

@@ -21,6 +21,7 @@ void exec_log_begin(struct msb_exec *x, bool wanted)
 {
 	int dir_fd = wanted && x->sandbox ? x->sandbox->place.dir_fd : -1;
 
+	x->no_log = !wanted;
 	x->log = (struct reclog_file)RECLOG_FILE_INIT(dir_fd, "exec.log");
 }
 

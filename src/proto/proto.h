@@ -162,6 +162,7 @@
 	F(m, u8, is_main)              /* the machine ends with it */ \
 	F(m, u8, tty) \
 	F(m, u8, want_stdin)           /* it has one that may be written to */ \
+	F(m, u8, no_log)               /* its output is kept nowhere */ \
 	F(m, u32, unacked)             /* bytes of STDIN without STDIN_ACK */ \
 	F(m, bytes, rest)
 #define PROTO_VMM_KEPT_FIELDS(F, m) \
@@ -175,6 +176,7 @@
 	F(m, u8, is_main) \
 	F(m, u8, tty) \
 	F(m, u8, want_stdin) \
+	F(m, u8, no_log) \
 	F(m, u32, unacked) \
 	F(m, bytes, rest)
 #define PROTO_VMM_STATS_FIELDS(F, m)   /* lib -> vmm */ \

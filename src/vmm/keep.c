@@ -55,7 +55,7 @@ static void output(struct kept *s, enum reclog_source source,
 {
 	const struct keep_events *ev = &s->set->events;
 
-	if (data->n)
+	if (data->n && !s->no_log)
 		ev->output(ev->arg, s->tty ? RECLOG_OUTPUT : source, s->session,
 		           data->p, data->n);
 }
@@ -334,6 +334,7 @@ int keep_add(struct keep *k, const struct proto_vmm_keep *m, int fd)
 	                   .is_main = m->is_main,
 	                   .tty = m->tty,
 	                   .want_stdin = m->want_stdin,
+	                   .no_log = m->no_log,
 	                   .unacked = m->unacked,
 	                   .in = BUF_INIT_MAX(PROTO_REST_MAX + TURN_MAX),
 	                   .code = KEEP_NO_CODE};
@@ -380,6 +381,7 @@ struct kept *keep_find(struct keep *k, uint64_t session,
 		.is_main = s->is_main,
 		.tty = s->tty,
 		.want_stdin = s->want_stdin,
+		.no_log = s->no_log,
 		.unacked = s->unacked,
 		.rest = {s->in.data, (uint32_t)s->in.len}
         };

@@ -60,7 +60,7 @@ struct kept {
 	struct keep *set;
 	uint64_t session; /* 0: a free place */
 	int fd;           /* -1: lent */
-	bool is_main, tty, want_stdin;
+	bool is_main, tty, want_stdin, no_log;
 	bool gone; /* its other end is closed */
 	uint32_t unacked;
 	struct buf in;

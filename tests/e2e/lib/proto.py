@@ -40,10 +40,10 @@ MESSAGES = [
     (71, "VMM_PING", "u64 cookie"),
     (72, "VMM_PONG", "u64 cookie"),
     (73, "VMM_DETACH", "u32 zero"),
-    (74, "VMM_KEEP", "u64 session, u8 is_main, u8 tty, u8 want_stdin, u32 unacked, bytes rest"),
+    (74, "VMM_KEEP", "u64 session, u8 is_main, u8 tty, u8 want_stdin, u8 no_log, u32 unacked, bytes rest"),
     (75, "VMM_KEPT", "u64 session, i32 error"),
     (76, "VMM_TAKE", "u64 session"),
-    (77, "VMM_TAKEN", "i32 error, u64 session, u8 is_main, u8 tty, u8 want_stdin, u32 unacked, bytes rest"),
+    (77, "VMM_TAKEN", "i32 error, u64 session, u8 is_main, u8 tty, u8 want_stdin, u8 no_log, u32 unacked, bytes rest"),
     (78, "VMM_STATS", "u64 cookie"),
     (79, "VMM_STATS_REPLY", "u64 cookie, u64 time_ns, u64 uptime_ns, u64 cpu_ns, u64 memory_bytes, "
      "u64 memory_resident_bytes, u64 memory_returned_bytes, u64 disk_read_bytes, u64 disk_write_bytes, "

@@ -144,7 +144,7 @@ class Line:
 
     def keep(self, stream, session, **values):
         """Leaves the host end of a session there; what was read and not used goes along. 0 or the errno."""
-        want = {"is_main": 0, "tty": 0, "want_stdin": 0, "unacked": 0, **values}
+        want = {"is_main": 0, "tty": 0, "want_stdin": 0, "no_log": 0, "unacked": 0, **values}
         self.send("VMM_KEEP", [stream.sock.fileno()], session=session, rest=stream.data, **want)
         stream.sock.close()
         kept = self.expect("VMM_KEPT", 20)

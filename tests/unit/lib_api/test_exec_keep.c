@@ -313,6 +313,7 @@ static struct proto_msg taken(void)
 	                      .is_main = 1,
 	                      .tty = 1,
 	                      .want_stdin = 1,
+	                      .no_log = 1,
 	                      .unacked = 9}
         };
 }

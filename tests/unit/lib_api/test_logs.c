@@ -15,9 +15,11 @@
 #include "base/fdio.h"
 #include "base/num.h"
 #include "base/reclog.h"
+#include "lib/exec.h"
 #include "lib/home.h"
 #include "lib/log_stream.h"
 #include "lib/place.h"
+#include "lib/sandbox.h"
 #include "microsandbox.h"
 
 struct fixture {
@@ -477,6 +479,63 @@ static void links_and_pipes_are_not_read(void **state)
 	expect(f, NULL, "");
 }
 
+/* ---- what commands write --------------------------------------------------
+ */
+
+static void log_event(struct msb_exec *x, int kind, const char *data)
+{
+	struct msb_exec_event ev = MSB_EXEC_EVENT_INIT;
+
+	ev.kind = kind;
+	ev.data = data;
+	ev.len = strlen(data);
+	ev.stage = "exec";
+	ev.error_no = ENOENT;
+	ev.message = "hunter2: not found";
+	exec_log_event(x, &ev);
+}
+
+static void log_command(struct fixture *f, uint64_t session, bool tty,
+                        bool wanted)
+{
+	struct msb_sandbox sb = {.place = f->place};
+	struct msb_exec x = {.sandbox = &sb, .session = session, .tty = tty};
+
+	exec_log_begin(&x, wanted);
+	log_event(&x, MSB_EXEC_STARTED, "");
+	log_event(&x, MSB_EXEC_STDOUT, "out");
+	log_event(&x, MSB_EXEC_STDERR, "err");
+	log_event(&x, MSB_EXEC_WRITABLE, "");
+	log_event(&x, MSB_EXEC_EXITED, "");
+	reclog_file_close(&x.log);
+}
+
+static void events_of_commands_are_logged(void **state)
+{
+	struct fixture *f = *state;
+	struct msb_sandbox sb = {.place = f->place};
+	struct msb_exec x = {.sandbox = &sb, .session = 3};
+
+	log_command(f, 1, false, true);
+	log_command(f, 2, true, true);
+	exec_log_begin(&x, true);
+	log_event(&x, MSB_EXEC_FAILED, "");
+	reclog_file_close(&x.log);
+	expect(f, OPTS(.sources = MSB_LOG_ALL),
+	       "16/1:started\n|1/1:out|2/1:err|16/1:exited with code 0\n|"
+	       "16/2:started\n|4/2:out|4/2:err|16/2:exited with code 0\n|"
+	       "16/3:did not start: exec: No such file or directory\n|");
+}
+
+static void no_log_means_none_at_all(void **state)
+{
+	struct fixture *f = *state;
+
+	log_command(f, 1, false, false);
+	expect(f, OPTS(.sources = MSB_LOG_ALL), "");
+	assert_int_equal(faccessat(f->place.dir_fd, "exec.log", F_OK, 0), -1);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -495,6 +554,8 @@ int main(void)
 		T(endless_files_are_left_off),
 		T(dear_garbage_is_given_up),
 		T(links_and_pipes_are_not_read),
+		T(events_of_commands_are_logged),
+		T(no_log_means_none_at_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -156,7 +156,9 @@ static void output_goes_to_the_log_by_its_source(void **state)
 	struct fixture *f = *state;
 	struct proto_msg m = output_of(PROTO_STDOUT, "out");
 	struct proto_vmm_keep k = {.session = 6, .tty = 1};
-	int guest, tty;
+	struct proto_vmm_keep silent = {.session = 7, .no_log = 1};
+	struct proto_vmm_taken t;
+	int guest, tty, other;
 
 	assert_int_equal(keep(f, 5, session(&guest)), 0);
 	says(f, guest, &m);
@@ -171,8 +173,15 @@ static void output_goes_to_the_log_by_its_source(void **state)
 	assert_int_equal(f->source, RECLOG_OUTPUT);
 	assert_int_equal(f->session, 6);
 	assert_string_equal(buf_str(&f->out), "out err tty");
+	assert_int_equal(keep_add(&f->keep, &silent, session(&other)), 0);
+	m = output_of(PROTO_STDOUT, " secret");
+	says(f, other, &m);
+	assert_string_equal(buf_str(&f->out), "out err tty");
+	assert_non_null(keep_find(&f->keep, 7, &t));
+	assert_true(t.no_log);
 	(void)close(guest);
 	(void)close(tty);
+	(void)close(other);
 }
 
 static void exited_closes_it_and_tells_the_code(void **state)
