@@ -276,7 +276,7 @@ def test_systemd_runs_as_in_a_machine_of_its_own(boot, systemd_root, tmp_path):
         m = boot("auto", root=systemd_root, disks=disks, memory_mib=512, cpus=2)
         m.ready()
         s = m.run(["sh", "-c", UP], **path)
-        s.sock.settimeout(120)
+        s.sock.settimeout(300)
         got = [s.recv() for _ in range(3)]
         assert [g["type"] for g in got] == ["STARTED", "STDOUT", "EXITED"], (got, m.console_text()[-3000:])
         assert (got[1]["data"], got[2]["code"]) == (b"running\n", 0)
