@@ -13,17 +13,14 @@
 
 #include "base/banned.h"
 
-#define NAME_LEN_MAX 255u
-
 bool scripts_name_ok(const char *name, size_t len)
 {
-	if (len == 0 || len > NAME_LEN_MAX || *name == '.')
-		return false;
-	for (size_t i = 0; i < len; i++)
-		if (name[i] == '/' || name[i] == '=' ||
-		    (unsigned char)name[i] <= ' ' || name[i] == '\x7f')
-			return false;
-	return true;
+	static const char inside[] = "abcdefghijklmnopqrstuvwxyz"
+				     "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				     "0123456789._-";
+
+	return len && len <= MSB_NAME_MAX && strspn(name, inside) >= len &&
+	       !strchr("._-", *name);
 }
 
 static char decoded_char(char c)

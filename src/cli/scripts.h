@@ -28,7 +28,7 @@ int scripts_put(struct conf *c, const struct strv *decoded,
 int scripts_add(struct strv *to, const char *name, size_t name_len,
                 const char *body, const char *shell);
 
-/* A file's name that stays in its folder and goes into NAME=BODY. */
+/* What the library takes: letters, digits, . _ - behind the first one. */
 bool scripts_name_ok(const char *name, size_t len);
 
 #endif
