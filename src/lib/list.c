@@ -237,19 +237,36 @@ int msb_sandbox_inspect(struct msb_home *home, const char *name,
 
 /* ---- all ----------------------------------------------------------------- */
 
+/* The ids of all rows, sorted. */
 struct known {
-	const struct state_sandbox *rows;
+	const char **ids;
 	size_t n;
 };
+
+static int by_id(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
 
 static bool is_known(void *arg, const char *id)
 {
 	const struct known *k = arg;
 
-	for (size_t i = 0; i < k->n; i++)
-		if (strcmp(k->rows[i].id, id) == 0)
-			return true;
-	return false;
+	return bsearch(&id, k->ids, k->n, sizeof(*k->ids), by_id) != NULL;
+}
+
+static void sweep(struct msb_home *home, const struct state_sandbox *rows,
+                  size_t n)
+{
+	struct known k = {calloc(n + 1, sizeof(char *)), n};
+
+	if (!k.ids)
+		return; /* another time */
+	for (size_t i = 0; i < n; i++)
+		k.ids[i] = rows[i].id;
+	qsort(k.ids, n, sizeof(*k.ids), by_id);
+	(void)place_sweep(home->store, is_known, &k);
+	free(k.ids);
 }
 
 static int read_rows(struct msb_home *home, const char *const *labels,
@@ -294,7 +311,6 @@ int msb_sandbox_list(struct msb_home *home, const char *const *labels,
 	struct msb_sandbox_list *l = calloc(1, sizeof(*l));
 	struct state_sandbox *rows = NULL;
 	struct err err = {0};
-	struct known known;
 	size_t n = 0;
 	int r = l ? 0 : -ENOMEM;
 
@@ -302,9 +318,8 @@ int msb_sandbox_list(struct msb_home *home, const char *const *labels,
 		life_reap(home);
 	if (r == 0)
 		r = read_rows(home, labels, &rows, &n, &err);
-	known = (struct known){rows, n};
 	if (r == 0 && (!labels || !*labels))
-		(void)place_sweep(home->store, is_known, &known);
+		sweep(home, rows, n);
 	if (r == 0)
 		r = fill_list(home, l, rows, n);
 	state_list_free(rows, n);

@@ -216,6 +216,31 @@ def memory(b, image):
     b.table.add("peak memory of msb-vmm without guest RAM", peak / 1024, "MiB")
 
 
+def listing(b, image):
+    """(f) `msb ls` with 1,000 sandboxes on record, each with a folder."""
+    for i in range(0, 1000, 2):
+        pair = [subprocess.Popen(
+            [b.build / "msb", "create", "--no-start", "-q", "-n",
+             f"box-{i + k:03}", "--label", "env=prod", image],
+            env=b.env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+            for k in range(2)]
+        if any(p.wait() for p in pair):
+            raise SystemExit("msb create failed")
+    for words, goal in ((["ls"], 30), (["ls", "--format", "json"], None),
+                        (["inspect", "box-500"], None)):
+        walls, cpus = [], []
+        for _ in range(max(b.rounds, 20)):
+            before, start = children(), time.monotonic()
+            b.msb(*words, stdout=subprocess.DEVNULL)
+            walls.append((time.monotonic() - start) * 1e3)
+            cpus.append((children() - before) * 1e3)
+        name = f"msb {' '.join(words)}, 1,000 sandboxes"
+        b.table.add(name, median(walls), "ms",
+                    goal and f"at most {goal} ms", None, None,
+                    goal and median(walls) <= goal)
+        b.table.add(f"{name}: CPU", median(cpus), "ms")
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--build", default="build")
@@ -229,6 +254,7 @@ def main():
         pulls(b)
         prepare(b, image)
         memory(b, image)
+        listing(b, image)
         instructions.rows(b)
         kvm.rows(b)
     b.table.print()
