@@ -412,6 +412,17 @@ MSB_API int msb_sandbox_open(struct msb_home *home, const char *name,
                              struct msb_error *error);
 
 /*
+ * Stop the sandbox, as msb_sandbox_stop() with @timeout_ms, if it runs, and
+ * start it again, as msb_sandbox_start(). Only of what is kept:
+ * MSB_ERR_NOT_FOUND when an ephemeral one is gone with its end.
+ */
+MSB_API int msb_sandbox_restart(struct msb_home *home, const char *name,
+                                uint32_t timeout_ms,
+                                const struct msb_start_opts *opts,
+                                struct msb_sandbox **ret_sandbox,
+                                struct msb_error *error);
+
+/*
  * From now on the machine outlives this process and this handle; others reach
  * it by msb_sandbox_open(). Waits until msb-vmm knows. Fine when it is so
  * already. MSB_ERR_GONE.
@@ -449,6 +460,10 @@ MSB_API int msb_sandbox_wait_ready(struct msb_sandbox *sandbox, int timeout_ms,
  * that has ended is fine.
  */
 MSB_API int msb_sandbox_stop(struct msb_sandbox *sandbox, uint32_t timeout_ms,
+                             struct msb_error *error);
+
+/* At once, without a word to its commands: msb_sandbox_stop() with 0. */
+MSB_API int msb_sandbox_kill(struct msb_sandbox *sandbox,
                              struct msb_error *error);
 
 /* Wait for the end, however it comes. -1: no limit. MSB_ERR_TIMEOUT. */

@@ -307,6 +307,26 @@ int msb_sandbox_open(struct msb_home *home, const char *name,
 	return give(sb, r, &err, ret_sandbox, error);
 }
 
+int msb_sandbox_restart(struct msb_home *home, const char *name,
+                        uint32_t timeout_ms, const struct msb_start_opts *opts,
+                        struct msb_sandbox **ret_sandbox,
+                        struct msb_error *error)
+{
+	struct msb_error local = {0};
+	struct msb_sandbox *sb = NULL;
+	int r;
+
+	error = error ? error : &local;
+	r = msb_sandbox_open(home, name, &sb, error);
+	if (r == 0)
+		r = msb_sandbox_stop(sb, timeout_ms, error);
+	else if (error->code == MSB_ERR_GONE)
+		r = 0;
+	msb_sandbox_free(sb);
+	return r < 0 ? r
+	             : msb_sandbox_start(home, name, opts, ret_sandbox, error);
+}
+
 int msb_sandbox_remove(struct msb_home *home, const char *name, uint32_t flags,
                        struct msb_error *error)
 {
@@ -504,6 +524,11 @@ int msb_sandbox_stop(struct msb_sandbox *sb, uint32_t timeout_ms,
 		return error_set(error, r, "%s cannot be killed: process %lld",
 		                 sb->name, (long long)sb->vmm_pid);
 	return 0;
+}
+
+int msb_sandbox_kill(struct msb_sandbox *sb, struct msb_error *error)
+{
+	return msb_sandbox_stop(sb, 0, error);
 }
 
 int msb_sandbox_wait(struct msb_sandbox *sb, int timeout_ms,

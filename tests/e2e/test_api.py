@@ -68,14 +68,24 @@ def test_the_header_stands_alone(compiler, tmp_path):
                     source], check=True)
 
 
-def test_a_program_with_threads(build_dir, msb, busybox_image, tmp_path):
-    program = tmp_path / "two_threads"
+def api_program(build_dir, msb, busybox_image, tmp_path, name):
+    """Build a program of api/ and run it: what it printed, and that it left no process."""
+    program = tmp_path / name
     subprocess.run(["cc", "-std=gnu17", "-Wall", "-Wextra", "-Werror", "-I", TOP / "include", "-o", program,
-                    API / "two_threads.c", "-L", build_dir, "-lmicrosandbox", "-lpthread",
+                    API / f"{name}.c", "-L", build_dir, "-lmicrosandbox", "-lpthread",
                     f"-Wl,-rpath,{build_dir}"], check=True)
     msb.ok("load", "-q", "-i", busybox_image, "-t", "test/busybox:1")
     p = subprocess.Popen([program, msb.home, "test/busybox:1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                          text=True)
     out, err = p.communicate(timeout=120)
-    assert (p.returncode, out, err) == (0, "input one\ninput two\ndone\n", "")
     assert all(is_gone(pid) for pid in descendants(p.pid))
+    return p.returncode, out, err
+
+
+def test_a_program_with_threads(build_dir, msb, busybox_image, tmp_path):
+    said = api_program(build_dir, msb, busybox_image, tmp_path, "two_threads")
+    assert said == (0, "input one\ninput two\ndone\n", "")
+
+
+def test_every_way_to_an_end_and_back(build_dir, msb, busybox_image, tmp_path):
+    assert api_program(build_dir, msb, busybox_image, tmp_path, "restart") == (0, "done\n", "")
