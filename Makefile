@@ -2,6 +2,7 @@
 
 BUILD   ?= build
 ASAN    ?= build-asan
+TSAN    ?= build-tsan
 PYTEST  := /usr/bin/python3 -m pytest
 PREFIX  ?= /usr/local
 FUZZ_SECONDS ?= 10
@@ -9,7 +10,7 @@ FUZZ_SECONDS ?= 10
 WERROR  ?= $(if $(CI),true,false)
 
 .DEFAULT_GOAL := all
-.PHONY: help all demo check unit e2e fuzz bench fmt lint asan install clean \
+.PHONY: help all demo check unit e2e fuzz bench fmt lint asan tsan install clean \
 	deps deps-test kernel configure
 
 help: ## this list
@@ -23,16 +24,19 @@ demo: deps ## install what is missing, build, run a first machine
 	@$(MAKE) --no-print-directory all
 	@tools/demo.sh $(BUILD)
 
-check: deps-test ## everything CI runs: lint, unit, ASan+UBSan, fuzz, e2e
+check: deps-test ## everything CI runs: lint, unit, ASan+UBSan, TSan, fuzz, e2e
 	@$(MAKE) --no-print-directory all
 	@/usr/bin/python3 tools/check.py --build $(BUILD) --asan $(ASAN) \
-		--fuzz-seconds $(FUZZ_SECONDS)
+		--tsan $(TSAN) --fuzz-seconds $(FUZZ_SECONDS)
 
 unit: all ## unit tests
 	@/usr/bin/python3 tools/check.py --build $(BUILD) --only unit
 
 asan: all ## unit tests under AddressSanitizer and UBSan
 	@/usr/bin/python3 tools/check.py --build $(BUILD) --asan $(ASAN) --only asan
+
+tsan: all ## the thread rules of the library under ThreadSanitizer
+	@/usr/bin/python3 tools/check.py --build $(BUILD) --tsan $(TSAN) --only tsan
 
 e2e: all deps-test ## end to end: real machines, a real registry
 	@/usr/bin/python3 tools/check.py --build $(BUILD) --only e2e

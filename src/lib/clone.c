@@ -18,6 +18,19 @@
 #define STACK_SIZE (64 * KIB)
 #define NAMESPACES (CLONE_NEWUSER | CLONE_NEWPID)
 
+/*
+ * ThreadSanitizer takes any clone() for a fork(): it would forget all threads
+ * but one, in the memory that the parent goes on with. So it must not see this
+ * one, nor what the child does in the parent's name.
+ */
+#ifdef __SANITIZE_THREAD__
+int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...);
+#define clone        __clone
+#define IN_THE_CHILD __attribute__((no_sanitize("thread")))
+#else
+#define IN_THE_CHILD
+#endif
+
 /* What both sides see: memory is shared until exec. */
 struct birth {
 	const struct clone_opts *opts; /* NULL: only to see if it can be */
@@ -27,7 +40,7 @@ struct birth {
 };
 
 /* By syscall(): open() and write() may touch a thread's cancellation. */
-static int write_proc(const char *path, const char *text)
+IN_THE_CHILD static int write_proc(const char *path, const char *text)
 {
 	long fd = syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC);
 	int r = 0;
@@ -41,7 +54,7 @@ static int write_proc(const char *path, const char *text)
 }
 
 /* One user and one group: the caller's, called 0. */
-static int map_ids(const struct birth *b)
+IN_THE_CHILD static int map_ids(const struct birth *b)
 {
 	int e = write_proc("/proc/self/setgroups", "deny");
 
@@ -50,7 +63,7 @@ static int map_ids(const struct birth *b)
 	return e ? e : write_proc("/proc/self/gid_map", b->gid_map);
 }
 
-static void reset_signals(void)
+IN_THE_CHILD static void reset_signals(void)
 {
 	const struct sigaction dfl = {.sa_handler = SIG_DFL};
 	sigset_t none;
@@ -61,16 +74,16 @@ static void reset_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int place_fds(const struct clone_opts *o)
+IN_THE_CHILD static int place_fds(const struct clone_opts *o)
 {
 	for (int i = 0; i < o->nfds; i++)
-		if (dup2(o->fds[i], i) < 0)
+		if (syscall(SYS_dup2, o->fds[i], i) < 0)
 			return errno;
 	return close_range((unsigned)o->nfds, ~0U, 0) < 0 ? errno : 0;
 }
 
 /* In the child, on a stack of its own, in the caller's memory. */
-static int child_main(void *arg)
+IN_THE_CHILD static int child_main(void *arg)
 {
 	struct birth *b = arg;
 
