@@ -251,6 +251,19 @@ static int add_image(struct strv *args, const char *image, struct err *err)
 	return strv_add(args, real ? real : image) < 0 ? no_memory(err) : 0;
 }
 
+/*
+ * The command that arguments are added to, also when a file says it. run puts
+ * the words of an entrypoint before it, launch has it whole.
+ */
+static char *const *tail_of(const struct installation *in)
+{
+	if (!in->v->tmp)
+		return (char *const *)in->plan.opts.command;
+	if (in->cli->tail && *in->cli->tail)
+		return in->cli->tail;
+	return strv_list(&in->plan.conf.cmd);
+}
+
 /* What the launcher calls msb with. */
 static int make_args(struct installation *in, struct strv *args)
 {
@@ -266,12 +279,14 @@ static int make_args(struct installation *in, struct strv *args)
 	c.conf = conf;
 	c.script_paths = paths;
 	c.name = in->v->tmp ? NULL : in->name;
+	/* Its output is the command's; the image is here already. */
+	c.quiet = v->quiet || !in->v->no_pull;
 	if (strv_add(args, in->v->tmp ? "run" : "launch") < 0 ||
 	    opt_unparse(create_rows, &c, args) < 0)
 		return no_memory(&in->err);
 	r = add_image(args, in->cli->words[0], &in->err);
 	if (r == 0 &&
-	    (strv_add(args, "--") < 0 || strv_add_all(args, in->cli->tail) < 0))
+	    (strv_add(args, "--") < 0 || strv_add_all(args, tail_of(in)) < 0))
 		return no_memory(&in->err);
 	return r;
 }

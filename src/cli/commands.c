@@ -118,8 +118,9 @@ static const char logs_details[] =
 static const char install_details[] =
 	"Writes a launcher, a small shell script, into the folder of your "
 	"commands: MSB_BIN, else ~/.local/bin, which is in PATH on most "
-	"systems. All its arguments go to the command in the sandbox. Its name "
-	"is that of the image, or the one given with -n.\n"
+	"systems. Its name is that of the image, or the one given with -n. All "
+	"its arguments are added to COMMAND; without one they take the place "
+	"of the image's CMD.\n"
 	"\n"
 	"The first call makes a sandbox of that name, which stays with what is "
 	"written in it; each call runs COMMAND in it (or the image's), and "

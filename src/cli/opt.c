@@ -378,8 +378,9 @@ static int unparse_number(const struct opt *o, uint64_t v, struct strv *out)
 	if (!v)
 		return 0;
 	if (o->kind == OPT_MEMORY)
-		return strv_addf(out, "--%s=%lluK", o->name,
-		                 (unsigned long long)((v + KIB - 1) / KIB));
+		return strv_addf(
+			out, "--%s=%lluK", o->name,
+			(unsigned long long)(v / KIB + (v % KIB != 0)));
 	return strv_addf(out, "--%s=%llu%s", o->name, (unsigned long long)v,
 	                 o->kind == OPT_DURATION ? "ms" : "");
 }

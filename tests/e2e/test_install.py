@@ -94,15 +94,21 @@ def test_first_calls_at_once_make_one_sandbox(cli, call):
         cli("rm", "-q", "-f", "many")
 
 
-def test_files_and_folders_hold_in_any_folder(cli, call, tmp_path, busybox_image):
+@pytest.mark.parametrize("mode", [["--tmp"], []])
+def test_files_and_folders_hold_in_any_folder(cli, call, tmp_path, busybox_image, mode):
     here = tmp_path / "some where"
     here.mkdir()
-    (here / "box.yaml").write_text(f"image: {busybox_image}\ncmd: [told]\n")
-    (here / "script").write_text("echo from the file")
-    r = subprocess.run([cli.msb, "install", "--tmp", "-n", "filed", "--conf", "box.yaml", "--script-path",
+    (here / "box.yaml").write_text(f"image: {busybox_image}\nentrypoint: [/bin/sh, -c]\n"
+                                   "cmd: ['told \"$0\" \"$@\"', first]\n")
+    (here / "script").write_text("echo from the file: \"$*\"")
+    r = subprocess.run([cli.msb, "install", *mode, "-n", "filed", "--conf", "box.yaml", "--script-path",
                         "told:script"], cwd=here, env=cli.environment(None), capture_output=True)
     assert r.returncode == 0, r.stderr
-    assert call("filed").out == "from the file\n"
+    try:
+        r = call("filed", "a b")
+        assert r.out == "from the file: first a b\n", r.err
+    finally:
+        cli("rm", "-q", "-f", "filed")
 
 
 def test_the_launcher_says_what_it_is_and_is_only_the_users(cli, bin_dir):

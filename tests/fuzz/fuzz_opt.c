@@ -13,7 +13,7 @@
 struct values {
 	bool flag, help;
 	const char *text;
-	struct strv list, env;
+	struct strv list, env, files;
 	uint32_t count;
 	uint64_t memory, duration;
 	int32_t choice;
@@ -28,6 +28,8 @@ static const struct opt opts[] = {
 	OPT_ROW('c', "count", "N", OPT_COUNT, FIELD(count), "h"),
 	OPT_ROW('m', "memory", "M", OPT_MEMORY, FIELD(memory), "h"),
 	OPT_ROW(0, "duration", "D", OPT_DURATION, FIELD(duration), "h"),
+	OPT_ROW(0, "file", "P", OPT_NAMED, FIELD(files), "h"),
+	OPT_ROW(0, "other-file", "P", OPT_NAMED, FIELD(files), "h"),
 	OPT_ROW_CHOICE(0, "format", "F", FIELD(choice), "h", opt_format_choices,
                        NULL),
 	OPT_ROW(0, "hidden", "T", OPT_STRING, FIELD(text), NULL),
@@ -47,6 +49,30 @@ static size_t split(char *text, size_t size, char **argv)
 		argv[n++] = p;
 	argv[n] = NULL;
 	return n;
+}
+
+/* Values spelled as arguments are the same values, spelled the same. */
+static void check_unparse(const struct values *v)
+{
+	struct strv cleanup_strv once = {0}, twice = {0};
+	struct values again = {0}, g = {0};
+	char *words[1];
+	struct opt_parser p = {
+		.targets = {{opts, &again}, {globals, &g}},
+                  .words = words
+        };
+
+	/* Rounded up to KiB it must fit; the library's limit is 1 TiB. */
+	if (v->memory >> 60 || opt_unparse(opts, v, &once) < 0)
+		return;
+	p.argv = (char **)(uintptr_t)strv_list(&once);
+	if (opt_parse(&p, NULL) != OPT_DONE || p.nwords ||
+	    opt_unparse(opts, &again, &twice) < 0 || once.n != twice.n)
+		abort();
+	for (size_t i = 0; i < once.n; i++)
+		if (strcmp(once.v[i], twice.v[i]) != 0)
+			abort();
+	opt_release(opts, &again);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -79,6 +105,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t i = 0; i < v.env.n; i++)
 		if (!strchr(v.env.v[i], '='))
 			abort();
+	if (r == OPT_DONE)
+		check_unparse(&v);
 	opt_release(opts, &v);
 	free(text);
 	return 0;

@@ -61,6 +61,7 @@ for name, packets in CONTROL.items():
     write("control", name, b"".join(struct.pack("<H", len(p)) + p for p in packets))
 
 OPT = {
+    "files": ["--file", "a", "--other-file=b:c", "--file=d"],
     "run": ["-m512M", "-c", "2", "image", "--", "ls", "-l"],
     "forms": ["--text=x", "-ftx", "--format", "json", "--duration", "500ms", "-e", "A=b", "-e", "PATH"],
     "wrong": ["--txet"], "value": ["--count", "0"], "help": ["-fh"], "sizes": ["-m", "1.5g", "-m", "99999999999T"],
