@@ -227,23 +227,29 @@ static void only_marked_old_unlocked_unknown_folders_are_swept(void **state)
 {
 	struct fixture *f = *state;
 	static const char *const ids[] = {
-		"000000000000000a", ID2, "000000000000000c", "000000000000000d",
-		"000000000000000e"};
-	struct place p[5];
+		"000000000000000a", ID2,
+		"000000000000000c", "000000000000000d",
+		"000000000000000e", "000000000000000f"};
+	struct place p[6];
 	int lock;
 
 	for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
 		p[i] = make(f, ids[i]);
 	lock = place_lock(&p[2], NULL);
-	assert_int_equal(place_unmark(&p[3]), 0); /* somebody's data */
-	for (size_t i = 0; i < 4; i++)
-		age(&p[i]);
+	assert_int_equal(/* somebody's data */
+	                 renameat(p[3].dir_fd, "unkept", p[3].dir_fd, "data"),
+	                 0);
+	assert_int_equal(place_unmark(&p[5]), 0);
+	for (size_t i = 0; i < 6; i++)
+		if (i != 4)
+			age(&p[i]);
 	assert_int_equal(place_sweep(f->store, is_second, NULL), 0);
 	assert_false(exists(f, ids[0]));
-	assert_true(exists(f, ids[1])); /* known */
-	assert_true(exists(f, ids[2])); /* locked */
-	assert_true(exists(f, ids[3])); /* not marked */
-	assert_true(exists(f, ids[4])); /* young */
+	assert_true(exists(f, ids[1]));  /* known */
+	assert_true(exists(f, ids[2]));  /* locked */
+	assert_true(exists(f, ids[3]));  /* not marked */
+	assert_true(exists(f, ids[4]));  /* young */
+	assert_false(exists(f, ids[5])); /* cut off before it was marked */
 	close(lock);
 	for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
 		place_release(&p[i]);
