@@ -291,6 +291,22 @@ static int datagram_pair(const struct targets *t)
 	return socketpair(AF_UNIX, SOCK_DGRAM, 0, pair);
 }
 
+/* The main thread may name a socket, but not choose what it is called. */
+static int name_socket(const struct targets *t)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX,
+	                        .sun_path = "\0msb-named"};
+	int pair[2], r;
+
+	(void)t;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return -1;
+	r = bind(pair[0], (void *)&a, sizeof(a));
+	(void)close(pair[0]);
+	(void)close(pair[1]);
+	return r;
+}
+
 /* ---- other processes ---- */
 
 static int kill_other(const struct targets *t)
@@ -668,6 +684,7 @@ const struct act acts[] = {
 	{"netlink",         netlink          },
 	{"raw-socket",      raw_socket       },
 	{"datagram-pair",   datagram_pair    },
+	{"name-socket",     name_socket      },
 	{"kill",            kill_other       },
 	{"kill-all",        kill_all         },
 	{"tgkill",          tgkill_other     },
