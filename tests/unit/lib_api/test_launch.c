@@ -39,7 +39,7 @@ static void the_configuration_is_as_agreed(void **state)
 		.engine = MSB_ENGINE_QEMU,
 		.accel = MSB_ACCEL_TCG,
 		.init = text("/sbin/init"),
-		.init_args = {&arg, 1},
+		.init_args = {&arg,    1},
 		.scripts = {&script, 1},
 	};
 	struct launch l = {.runtime = &rt,
@@ -219,17 +219,19 @@ static void a_missing_vmm_is_an_error(void **state)
 		.fds = &root_fd, .nfds = 1, .extents = extents, .nextents = 1};
 	const struct sandbox_config config = {.engine = MSB_ENGINE_AUTO,
 	                                      .accel = MSB_ACCEL_AUTO};
-	struct launch l = {.runtime = &rt,
-	                   .root = &root,
-	                   .upper_fd = root_fd,
-	                   .listen_fd = root_fd,
-	                   .lock_fd = root_fd,
-	                   .end_fd = root_fd,
-	                   .log_fds = {root_fd, root_fd},
-	                   .name = "n",
-	                   .hostname = "h",
-	                   .config = &config,
-	                   .stderr_fd = -1};
+	struct launch l = {
+		.runtime = &rt,
+		.root = &root,
+		.upper_fd = root_fd,
+		.listen_fd = root_fd,
+		.lock_fd = root_fd,
+		.end_fd = root_fd,
+		.log_fds = {root_fd, root_fd},
+		.name = "n",
+		.hostname = "h",
+		.config = &config,
+		.stderr_fd = -1
+        };
 	struct err err = {0};
 	pid_t pid = 0;
 
