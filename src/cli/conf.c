@@ -16,8 +16,9 @@
 
 #include "base/banned.h"
 
-#define VALUE_MAX (1u << 20)
-#define WORD_MAX  128
+#define VALUE_MAX  (1u << 20)
+#define EXPAND_MAX (4u << 20)
+#define WORD_MAX   128
 
 enum scope {
 	SCOPE_SANDBOX = 1,
@@ -32,6 +33,7 @@ struct source {
 	void *base; /* what the fields' offsets are in */
 	const char *path;
 	struct err *err;
+	size_t *expanded; /* bytes that variables of the file stand for */
 };
 
 /* One key: what its value must be, and where that goes. */
@@ -107,6 +109,10 @@ static int expand_one(struct source *s, const struct ytree_node *n,
 	value = getenv(name);
 	if (!value)
 		return WRONG(s, n, "variable %s is not set", name);
+	*s->expanded += strlen(value);
+	if (*s->expanded > EXPAND_MAX)
+		return WRONG(s, n, "variables stand for more than %u MiB",
+		             EXPAND_MAX >> 20);
 	*ret_next = text + len + 1;
 	return buf_adds(out, value);
 }
@@ -606,7 +612,12 @@ static int parse(struct conf *c, const struct document *d, const char *path,
 	static const struct field scripts =
 		FIELD("scripts", set_scripts, scripts, ALL);
 	struct ytree_node *cleanup_ytree tree = NULL;
-	struct source s = {.conf = c, .base = c, .path = path, .err = err};
+	size_t expanded = 0;
+	struct source s = {.conf = c,
+	                   .base = c,
+	                   .path = path,
+	                   .err = err,
+	                   .expanded = &expanded};
 	int r = ytree_read(b->data, b->len, path, &tree, err);
 
 	if (r < 0)

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/fdio.h"
+#include "base/buf.h"
 #include "base/num.h"
 #include "cli/conf.h"
 #include "microsandbox.h"
@@ -237,6 +237,28 @@ static void files_of_later_things_are_refused(void **state)
 	}
 }
 
+static void what_variables_stand_for_is_bounded(void **state)
+{
+	static char big[100001];
+	struct buf cleanup_buf b = BUF_INIT;
+
+	(void)state;
+	memset(big, 'x', sizeof(big) - 1);
+	assert_int_equal(setenv("MSB_TEST_BIG", big, 1), 0);
+	refuses_as("conf",
+	           "workdir: \"${MSB_TEST_BIG}${MSB_TEST_BIG}${MSB_TEST_BIG}"
+	           "${MSB_TEST_BIG}${MSB_TEST_BIG}${MSB_TEST_BIG}"
+	           "${MSB_TEST_BIG}${MSB_TEST_BIG}${MSB_TEST_BIG}"
+	           "${MSB_TEST_BIG}${MSB_TEST_BIG}\"",
+	           "1:10: the value is too long");
+	assert_int_equal(buf_adds(&b, "cmd:\n"), 0);
+	for (int i = 0; i < 50; i++)
+		assert_int_equal(buf_adds(&b, "- ${MSB_TEST_BIG}\n"), 0);
+	refuses_as("conf", buf_str(&b),
+	           "43:3: variables stand for more than 4 MiB");
+	assert_int_equal(unsetenv("MSB_TEST_BIG"), 0);
+}
+
 static void what_is_no_file_is_refused(void **state)
 {
 	(void)state;
@@ -264,6 +286,7 @@ int main(void)
 		TEST(host_paths_start_at_the_file),
 		TEST(scoped_files_have_their_keys_only),
 		TEST(files_of_later_things_are_refused),
+		TEST(what_variables_stand_for_is_bounded),
 		TEST(what_is_no_file_is_refused),
 		TEST(upper_size_of_an_image_is_taken),
 	};
