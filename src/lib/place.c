@@ -395,8 +395,8 @@ static void sweep_one(void *arg, const char *id)
 	    strcmp(id + STATE_ID_LEN, GONE) == 0)
 		(void)dir_remove(w->parent, id);
 	if (len != STATE_ID_LEN || w->known(w->arg, id) ||
-	    place_open(w->s, id, &p, NULL) < 0 ||
-	    fstat(p.dir_fd, &st) < 0 || time(NULL) - st.st_mtime < YOUNG_S)
+	    place_open(w->s, id, &p, NULL) < 0 || fstat(p.dir_fd, &st) < 0 ||
+	    time(NULL) - st.st_mtime < YOUNG_S)
 		return;
 	if (!place_is_marked(&p)) { /* goes if it was cut off before the mark */
 		(void)unlinkat(w->parent, id, AT_REMOVEDIR);
