@@ -188,7 +188,7 @@ def test_json_lines(cli, box, now):
 
 
 def test_colours_only_where_they_are_wanted(cli, box, now):
-    shell(cli, box, "echo e >&2; printf 'a\\033[32mb\\033[0m\\n'")
+    shell(cli, box, "echo e >&2; sleep 0.2; printf 'a\\033[32mb\\033[0m\\n'")
     assert cli("logs", box, *now).err == "e\n"
     assert cli("logs", box, *now, "--color", "always").err == "\x1b[31me\x1b[0m\n"
     with cli.terminal("logs", box, *now) as t:
