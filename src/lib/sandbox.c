@@ -29,7 +29,6 @@
 #define BOOT_MIN_MS  100
 #define BOOT_MAX_MS  3600000
 #define LOST_WAIT_MS 3000
-#define SLICE_MS     50
 
 bool sandbox_is_name(const char *s, size_t max)
 {
@@ -469,8 +468,13 @@ static int end_error(struct msb_sandbox *sb, struct msb_error *error)
 	return error_return(error, r, &err);
 }
 
-int msb_sandbox_wait_ready(struct msb_sandbox *sb, int timeout_ms,
-                           struct msb_error *error)
+/*
+ * Wait until the state is none of the @n of @passing, which *ret_state is then
+ * another of; -ETIMEDOUT.
+ */
+static int wait_state(struct msb_sandbox *sb, int timeout_ms,
+                      const enum msb_state *passing, size_t n,
+                      enum msb_state *ret_state)
 {
 	uint64_t end =
 		clock_now_ns() + (uint64_t)MAX(timeout_ms, 0) * NS_PER_MS;
@@ -480,20 +484,34 @@ int msb_sandbox_wait_ready(struct msb_sandbox *sb, int timeout_ms,
 		                    .events = POLLIN};
 		enum msb_state state = msb_sandbox_state(sb);
 		uint64_t now = clock_now_ns();
-		int ms = -1;
+		size_t i = 0;
 
-		if (state == MSB_STATE_READY)
+		while (i < n && passing[i] != state)
+			i++;
+		if (i == n) {
+			*ret_state = state;
 			return 0;
-		if (state != MSB_STATE_STARTING)
-			return end_error(sb, error);
+		}
 		if (timeout_ms >= 0 && now >= end)
-			return error_set(error, -ETIMEDOUT,
-			                 "%s is not ready after %d ms",
-			                 sb->name, timeout_ms);
-		if (timeout_ms >= 0)
-			ms = (int)((end - now) / NS_PER_MS) + 1;
-		(void)poll(&pf, 1, ms);
+			return -ETIMEDOUT;
+		(void)poll(&pf, 1,
+		           timeout_ms < 0 ? -1
+		                          : (int)((end - now) / NS_PER_MS) + 1);
 	}
+}
+
+int msb_sandbox_wait_ready(struct msb_sandbox *sb, int timeout_ms,
+                           struct msb_error *error)
+{
+	static const enum msb_state passing[] = {MSB_STATE_STARTING};
+	enum msb_state state;
+	int r = wait_state(sb, timeout_ms, passing, ARRAY_SIZE(passing),
+	                   &state);
+
+	if (r < 0)
+		return error_set(error, r, "%s is not ready after %d ms",
+		                 sb->name, timeout_ms);
+	return state == MSB_STATE_READY ? 0 : end_error(sb, error);
 }
 
 /* One that joined cannot wait for the process; its lock says when it is gone.
@@ -534,24 +552,14 @@ int msb_sandbox_kill(struct msb_sandbox *sb, struct msb_error *error)
 int msb_sandbox_wait(struct msb_sandbox *sb, int timeout_ms,
                      struct msb_error *error)
 {
-	uint64_t end =
-		clock_now_ns() + (uint64_t)MAX(timeout_ms, 0) * NS_PER_MS;
+	static const enum msb_state passing[] = {MSB_STATE_STARTING,
+	                                         MSB_STATE_READY};
+	enum msb_state state;
+	int r = wait_state(sb, timeout_ms, passing, ARRAY_SIZE(passing),
+	                   &state);
 
-	for (;;) {
-		struct pollfd pf = {.fd = sb->machine.control,
-		                    .events = POLLIN};
-		enum msb_state state = msb_sandbox_state(sb);
-		uint64_t now = clock_now_ns();
-
-		if (state != MSB_STATE_READY && state != MSB_STATE_STARTING)
-			break;
-		if (timeout_ms >= 0 && now >= end)
-			return error_set(error, -ETIMEDOUT, "%s still runs",
-			                 sb->name);
-		(void)poll(&pf, 1,
-		           timeout_ms < 0 ? -1
-		                          : (int)((end - now) / NS_PER_MS) + 1);
-	}
+	if (r < 0)
+		return error_set(error, r, "%s still runs", sb->name);
 	(void)pthread_mutex_lock(&sb->lock);
 	if (!sb->machine.joined)
 		machine_kill(&sb->machine); /* it is over: waits for it */
