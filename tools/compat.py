@@ -51,7 +51,10 @@ DIFFERENT = {
     "exec": "a sandbox that does not run is an error with a hint (there it is started for the command and stopped again); "
             "output streams without --stream",
     "exec --stream": "accepted; it is always so",
-    "logs": "a terminal gets no control sequences of the guest",
+    "logs": "a terminal gets no control sequences of the guest but colours; --raw gives the bytes",
+    "logs --source": "what the kernel said is `console` (or `kernel`), `system` is marks of the life cycle",
+    "logs --grep": "an extended POSIX expression; with --tail the last lines of those that match",
+    "logs --json": "`id` is text: a random number of 63 bits, which JSON readers would round",
     "doctor": "also the jail, QEMU, and whether KVM is real",
     "ping": "says how long the answer took",
     "install": "launchers go to ~/.local/bin (there ~/.microsandbox/bin)",
