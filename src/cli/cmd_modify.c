@@ -253,9 +253,7 @@ static int restart(struct msb_home *home, const char *name, bool quiet)
 
 	if (!quiet)
 		targets_progress("Restarting", name);
-	r = targets_stop(&t, GRACE_MS);
-	if (r >= 0)
-		r = targets_start(&t);
+	r = targets_restart(&t, GRACE_MS);
 	if (!quiet)
 		targets_progress(NULL, NULL);
 	if (r < 0) {

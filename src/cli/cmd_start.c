@@ -26,14 +26,10 @@ const struct opt cmd_start_opts[] = {
 /* Busy may also mean that somebody removes or changes it: then it fails. */
 static int start(struct target *t)
 {
-	struct msb_sandbox *s = NULL;
-	struct msb_error ignored;
 	int r = targets_start(t);
 
-	if (r != -MSB_ERR_BUSY ||
-	    msb_sandbox_open(t->home, t->name, &s, &ignored) < 0)
+	if (r != -MSB_ERR_BUSY || !targets_is_running(t))
 		return r;
-	msb_sandbox_free(s);
 	(void)snprintf(t->note, sizeof(t->note), "%.100s is running already",
 	               t->name);
 	return 0;

@@ -99,9 +99,8 @@ int cmd_kill(struct cli *cli, void *values)
 static int restart(struct target *t)
 {
 	const struct stop_values *v = t->values;
-	int r = targets_stop(t, v->timeout_ms);
 
-	return r < 0 ? r : targets_start(t);
+	return targets_restart(t, v->timeout_ms);
 }
 
 int cmd_restart(struct cli *cli, void *values)

@@ -166,3 +166,21 @@ int targets_stop(struct target *t, uint32_t timeout_ms)
 	msb_sandbox_free(s);
 	return r;
 }
+
+bool targets_is_running(const struct target *t)
+{
+	struct msb_sandbox *s = NULL;
+	bool runs = msb_sandbox_open(t->home, t->name, &s, NULL) == 0;
+
+	msb_sandbox_free(s);
+	return runs;
+}
+
+int targets_restart(struct target *t, uint32_t timeout_ms)
+{
+	int r = targets_stop(t, timeout_ms);
+
+	if (r >= 0)
+		r = targets_start(t);
+	return r == -MSB_ERR_BUSY && targets_is_running(t) ? 0 : r;
+}

@@ -58,6 +58,12 @@ void targets_take_console(struct target *t, struct msb_sandbox *s);
  */
 int targets_start(struct target *t);
 
+/* Whether it runs now, whoever started it. */
+bool targets_is_running(const struct target *t);
+
+/* Stop and start it. When somebody else is faster at the start, that is it. */
+int targets_restart(struct target *t, uint32_t timeout_ms);
+
 /* Stop it, and wait until it has ended; fine when it does not run: 1 then. */
 int targets_stop(struct target *t, uint32_t timeout_ms);
 

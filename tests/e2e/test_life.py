@@ -311,6 +311,17 @@ def test_restart(cli, box):
     assert status(cli, box) == "Running"
 
 
+@pytest.mark.parametrize("command", ["stop", "start", "restart"])
+def test_the_same_by_several_at_once(cli, box, command):
+    ensure_running(cli, box)
+    if command == "start":
+        cli.ok("stop", "-q", box)
+    ps = [cli.popen(command, box) for _ in range(4)]
+    assert [(p.wait(60), p.stderr.read().count(b"error")) for p in ps] == [(0, 0)] * 4
+    assert status(cli, box) == ("Stopped" if command == "stop" else "Running")
+    ensure_running(cli, box)
+
+
 def test_kill_ends_it_at_once(cli, box):
     cli.ok("exec", box, "--", "sh", "-c", "echo synced > /root/synced; sync")
     r = cli("kill", box)
@@ -458,12 +469,23 @@ def test_labels_address_many_at_once(cli):
 # -- limits ---------------------------------------------------------------------
 
 def test_touch_holds_off_the_idle_timeout_and_then_it_ends(cli):
-    cli.ok("create", "-n", "idle", "--idle-timeout", "3s", IMAGE)
-    begin = time.monotonic()
-    while time.monotonic() - begin < 6:
-        time.sleep(1)
-        cli.ok("touch", "-q", "idle")
-    assert status(cli, "idle") == "Running"
+    """On a busy host a touch may itself be too late: only those in time count."""
+    limit, touched = 4, 0
+    cli.ok("create", "-n", "idle", "--idle-timeout", f"{limit}s", IMAGE)
+    last = begin = time.monotonic()
+    end = begin + 90
+    while time.monotonic() - begin < 2 * limit:
+        assert time.monotonic() < end, "no touch is in time"
+        time.sleep(0.5)
+        r = cli("touch", "-q", "idle")
+        gap, last = time.monotonic() - last, time.monotonic()
+        if gap > limit - 1 or (r.returncode and not touched):
+            cli.ok("start", "-q", "idle")
+            last = begin = time.monotonic()
+            touched = 0
+            continue
+        assert r.returncode == 0, (r.err, gap, touched, inspect(cli, "idle"))
+        touched += 1
     cli.ok("ping", "-q", "idle")  # no touch
     wait_until(lambda: status(cli, "idle") == "Stopped", 10, "it is not stopped")
     assert inspect(cli, "idle")["end"]["reason"] == "idle_timeout"
