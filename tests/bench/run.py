@@ -22,6 +22,7 @@ sys.path[:0] = [str(TOP / "tests/bench"), str(TOP / "tests/e2e"),
                 str(TOP / "tests/images")]
 import instructions  # noqa: E402
 import kvm  # noqa: E402
+import live  # noqa: E402
 import peer  # noqa: E402
 
 PHASES = [("boot: QEMU start to init", "spawn", "init"),
@@ -254,6 +255,7 @@ def main():
         pulls(b)
         prepare(b, image)
         memory(b, image)
+        live.rows(b, image)
         listing(b, image)
         instructions.rows(b)
         kvm.rows(b)
