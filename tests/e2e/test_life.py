@@ -649,6 +649,31 @@ def test_modify_waits_for_the_next_start_or_restarts(cli, box):
     assert said[0] == "still" and int(said[2]) > 9700
 
 
+def megabytes(cli, name):
+    return int(cli.ok("exec", name, "--", "sh", "-c", "df -m / | tail -1").split()[1])
+
+
+def test_a_growth_that_was_cut_short_is_finished_by_the_next_start(cli):
+    cli.ok("create", "-q", "-n", "cut", "--root-disk", "1G", "-m", "128M", IMAGE)
+    cli.ok("exec", "cut", "--", "sh", "-c", "echo mine > /root/file")
+    cli.ok("stop", "-q", "cut")
+    folder = cli.home / "sandboxes" / inspect(cli, "cut")["id"]
+    for delay in (0.005, 0.02, 0.04, 0.08):
+        size = (folder / "upper.ext4").stat().st_size // 2**20 + 512
+        p = cli.popen("modify", "-q", "cut", "--root-disk", f"{size}M")
+        time.sleep(delay)
+        p.kill()
+        p.wait()
+    # The same for certain: the file is long, the file system is not.
+    size = (folder / "upper.ext4").stat().st_size + (512 << 20)
+    (folder / "growing").touch(0o600)
+    os.truncate(folder / "upper.ext4", size)
+    cli.ok("start", "-q", "cut")
+    assert not (folder / "growing").exists() and megabytes(cli, "cut") > size // 2**20 * 0.9
+    assert cli.ok("exec", "cut", "--", "cat", "/root/file") == "mine\n"
+    cli.ok("rm", "-q", "-f", "cut")
+
+
 # -- the terminal ---------------------------------------------------------------
 
 def test_a_person_sees_what_goes_on(cli):
