@@ -47,6 +47,11 @@ OPERATIONS = [
     (5, ("stop", "-t", "1s", "ANY")),
     (5, ("kill", "ANY")),
     (8, ("exec", "ANY", "--", "true")),
+    (3, ("exec", "-d", "ANY", "--", "sleep", "1")),
+    (3, ("logs", "ANY")),
+    (2, ("ping", "ANY")),
+    (2, ("metrics", "--format", "json", "ANY")),
+    (2, ("restart", "ANY")),
     (2, ("image", "prune")),
     (2, ("image", "rm", "-f", "none:1")),
     (6, ("start", "ANY")),
@@ -82,7 +87,7 @@ class Chaos:
     def __init__(self, msb, image, seed):
         self.msb, self.image, self.seed = msb, image, seed
         self.log, self.lock = [], threading.Lock()
-        self.done = collections.Counter()
+        self.done, self.worked = collections.Counter(), collections.Counter()
         self.faults = []
         self.stop = threading.Event()
 
@@ -128,6 +133,7 @@ class Chaos:
                   f"in {time.monotonic() - start:.2f} s: {err.strip()[:300]}")
         with self.lock:
             self.done[words[0]] += 1
+            self.worked[words[0]] += p.returncode == 0
             self.judge(words, p.returncode, err, killed)
 
     def worker(self, number):
@@ -271,6 +277,8 @@ def test_500_rounds_of_anything(msb, home, image):
         chaos.run()
         took = time.monotonic() - start
         assert not chaos.faults, "\n".join(chaos.faults)
+        # A storm in which all is refused would show nothing.
+        assert all(chaos.worked[w] for w in ("create", "start", "run", "exec", "modify", "stop", "rm")), chaos.worked
         for pid, name in machines().items():
             assert open_files(pid) <= files + 16, f"{name} has many files open"
         rows = check_home(msb, home)
@@ -294,7 +302,7 @@ def test_500_rounds_of_anything(msb, home, image):
         for name in NAMES + [WITNESS]:
             msb("rm", "-f", name)
         raise
-    print(f"{sum(chaos.done.values())} in {took:.0f} s: {dict(chaos.done)}")
+    print(f"{sum(chaos.done.values())} in {took:.0f} s: {dict(chaos.done)}; of which worked: {dict(chaos.worked)}")
 
 
 def together(msb, commands):
