@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from lib.cli import Cli, is_gone, wait_until
+from lib.cli import Cli, is_gone, machine_of, wait_until
 
 IMAGE = "test/busybox:1"
 BOX = "box"
@@ -236,7 +236,7 @@ def test_a_machine_that_ends_under_its_commands(cli):
 def test_shell_runs_scripts(cli, box):
     assert cli.ok("shell", box, "--", "echo $0 $1 $#; pwd", "one", "two") == "/bin/sh one 2\n/tmp\n"
     assert cli.ok("shell", "-c", "echo $1", box, "arg") == "arg\n"
-    assert cli.ok("shell", box, input="echo from stdin; exit 4\n" * 0 + "echo from stdin\n") == "from stdin\n"
+    assert cli.ok("shell", box, input="echo from stdin\n") == "from stdin\n"
     assert cli("shell", box, "exit 5").returncode == 5
 
 
@@ -312,6 +312,27 @@ def test_a_background_command_ends_its_machine_unseen(cli):
     wait_until(lambda: info(cli, "once")["status"] == "Stopped", 30, "still runs")
     assert info(cli, "once")["end"]["exit_code"] == 5
     cli.ok("rm", "-q", "once")
+
+
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGKILL])
+def test_ending_msb_before_a_background_command_runs_ends_its_machine(cli, sig):
+    p = cli.popen("run", "-d", "-n", "cut", IMAGE, "--", "sleep", "1000")
+    below = machine_of(p)
+    p.send_signal(sig)
+    assert p.wait(20) == -sig and p.stdout.read() == b""
+    wait_until(lambda: all(map(is_gone, below)), 10, "a process lives on")
+    assert info(cli, "cut")["status"] != "Running"
+    cli.ok("rm", "-q", "cut")
+
+
+def test_killing_who_is_attached_kills_the_command_and_not_the_machine(cli, box):
+    number = cli.ok("exec", "-d", "-i", box, "--", "sh", "-c", "echo up; while :; do sleep 0.1; done; : 5432").strip()
+    p = cli.popen("attach", "--session", number, box)
+    wait_until(lambda: inside(cli, box, ": 5432") == 1, 20, "not there")
+    time.sleep(0.5)  # attached
+    p.kill()
+    wait_until(lambda: inside(cli, box, ": 5432") == 0, 20, "it lives on in the guest")
+    assert alive(cli, box)
 
 
 def test_a_background_command_that_cannot_start(cli):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Seeds of the targets exec, control (one file for each kind of message) and opt."""
+"""Seeds of the targets exec, answer, control (one file for each kind of message) and opt."""
 import pathlib
 import struct
 
@@ -48,6 +48,29 @@ CONTROL = {
 }
 
 
+
+
+def taken(error=0, session=42, tty=1, unacked=9, rest=b""):
+    return frame(77, u32(error) + u64(session) + bytes([1, tty, 1, 0]) + u32(unacked) + data(rest))
+
+
+def piece(how, content):
+    return bytes([how]) + struct.pack("<H", len(content)) + content
+
+
+ANSWER = {
+    "taken": b"\1" + piece(1, taken()) + piece(2, frame(21, data(b"out")) + frame(20, u32(9)) + frame(25, u32(3) + u32(0))),
+    "rest": b"\0" + piece(1, taken(rest=frame(21, data(b"before")) + frame(25, u32(0) + u32(9)))),
+    "halves": b"\0" + piece(1, taken(tty=0, rest=frame(22, data(b"cut"))[:9])) + piece(2, frame(22, data(b"cut"))[9:]),
+    "nobody": b"\1" + piece(0, taken(error=2)),
+    "without": b"\1" + piece(0, taken()),
+    "another": b"\1" + piece(1, taken(session=7)),
+    "unacked": b"\1" + piece(1, taken(unacked=1 << 20)),
+    "first-an-end": b"\0" + piece(0, frame(69, text("panic") + text("Oops") + data(b"tail") + u32(0))) + piece(1, taken()),
+    "rubbish": b"\0" + piece(1, taken(rest=b"\xff\xff\xff\x7f\x15\0\0\0")),
+}
+
+
 def write(target, name, content):
     folder = CORPUS / target
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,6 +80,8 @@ def write(target, name, content):
 for name, content in EXEC.items():
     write("exec", name, b"\xff" + content)
     write("exec", name + "-bytewise", b"\x00" + content)
+for name, content in ANSWER.items():
+    write("answer", name, content)
 for name, packets in CONTROL.items():
     write("control", name, b"".join(struct.pack("<H", len(p)) + p for p in packets))
 
