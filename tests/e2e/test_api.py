@@ -22,7 +22,7 @@ def exported(build_dir):
 
 
 def declared():
-    header = (TOP / "include/microsandbox.h").read_text()
+    header = "".join(p.read_text() for p in sorted((TOP / "include").rglob("*.h")))
     header = re.sub(r"/\*.*?\*/", "", header, flags=re.S)
     return set(re.findall(r"MSB_API[^;(]*?(msb_\w+)\(", header))
 
