@@ -77,6 +77,7 @@ SAYINGS = [re.compile(p) for p in (
     r"msb-vmm was killed by signal 9",
     r"msb-vmm died unexpectedly",
     r"stopped before it was ready",
+    r"(box\d|witness) does not answer",  # to a ping
     r"the machine (has )?(ended|was killed|stopped)",
     r"QEMU .*(signal 9|killed|Killed)",
     r"the guest .*(went away|closed|gone)",
