@@ -3,6 +3,8 @@ import concurrent.futures
 import hashlib
 import json
 import os
+import pathlib
+import random
 import signal
 import subprocess
 import time
@@ -29,6 +31,18 @@ def box(cli):
            "--script", "hello=echo hello from a script", IMAGE)
     yield BOX
     cli.ok("rm", "-q", "-f", BOX)
+
+
+@pytest.fixture(scope="module")
+def nth(build_dir, tmp_path_factory):
+    """tests/e2e/lib/nth.c: the n-th call of a kind fails."""
+    so = tmp_path_factory.mktemp("nth") / "nth.so"
+    subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", so, pathlib.Path(__file__).parent / "lib/nth.c", "-ldl"],
+                   check=True)
+    symbols = subprocess.run(["nm", build_dir / "msb"], stdout=subprocess.PIPE, text=True).stdout
+    if "__asan_init" in symbols:
+        pytest.skip("a sanitizer's malloc cannot be replaced")
+    return str(so)
 
 
 @pytest.fixture(autouse=True)
@@ -340,6 +354,23 @@ def test_a_background_command_that_cannot_start(cli):
     assert r.returncode == 127 and r.out == "" and "no-such-command" in r.err
     assert info(cli, "bad")["status"] == "Stopped"
     cli.ok("rm", "-q", "bad")
+
+
+@pytest.mark.parametrize("call", ["malloc", "openat", "write"])
+@pytest.mark.parametrize("words", [["exec", BOX, "--", "echo", "out"], ["exec", "-d", BOX, "--", "true"]],
+                         ids=["exec", "exec-d"])
+def test_any_call_that_fails_is_an_error_and_no_crash(cli, box, nth, tmp_path, call, words):
+    """The n-th one of the client's, for a sample of n: the machine does not mind."""
+    count = tmp_path / "count"
+    env = {"LD_PRELOAD": nth, "NTH_CALL": call, "NTH_COUNT": str(count)}
+    assert cli(*words, env=env).returncode == 0
+    total = int(count.read_text())
+    for n in sorted(random.Random(total).sample(range(1, total + 1), min(total, 25))):
+        r = cli(*words, env={**env, "NTH_N": str(n)}, timeout=60)
+        where = f"{call} number {n} of {total}: {r.returncode} {r.err}"
+        assert 0 <= r.returncode < 128, where
+        assert r.returncode == 0 or r.err or call == "malloc", where
+    assert alive(cli, box)
 
 
 # -- what is kept -----------------------------------------------------------------------------
