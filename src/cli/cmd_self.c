@@ -13,6 +13,7 @@
 #include "base/num.h"
 #include "cli/command.h"
 #include "cli/installed.h"
+#include "cli/launcher.h"
 #include "cli/out.h"
 
 #include "base/banned.h"
@@ -159,6 +160,28 @@ static void tell_changed(const struct installed *in)
 			         in->prefix, in->files[i].path);
 }
 
+/* They may be of another msb or home: that is not ours to tell. */
+static void tell_launchers(void)
+{
+	struct buf cleanup_buf names = BUF_INIT;
+	cleanup_free char *folder = NULL;
+	struct launcher *list = NULL;
+	cleanup_close int fd = -1;
+	size_t n = 0;
+
+	if (launcher_folder(false, &folder, &fd, NULL) < 0 ||
+	    launcher_list(fd, &list, &n) < 0)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		(void)buf_printf(&names, "%s%s", i ? ", " : "", list[i].name);
+		launcher_release(&list[i]);
+	}
+	free(list);
+	if (n)
+		out_note("commands of msb install stay in %s: %s", folder,
+		         buf_str(&names));
+}
+
 static void show_plan(const struct uninstall *u)
 {
 	struct buf cleanup_buf b = BUF_INIT;
@@ -288,6 +311,7 @@ static int uninstall(struct uninstall *u)
 	if (take_home(u) < 0)
 		return fail(u);
 	tell_changed(&u->in);
+	tell_launchers();
 	if (u->v->dry_run) {
 		show_plan(u);
 		return EXIT_OK;

@@ -120,6 +120,14 @@ def test_a_list_that_points_elsewhere_is_refused(own, prefix, tmp_path, path):
     assert victim.exists() and tree(prefix) == before
 
 
+def test_commands_of_msb_install_stay_and_are_named(own, tmp_path, busybox_image):
+    own.env["MSB_BIN"] = str(tmp_path / "commands")
+    own.ok("load", "-q", "-i", busybox_image, "-t", "test/busybox:1")
+    own.ok("install", "-n", "greet", "test/busybox:1", "--", "echo", "hello")
+    r = own("self", "uninstall", "-y")
+    assert r.returncode == 0 and "greet" in r.err and (tmp_path / "commands/greet").exists()
+
+
 def test_without_the_list_nothing_goes(own, prefix, msb):
     (prefix / "libexec/microsandbox/installed.json").unlink()
     before = tree(prefix)
