@@ -91,14 +91,14 @@ NUMBER = struct.pack("<I", 5)
 REQUESTS = {
     "all": b"".join([packet(frame(67, NUMBER), 1), packet(frame(70, NUMBER)), packet(frame(71, NUMBER * 2)),
                      packet(frame(73, NUMBER)), packet(frame(76, NUMBER * 2)), packet(frame(78, NUMBER * 2)),
-                     packet(frame(74, NUMBER * 2 + bytes(3) + NUMBER + data(OUT)), 1), packet(frame(68, NUMBER))]),
-    "no-fd": packet(frame(74, NUMBER * 2 + bytes(3) + NUMBER + data(b""))),
+                     packet(frame(74, NUMBER * 2 + bytes(4) + NUMBER + data(OUT)), 1), packet(frame(68, NUMBER))]),
+    "no-fd": packet(frame(74, NUMBER * 2 + bytes(4) + NUMBER + data(b""))),
     "two-fds": packet(frame(67, NUMBER), 2),
     "stray-fd": packet(frame(71, NUMBER * 2), 1),
     "two-frames": packet(frame(68, NUMBER) * 2),
     "not-theirs": packet(frame(72, NUMBER * 2)),
     "cut": packet(frame(74, NUMBER * 2)[:11], 1),
-    "lies": packet(frame(74, NUMBER * 2 + bytes(3) + NUMBER + b"\xff\xff\0\0x"), 1),
+    "lies": packet(frame(74, NUMBER * 2 + bytes(4) + NUMBER + b"\xff\xff\0\0x"), 1),
 }
 
 for target, seeds in (("boot", BOOT), ("console", CONSOLE), ("keep", KEEP), ("requests", REQUESTS)):
