@@ -57,6 +57,8 @@ DIFFERENT = {
     "logs --grep": "an extended POSIX expression; with --tail the last lines of those that match",
     "logs --json": "`id` is text: a random number of 63 bits, which JSON readers would round",
     "doctor": "also the jail, QEMU, and whether KVM is real",
+    "status": "in JSON `command` is an array, and `thp` and `ports` are not there",
+    "inspect": "also how it ended, its processes and its walls; in JSON `pending_changes` without `active_config`",
     "ping": "says how long the answer took",
     "install": "launchers go to ~/.local/bin (there ~/.microsandbox/bin)",
 }
