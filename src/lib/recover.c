@@ -309,8 +309,12 @@ void doctor_record(struct msb_report *r)
 		doctor_add_err(r, "record", MSB_CHECK_FAIL, &err);
 	else if (rec.done.n)
 		doctor_add(r, "record", MSB_CHECK_WARN,
-		           rec.doable ? "msb doctor --fix" : "", "%s%s",
-		           rec.done.v[0], rec.done.n > 1 ? "; and more" : "");
+		           rec.doable
+		                   ? "msb doctor --fix"
+		                   : "repair that file, or remove the folder "
+		                     "with all that was written in it",
+		           "%s%s", rec.done.v[0],
+		           rec.done.n > 1 ? "; and more" : "");
 	else
 		doctor_add(r, "record", MSB_CHECK_OK, "",
 		           "%zu sandbox%s on record", rec.on_record,
