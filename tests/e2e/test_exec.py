@@ -21,7 +21,8 @@ BOX = "box"
 def cli(build_dir, busybox_image, tmp_path_factory):
     c = Cli(build_dir, tmp_path_factory.mktemp("exec") / "home")
     c.ok("load", "-q", "-i", busybox_image, "-t", IMAGE)
-    return c
+    yield c
+    c("rm", "-q", "-f", *c.ok("ls", "-q").split())  # of tests that failed
 
 
 @pytest.fixture(scope="module")

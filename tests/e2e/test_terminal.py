@@ -19,7 +19,8 @@ PROMPT = "HOST$ "  # of the shell around msb
 def cli(build_dir, busybox_image, tmp_path_factory):
     c = Cli(build_dir, tmp_path_factory.mktemp("term") / "home")
     c.ok("load", "-q", "-i", busybox_image, "-t", IMAGE)
-    return c
+    yield c
+    c("rm", "-q", "-f", *c.ok("ls", "-q").split())  # of tests that failed
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +42,7 @@ class Screen:
         self.tmux("set", "-g", "status", "off")
         self.tmux("set", "-g", "escape-time", "0")
         self.columns, self.rows = columns, rows
+        self.shell = self.pid()
         self.type(f"PS1='{PROMPT}'; clear")
         self.expect("^HOST[$]")
 
@@ -72,7 +74,9 @@ class Screen:
         self.expect("\\A(.*# )?clean$")
 
     def resize(self, columns, rows):
+        """tmux tells the terminal a moment later."""
         self.tmux("resize-window", "-x", str(columns), "-y", str(rows))
+        wait_until(lambda: f"rows {rows}; columns {columns};" in self.settings(), 10, "the size stays")
 
     def settings(self):
         """Of the terminal, as stty says them; from outside, so that no shell changes them first."""
@@ -92,14 +96,26 @@ def mode(settings):
 
 
 @pytest.fixture
-def screen(cli, tmp_path):
+def new_screen(cli, tmp_path):
+    """A function that opens one; all are closed at the end."""
     need("tmux")
-    s = Screen(cli, tmp_path)
-    s.before = mode(s.settings())
-    yield s
-    pid = s.pid()
-    s.close()
-    wait_until(lambda: is_gone(pid), 10, "the shell lives on")
+    opened = []
+
+    def new():
+        folder = tmp_path / str(len(opened))
+        folder.mkdir()
+        opened.append(Screen(cli, folder))
+        opened[-1].before = mode(opened[-1].settings())
+        return opened[-1]
+    yield new
+    for s in opened:
+        s.close()
+    wait_until(lambda: all(is_gone(s.shell) for s in opened), 10, "a shell lives on")
+
+
+@pytest.fixture
+def screen(new_screen):
+    return new_screen()
 
 
 def is_restored(screen):
@@ -315,30 +331,28 @@ def test_keys_typed_while_it_boots(screen, cli):
     cli.ok("rm", "-q", "-f", "early")
 
 
-def test_a_terminal_that_goes_away(cli, box, tmp_path):
+def test_a_terminal_that_goes_away(cli, box, new_screen):
     """The shell of exec ends with its terminal; what was attached to is let go of."""
-    need("tmux")
-    s = Screen(cli, tmp_path)
+    s = new_screen()
     open_shell(s, box)
     s.type("exec sleep 4321")
     time.sleep(0.3)
     s.close()
     wait_until(lambda: "4321" not in cli.ok("exec", box, "--", "ps"), 20, "it lives on")
     number = cli.ok("exec", "-d", "-t", box, "--", "sh").strip()
-    s = Screen(cli, tmp_path)
+    s = new_screen()
     s.type(f"msb attach --session {number} {box}")
     wait_until(lambda: is_raw(s), 10, "not raw")
     s.type("marker=1234")
     time.sleep(0.3)
     s.close()
-    s = Screen(cli, tmp_path)
+    s = new_screen()
     s.type(f"msb attach --session {number} {box}")
     wait_until(lambda: is_raw(s), 10, "not raw")
     s.type("echo marker=$marker")
     s.expect("^marker=1234$")
     s.type("exit")
-    wait_until(lambda: not is_raw(s), 10, "still raw")
-    s.close()
+    wait_until(lambda: is_restored(s), 10, "still raw")
 
 
 # -- the terminal comes back whatever happens ---------------------------------------------------
