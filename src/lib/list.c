@@ -1,6 +1,8 @@
 /*
  * What is on record, as programs and people see it. An info owns its row and
- * its configuration: all its strings live there.
+ * its configuration: all its strings live there. In a list, those that were
+ * made alike share one configuration: to parse each is most of what a long
+ * list costs.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,13 +25,19 @@
 struct inspection {
 	struct msb_sandbox_info info; /* first */
 	struct state_sandbox row;
-	struct sandbox_config config;
+	struct sandbox_config own;
+	const struct sandbox_config *config; /* own, or another's of the list */
 	struct strv walls, scripts;
 };
+
+#define RECENT 16
 
 struct msb_sandbox_list {
 	struct inspection *v;
 	size_t n;
+	/* those that parsed theirs, in turn; while it is filled */
+	const struct inspection *recent[RECENT];
+	size_t parsed;
 };
 
 const char *msb_state_name(int32_t state)
@@ -50,7 +58,7 @@ const char *msb_state_name(int32_t state)
 static void release(struct inspection *x)
 {
 	state_sandbox_release(&x->row);
-	sandbox_config_release(&x->config);
+	sandbox_config_release(&x->own);
 	strv_release(&x->walls);
 	strv_release(&x->scripts);
 }
@@ -126,26 +134,32 @@ static int name_scripts(struct inspection *x)
 {
 	int r = 0;
 
-	for (size_t k = 0; k < x->config.scripts.n && r == 0; k++)
-		r = strv_addn(&x->scripts, x->config.scripts.v[k],
-		              strcspn(x->config.scripts.v[k], "="));
+	for (size_t k = 0; k < x->config->scripts.n && r == 0; k++)
+		r = strv_addn(&x->scripts, x->config->scripts.v[k],
+		              strcspn(x->config->scripts.v[k], "="));
 	return r;
 }
 
-/* Takes the row. A record that cannot be read shows what the row says. */
-static int fill(struct inspection *x, struct state_sandbox *row, bool locked)
+/*
+ * Takes the row. A record that cannot be read shows what the row says. @like
+ * (may be NULL) has the same configuration, and lives as long.
+ */
+static int fill(struct inspection *x, struct state_sandbox *row, bool locked,
+                const struct inspection *like)
 {
-	int r;
+	int r = 0;
 
 	x->row = *row;
 	*row = (struct state_sandbox){0};
-	r = sandbox_config_read(x->row.config, &x->config, NULL);
+	x->config = like ? like->config : &x->own;
+	if (!like)
+		r = sandbox_config_read(x->row.config, &x->own, NULL);
 	if (r == 0)
 		r = name_scripts(x);
 	if (r == -ENOMEM)
 		return r;
 	fill_row(&x->info, &x->row);
-	fill_config(&x->info, &x->config);
+	fill_config(&x->info, x->config);
 	x->info.scripts = list(&x->scripts);
 	x->info.state = life_state(&x->row, locked);
 	x->info.pid = locked ? x->row.pid : 0;
@@ -209,7 +223,7 @@ static int inspect(struct msb_home *home, const char *name,
 	locked = r == 0 && place_is_locked(&p);
 	if (r == 0)
 		x->info.disk_bytes = place_disk_bytes(&p);
-	r = fill(x, &row, locked);
+	r = fill(x, &row, locked, NULL);
 	if (r == 0 && locked)
 		ask_machine(home, x);
 	if (r == 0 && locked && !x->row.detached)
@@ -286,6 +300,15 @@ static int read_rows(struct msb_home *home, const char *const *labels,
 	return r;
 }
 
+static const struct inspection *find_like(const struct msb_sandbox_list *l,
+                                          const char *config)
+{
+	for (size_t i = 0; i < MIN(l->parsed, (size_t)RECENT); i++)
+		if (strcmp(l->recent[i]->row.config, config) == 0)
+			return l->recent[i];
+	return NULL;
+}
+
 static int fill_list(struct msb_home *home, struct msb_sandbox_list *l,
                      struct state_sandbox *rows, size_t n)
 {
@@ -296,9 +319,12 @@ static int fill_list(struct msb_home *home, struct msb_sandbox_list *l,
 		return -ENOMEM;
 	for (size_t i = 0; i < n && r == 0; i++) {
 		bool live = rows[i].started_ms && !rows[i].ended_ms;
+		const struct inspection *like = find_like(l, rows[i].config);
 
 		r = fill(&l->v[i], &rows[i],
-		         live && is_locked(home->store, rows[i].id));
+		         live && is_locked(home->store, rows[i].id), like);
+		if (!like)
+			l->recent[l->parsed++ % RECENT] = &l->v[i];
 		l->n++;
 	}
 	return r;
