@@ -22,12 +22,17 @@ static void let_go(struct metrics_row *row)
 	row->sandbox = NULL;
 }
 
-static bool is_unseen(void *arg, struct metrics_row *row)
+/* One that was open is shown as exited once, and goes with the next list. */
+static bool is_over(void *arg, struct metrics_row *row)
 {
-	(void)arg;
-	if (!row->seen)
-		let_go(row);
-	return !row->seen;
+	struct metrics_source *s = arg;
+
+	if (row->seen || !row->sandbox)
+		return !row->seen;
+	let_go(row);
+	metrics_row_set_state(row, METRICS_EXITED);
+	s->listed_ns = 0;
+	return false;
 }
 
 static int take_one(struct metrics_source *s,
@@ -68,7 +73,7 @@ static int read_list(struct metrics_source *s, struct msb_error *error)
 	for (size_t i = 0; i < msb_sandbox_list_count(list) && r == 0; i++)
 		r = take_one(s, msb_sandbox_list_get(list, i), error);
 	msb_sandbox_list_free(list);
-	metrics_model_drop(s->model, is_unseen, NULL);
+	metrics_model_drop(s->model, is_over, s);
 	return r;
 }
 
@@ -125,8 +130,8 @@ int metrics_source_update(struct metrics_source *s, struct msb_error *error)
 	int r = 0;
 
 	if (!s->listed_ns || now - s->listed_ns >= LIST_NS) {
-		r = s->name ? open_named(s, error) : read_list(s, error);
 		s->listed_ns = now;
+		r = s->name ? open_named(s, error) : read_list(s, error);
 	}
 	for (size_t i = 0; i < s->model->n; i++)
 		if (!sample(s->model->rows[i]) && !s->name)

@@ -89,8 +89,8 @@ def test_counters_follow_what_the_guest_does(cli, box):
     assert after["vcpu_time_ns"] > before["vcpu_time_ns"]
     busy = cli.popen("exec", "box", "--", "sh", "-c", "echo on; exec sha256sum /dev/zero")
     assert busy.stdout.readline() == b"on\n"
-    m = one(cli)
-    assert m["cpu_percent"] > 25 and m["sessions"] == 1
+    wait_until(lambda: one(cli)["cpu_percent"] > 25, 60, "a busy guest looks idle")
+    assert one(cli)["sessions"] == 1
     busy.kill()
     busy.communicate()
     wait_until(lambda: one(cli)["sessions"] == 0, 10, "its session stays")
@@ -130,11 +130,13 @@ def test_a_stream_of_all_sees_them_come_and_go(cli, box):
     p = cli.popen("metrics", "-f", "--interval", "200ms", text=True)
     assert json.loads(p.stdout.readline())["name"] == "box"
     cli.ok("create", "-q", "-n", "guest", IMAGE)
+    end = time.monotonic() + 60
     while json.loads(p.stdout.readline())["name"] != "guest":
-        pass
+        assert time.monotonic() < end
     cli.ok("rm", "-q", "-f", "guest")
+    end = time.monotonic() + 30
     while (m := json.loads(p.stdout.readline())) != {"name": "guest", "state": "exited"}:
-        assert m["state"] in ("running", "starting")
+        assert m["state"] in ("running", "starting") and time.monotonic() < end
     for _ in range(10):
         assert json.loads(p.stdout.readline())["name"] == "box"
     p.stdout.close()  # the reader goes: it ends
@@ -148,7 +150,7 @@ def test_the_interval_is_kept(cli, box):
     begin = time.monotonic()
     for _ in range(7):
         p.stdout.readline()
-    assert 1.7 < time.monotonic() - begin < 4
+    assert 1.7 < time.monotonic() - begin < 10  # a busy host is late, never early
     p.terminate()
     p.communicate()
 
