@@ -19,13 +19,4 @@
  */
 int ext4_make(const char *path, uint64_t size, struct err *err);
 
-/* Bytes of the file system in @fd, as its superblock says. -EUCLEAN. */
-int ext4_read_size(int fd, uint64_t *ret, struct err *err);
-
-/* Check and repair, without questions; -EUCLEAN when that is not enough. */
-int ext4_repair(const char *path, struct err *err);
-
-/* Let it fill @size bytes of its file, directly after ext4_repair(). */
-int ext4_resize(const char *path, uint64_t size, struct err *err);
-
 #endif

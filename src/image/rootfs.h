@@ -66,14 +66,4 @@ int upper_create(struct store *s, uint64_t size, int *ret_fd, struct err *err);
 int upper_create_at(struct store *s, uint64_t size, int dir_fd,
                     const char *name, struct err *err);
 
-/*
- * Make the ext4 file @fd (open for writing; nobody else uses it) larger, with
- * all that is in it: -EINVAL when it is larger already. What a crash left
- * undone in it is repaired first; -EUCLEAN when that cannot be done. Killed
- * half way, it may be called again.
- *
- * e2fsck and resize2fs read here what a guest wrote.
- */
-int upper_grow(int fd, uint64_t new_size, struct err *err);
-
 #endif

@@ -15,7 +15,6 @@
 #include "base/num.h"
 #include "image/image.h"
 #include "lib/error.h"
-#include "lib/grow.h"
 
 #include "base/banned.h"
 
@@ -247,7 +246,7 @@ static int remove_locked(struct msb_home *home, const struct place *p,
 		return r;
 	r = remove_row(st, p, id, err);
 	/* On a full disk the row needs room, and its data go in any case. */
-	if (r == -ENOSPC && p && unlinkat(p->dir_fd, GROW_UPPER_FILE, 0) == 0)
+	if (r == -ENOSPC && p && unlinkat(p->dir_fd, PLACE_UPPER, 0) == 0)
 		r = remove_row(st, p, id, err);
 	if (r == 0 || r == -ENOENT)
 		r = life_drop(home, st, id, err);

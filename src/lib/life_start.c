@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -14,7 +15,6 @@
 #include "base/num.h"
 #include "image/image.h"
 #include "lib/error.h"
-#include "lib/grow.h"
 #include "lib/image.h"
 #include "lib/launch.h"
 #include "lib/modify.h"
@@ -82,13 +82,32 @@ static int open_file(const struct place *p, const char *name, int flags,
 	                : 0;
 }
 
+/*
+ * A disk that is to be larger becomes so here, with a hole at its end. The
+ * guest's agent lets the file system fill it (src/guest/mount.c): no program
+ * of the host reads what a guest wrote.
+ */
 static int open_upper(struct msb_sandbox *sb, struct files *f, struct err *err)
 {
+	struct stat st;
+	int r;
+
 	if (sb->ephemeral)
 		return upper_create(sb->home->store, sb->config.upper_bytes,
 		                    &f->upper, err);
-	return grow_open_upper(&sb->place, sb->config.upper_bytes, &f->upper,
-	                       &sb->config.upper_bytes, err);
+	r = open_file(&sb->place, PLACE_UPPER, O_RDWR, &f->upper, err);
+	if (r == 0 && fstat(f->upper, &st) < 0)
+		r = -errno;
+	if (r < 0)
+		return r;
+	if ((uint64_t)st.st_size < sb->config.upper_bytes &&
+	    ftruncate(f->upper, (off_t)sb->config.upper_bytes) < 0)
+		return err_set(err, -errno,
+		               "cannot make its " PLACE_UPPER " larger: %s",
+		               strerror(errno));
+	sb->config.upper_bytes =
+		MAX(sb->config.upper_bytes, (uint64_t)st.st_size);
+	return 0;
 }
 
 static int open_files(struct msb_sandbox *sb, const struct image *image,
@@ -214,7 +233,7 @@ static int fill_folder(struct msb_sandbox *sb, const struct image *image,
                        struct err *err)
 {
 	int r = upper_create_at(sb->home->store, sb->config.upper_bytes,
-	                        sb->place.dir_fd, GROW_UPPER_FILE, err);
+	                        sb->place.dir_fd, PLACE_UPPER, err);
 
 	return r < 0 ? r : image_pin(sb->home->store, image, sb->id, err);
 }

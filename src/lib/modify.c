@@ -7,8 +7,7 @@
  * one change at a time; the folder's own lock, if its machine does not run,
  * so that none starts with half of it; the home's around each look at the
  * record. A machine that runs holds the second: then what it was started with
- * counts until its next start, and a larger root disk grows there, too. That
- * configuration is kept in the file `active` by the first modification that
+ * counts until its next start. That configuration is kept in the file `active` by the first modification that
  * has to wait, and goes with the next start.
  */
 #include <errno.h>
@@ -23,7 +22,6 @@
 #include "base/num.h"
 #include "lib/command.h"
 #include "lib/error.h"
-#include "lib/grow.h"
 #include "lib/life.h"
 #include "lib/modify.h"
 #include "lib/options.h"
@@ -410,17 +408,6 @@ static int read_row(struct edit *e, struct err *err)
 	return r < 0 ? r : sandbox_config_read(e->row.config, &e->now, err);
 }
 
-/* Of a machine that does not run. The record follows. */
-static int grow(const struct edit *e, struct err *err)
-{
-	cleanup_close int fd = -1;
-	uint64_t size;
-
-	if (e->runs || e->now.upper_bytes == e->was.upper_bytes)
-		return 0;
-	return grow_open_upper(&e->place, e->now.upper_bytes, &fd, &size, err);
-}
-
 static bool has_deferred(const struct msb_plan *p)
 {
 	for (size_t i = 0; i < p->n; i++)
@@ -493,9 +480,7 @@ static int modify(struct edit *e, const char *name, struct err *err)
 		r = check_kept(e, err);
 	if (r < 0 || e->o.dry_run || e->plan->n == 0)
 		return r;
-	r = grow(e, err);
-	if (r == 0)
-		r = keep_active(e, err);
+	r = keep_active(e, err);
 	return r < 0 ? r : write_row(e, err);
 }
 

@@ -31,6 +31,7 @@
 #include "store/state.h"
 #include "store/store.h"
 
+#define PLACE_UPPER       "upper.ext4"
 #define PLACE_REASON_MAX  64
 #define PLACE_MESSAGE_MAX 512
 

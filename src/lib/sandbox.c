@@ -52,8 +52,11 @@ static int check_sizes(const struct msb_sandbox_opts *o, struct err *err)
 		return err_set(err, -EINVAL, "memory: at most %llu GiB",
 		               MSB_MEMORY_MAX / GIB);
 	if (o->upper_bytes &&
-	    (o->upper_bytes < UPPER_MIN || o->upper_bytes > UPPER_MAX))
-		return err_set(err, -EINVAL, "upper: between 16 MiB and 8 TiB");
+	    (o->upper_bytes < UPPER_MIN || o->upper_bytes > UPPER_MAX ||
+	     o->upper_bytes % (4 * KIB)))
+		return err_set(err, -EINVAL,
+		               "upper: between 16 MiB and 8 TiB, in steps of "
+		               "4 KiB");
 	if (o->boot_timeout_ms && (o->boot_timeout_ms < BOOT_MIN_MS ||
 	                           o->boot_timeout_ms > BOOT_MAX_MS))
 		return err_set(err, -EINVAL,

@@ -1,5 +1,5 @@
 /*
- * Writable disks that have a name, and that grow. e2fsprogs' own tools say
+ * Writable disks that have a name. e2fsprogs' own tools say
  * what is in them.
  */
 #include "lib/test.h"
@@ -271,13 +271,16 @@ static void who_is_killed_leaves_no_half_one(void **state)
 		d = fdopendir(openat(f->dir, ".", O_RDONLY | O_DIRECTORY));
 		for (struct dirent *e; (e = readdir(d));) {
 			cleanup_close int fd = -1;
-			uint64_t size = 0;
+			struct stat st;
+			uint8_t magic[2];
 
 			if (e->d_name[0] == '.')
 				continue;
 			fd = openat(f->dir, e->d_name, O_RDONLY);
-			assert_int_equal(ext4_read_size(fd, &size, NULL), 0);
-			assert_int_equal(size, 16 * MIB);
+			assert_int_equal(fstat(fd, &st), 0);
+			assert_int_equal(st.st_size, 16 * MIB);
+			assert_int_equal(pread(fd, magic, 2, 1024 + 0x38), 2);
+			assert_int_equal(get_le16(magic), 0xef53);
 			if (made++ % 50 == 0)
 				assert_int_equal(check(fd), 0);
 			(void)unlinkat(f->dir, e->d_name, 0);
@@ -286,215 +289,6 @@ static void who_is_killed_leaves_no_half_one(void **state)
 		assert_int_equal(count_names(f->dir), 0);
 	}
 	assert_true(made > 10);
-}
-
-/* A file of its own size inside, to be found again. */
-static void put_inside(int fd)
-{
-	struct buf cleanup_buf said = BUF_INIT;
-
-	debugfs(fd, "cd u\nwrite /usr/sbin/debugfs kept\nls -p /u\n", &said);
-	assert_non_null(strstr(buf_str(&said), "/kept/"));
-}
-
-static void assert_inside(int fd)
-{
-	struct buf cleanup_buf said = BUF_INIT_MAX(4 * MIB);
-	struct buf cleanup_buf want = BUF_INIT_MAX(4 * MIB);
-	char path[64];
-	char *argv[] = {"/usr/sbin/debugfs", "-R", "cat /u/kept", path, NULL};
-	struct spawn_opts o = {
-		.argv = argv, .output = &said, .timeout_ms = 60000};
-
-	(void)path_of(fd, path);
-	assert_int_equal(run(&o), 0);
-	assert_int_equal(file_read(AT_FDCWD, "/usr/sbin/debugfs", &want), 0);
-	assert_int_equal(said.len, want.len);
-	assert_memory_equal(said.data, want.data, want.len);
-}
-
-static void assert_size(int fd, uint64_t want)
-{
-	uint64_t size = 0;
-	struct stat st;
-
-	assert_int_equal(ext4_read_size(fd, &size, NULL), 0);
-	assert_int_equal(size, want);
-	assert_int_equal(fstat(fd, &st), 0);
-	assert_int_equal(st.st_size, want);
-}
-
-static void a_grown_one_keeps_what_is_in_it(void **state)
-{
-	struct fixture *f = *state;
-	cleanup_close int fd = make(f, "upper.ext4", 16 * MIB);
-	static const uint64_t sizes[] = {16 * MIB, 16 * MIB + 4096, 64 * MIB,
-	                                 300 * MIB + 4096, 20 * GIB};
-	struct stat st;
-
-	put_inside(fd);
-	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
-		if (upper_grow(fd, sizes[i], &f->err) < 0)
-			fail_msg("%s", f->err.msg);
-		assert_size(fd, sizes[i]);
-		assert_int_equal(check(fd), 0);
-	}
-	assert_inside(fd);
-	assert_int_equal(fstat(fd, &st), 0);
-	print_message("# 20 GiB grown from 16 MiB occupy %lld KiB\n",
-	              (long long)st.st_blocks / 2);
-	assert_true((uint64_t)st.st_blocks * 512 < 64 * MIB);
-}
-
-static void it_cannot_shrink(void **state)
-{
-	struct fixture *f = *state;
-	cleanup_close int fd = make(f, "upper.ext4", 64 * MIB);
-
-	assert_int_equal(upper_grow(fd, 32 * MIB, &f->err), -EINVAL);
-	assert_non_null(strstr(f->err.msg, "shrink"));
-	assert_int_equal(upper_grow(fd, 64 * MIB + 1, &f->err), -EINVAL);
-	assert_int_equal(upper_grow(fd, UINT64_MAX, &f->err), -EINVAL);
-	assert_size(fd, 64 * MIB);
-}
-
-/* As a machine that was killed leaves it. */
-static void what_is_in_the_journal_is_done_first(void **state)
-{
-	struct fixture *f = *state;
-	cleanup_close int fd = make(f, "upper.ext4", 64 * MIB);
-	struct buf cleanup_buf said = BUF_INIT;
-
-	put_inside(fd);
-	debugfs(fd, "jo\njw -b 15000 /dev/zero\njc\n", NULL);
-	debugfs(fd, "features\n", &said);
-	assert_non_null(strstr(buf_str(&said), "needs_recovery"));
-	if (upper_grow(fd, 256 * MIB, &f->err) < 0)
-		fail_msg("%s", f->err.msg);
-	assert_size(fd, 256 * MIB);
-	assert_int_equal(check(fd), 0);
-	assert_inside(fd);
-}
-
-/* The guest's clock is ahead: resize2fs must not ask for another check. */
-static void a_mount_in_the_future_is_no_obstacle(void **state)
-{
-	struct fixture *f = *state;
-	cleanup_close int fd = make(f, "upper.ext4", 64 * MIB);
-
-	debugfs(fd, "ssv mtime 20990101000000\nssv wtime 20990101000000\n",
-	        NULL);
-	if (upper_grow(fd, 128 * MIB, &f->err) < 0)
-		fail_msg("%s", f->err.msg);
-	assert_size(fd, 128 * MIB);
-	assert_int_equal(check(fd), 0);
-}
-
-static void damage_is_told_and_nothing_grows(void **state)
-{
-	static const uint8_t zeros[4096];
-	struct fixture *f = *state;
-	cleanup_close int fd = make(f, "upper.ext4", 64 * MIB);
-	struct stat st;
-	int r;
-
-	debugfs(fd, "clri <2>\n", NULL);
-	r = upper_grow(fd, 128 * MIB, &f->err);
-	assert_int_equal(r, -EUCLEAN);
-	assert_non_null(strstr(f->err.msg, "e2fsck"));
-	assert_int_equal(fstat(fd, &st), 0);
-	assert_int_equal(st.st_size, 64 * MIB);
-	assert_int_equal(pwrite(fd, zeros, sizeof(zeros), 0), sizeof(zeros));
-	assert_int_equal(upper_grow(fd, 128 * MIB, &f->err), -EUCLEAN);
-	assert_int_equal(ftruncate(fd, 0), 0);
-	assert_int_equal(upper_grow(fd, 128 * MIB, &f->err), -EUCLEAN);
-}
-
-/* Each number in the superblock that we look at ourselves. */
-static void a_superblock_that_lies_is_refused(void **state)
-{
-	static const struct {
-		unsigned at;
-		uint32_t value;
-	} lies[] = {
-		{0x04,  0         }, /* blocks */
-		{0x150, 0xffffffff}, /* their high half */
-		{0x18,  7         }, /* the logarithm of a block's size */
-		{0x18,  0xffffffff},
-	};
-	struct fixture *f = *state;
-	cleanup_close int fd = make(f, "upper.ext4", 16 * MIB);
-
-	for (size_t i = 0; i < ARRAY_SIZE(lies); i++) {
-		uint8_t v[4], old[4];
-		uint64_t size = 77;
-
-		put_le32(v, lies[i].value);
-		assert_int_equal(pread(fd, old, 4, 1024 + lies[i].at), 4);
-		assert_int_equal(pwrite(fd, v, 4, 1024 + lies[i].at), 4);
-		assert_int_equal(ext4_read_size(fd, &size, &f->err), -EUCLEAN);
-		assert_int_equal(size, 77);
-		assert_int_equal(pwrite(fd, old, 4, 1024 + lies[i].at), 4);
-	}
-	assert_size(fd, 16 * MIB);
-}
-
-/* Who grows it dies at any moment; the next one gets there all the same. */
-static void killed_half_way_it_grows_later(void **state)
-{
-	struct fixture *f = *state;
-	unsigned unfinished = 0;
-
-	for (unsigned round = 0; round < 12; round++) {
-		cleanup_close int fd = make(f, "upper.ext4", 16 * MIB);
-		uint64_t size = 0;
-		pid_t pid;
-
-		put_inside(fd);
-		pid = fork();
-		assert_true(pid >= 0);
-		if (pid == 0)
-			_exit(upper_grow(fd, 40 * GIB, NULL) < 0);
-		(void)usleep(1000 + round * 4000);
-		(void)kill(pid, SIGKILL);
-		(void)status_of(pid);
-		(void)ext4_read_size(fd, &size, NULL);
-		unfinished += size != 40 * GIB;
-		if (upper_grow(fd, 40 * GIB, &f->err) < 0)
-			fail_msg("round %u: %s", round, f->err.msg);
-		assert_size(fd, 40 * GIB);
-		assert_int_equal(check(fd), 0);
-		assert_inside(fd);
-		(void)unlinkat(f->dir, "upper.ext4", 0);
-	}
-	print_message("# %u of 12 were cut short\n", unfinished);
-}
-
-enum { NO_NAMESPACE = 99 };
-
-static int without_tools(struct fixture *f)
-{
-	int fd = make(f, "upper.ext4", 16 * MIB);
-
-	if (unshare(CLONE_NEWNS) < 0 ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("tmpfs", "/usr/sbin", "tmpfs", 0, "size=64k") < 0)
-		return NO_NAMESPACE;
-	if (upper_grow(fd, 32 * MIB, &f->err) != -ENOENT)
-		return 1;
-	return strstr(f->err.msg, "e2fsck is not installed") &&
-	                       strstr(f->err.hint, "e2fsprogs")
-	               ? 0
-	               : 2;
-}
-
-static void a_missing_tool_is_named(void **state)
-{
-	int status = in_child(*state, without_tools);
-
-	if (status == NO_NAMESPACE)
-		skip();
-	assert_int_equal(status, 0);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -506,14 +300,6 @@ int main(void)
 		T(what_is_there_stays),
 		T(file_systems_without_nameless_files_do),
 		T(who_is_killed_leaves_no_half_one),
-		T(a_grown_one_keeps_what_is_in_it),
-		T(it_cannot_shrink),
-		T(what_is_in_the_journal_is_done_first),
-		T(a_mount_in_the_future_is_no_obstacle),
-		T(damage_is_told_and_nothing_grows),
-		T(a_superblock_that_lies_is_refused),
-		T(killed_half_way_it_grows_later),
-		T(a_missing_tool_is_named),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
