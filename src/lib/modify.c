@@ -7,8 +7,8 @@
  * one change at a time; the folder's own lock, if its machine does not run,
  * so that none starts with half of it; the home's around each look at the
  * record. A machine that runs holds the second: then what it was started with
- * counts until its next start. That configuration is kept in the file `active` by the first modification that
- * has to wait, and goes with the next start.
+ * counts until its next start. That configuration is kept in the file `active`
+ * by the first modification that has to wait, and goes with the next start.
  */
 #include <errno.h>
 #include <fcntl.h>
