@@ -1,9 +1,11 @@
 #include <assert.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/num.h"
 #include "cli/command.h"
 #include "cli/create_opts.h"
 #include "cli/out.h"
@@ -55,6 +57,39 @@ static int make_name(struct creation *c)
 	return 0;
 }
 
+#define LOOK_MS 100 /* how late an interrupt may be seen */
+
+/* Who is stopped at the boot leaves nothing: nobody has seen the name yet. */
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signo)
+{
+	interrupted = signo;
+}
+
+static void catch_interrupts(void)
+{
+	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+	struct sigaction sa = {.sa_handler = on_interrupt}, old;
+
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		if (sigaction(signals[i], NULL, &old) == 0 &&
+		    old.sa_handler != SIG_IGN)
+			(void)sigaction(signals[i], &sa, NULL);
+}
+
+static int wait_ready(struct creation *c)
+{
+	while (!interrupted) {
+		int r = msb_sandbox_wait_ready(c->sandbox, LOOK_MS, &c->error);
+
+		if (r == 0 ||
+		    msb_sandbox_state(c->sandbox) != MSB_STATE_STARTING)
+			return r;
+	}
+	return -MSB_ERR_CANCELLED;
+}
+
 /* Until it lives without us. */
 static int boot(struct creation *c, bool quiet)
 {
@@ -64,7 +99,8 @@ static int boot(struct creation *c, bool quiet)
 		out_note("warn: %s", msb_sandbox_warning(c->sandbox));
 	if (!quiet)
 		targets_progress("Starting", c->plan.opts.name);
-	r = msb_sandbox_wait_ready(c->sandbox, -1, &c->error);
+	catch_interrupts();
+	r = wait_ready(c);
 	if (r == 0)
 		r = msb_sandbox_detach(c->sandbox, &c->error);
 	if (!quiet)
@@ -96,21 +132,31 @@ static int create(struct creation *c, const struct cli *cli,
 	return r;
 }
 
-/*
- * One that did not come up stays, for its logs and another try, unless nobody
- * could know its name.
- */
-static void failed(struct creation *c)
+static void take_back(struct creation *c)
 {
-	out_error(&c->error);
-	if (!c->sandbox)
-		return;
-	out_console(msb_sandbox_console(c->sandbox));
-	if (!*c->name)
-		return;
 	msb_sandbox_free(c->sandbox);
 	c->sandbox = NULL;
-	(void)msb_sandbox_remove(c->home, c->name, MSB_REMOVE_FORCE, NULL);
+	(void)msb_sandbox_remove(c->home, c->plan.opts.name, MSB_REMOVE_FORCE,
+	                         NULL);
+}
+
+/*
+ * One that did not come up stays, for its logs and another try, unless nobody
+ * could know its name. The exit code.
+ */
+static int failed(struct creation *c)
+{
+	if (interrupted) {
+		take_back(c);
+		return EXIT_SIGNAL + interrupted;
+	}
+	out_error(&c->error);
+	if (!c->sandbox)
+		return EXIT_FAILED;
+	out_console(msb_sandbox_console(c->sandbox));
+	if (*c->name)
+		take_back(c);
+	return EXIT_FAILED;
 }
 
 int cmd_create(struct cli *cli, void *values)
@@ -127,12 +173,10 @@ int cmd_create(struct cli *cli, void *values)
 		out_err(&err);
 		return EXIT_USAGE;
 	}
-	if (create(&c, cli, v) < 0) {
-		failed(&c);
-		code = EXIT_FAILED;
-	} else {
+	if (create(&c, cli, v) < 0)
+		code = failed(&c);
+	else
 		out_line(c.plan.opts.name);
-	}
 	msb_sandbox_free(c.sandbox);
 	msb_image_free(c.image);
 	msb_home_free(c.home);

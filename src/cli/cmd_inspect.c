@@ -140,10 +140,17 @@ static void field_list(const char *name, const char *const *list)
 		field(w == list ? name : "", "%s", *w);
 }
 
+/* As the option takes it. */
 static void field_limit(const char *name, uint32_t seconds)
 {
+	bool hours = seconds % 3600 == 0, minutes = seconds % 60 == 0;
+	unsigned unit = hours ? 3600 : minutes ? 60 : 1;
+
 	if (seconds)
-		field(name, "%u s", (unsigned)seconds);
+		field(name, "%u%c", (unsigned)seconds / unit,
+		      hours     ? 'h'
+		      : minutes ? 'm'
+		                : 's');
 }
 
 static void show_end(const struct msb_sandbox_info *i)

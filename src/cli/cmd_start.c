@@ -8,6 +8,8 @@
 
 COMMAND_DECLARE(start)
 
+#define TRIES_MAX 3
+
 struct start_values {
 	struct strv labels;
 	bool quiet;
@@ -26,13 +28,19 @@ const struct opt cmd_start_opts[] = {
 /* Busy may also mean that somebody removes or changes it: then it fails. */
 static int start(struct target *t)
 {
-	int r = targets_start(t);
+	int r = -MSB_ERR_BUSY;
 
-	if (r != -MSB_ERR_BUSY || !targets_is_running(t))
-		return r;
-	(void)snprintf(t->note, sizeof(t->note), "%.100s is running already",
-	               t->name);
-	return 0;
+	for (int tries = 0; tries < TRIES_MAX; tries++) {
+		r = targets_start(t);
+		if (r != -MSB_ERR_BUSY)
+			return r;
+		if (!targets_is_running(t))
+			continue; /* who started it gave up */
+		(void)snprintf(t->note, sizeof(t->note),
+		               "%.100s is running already", t->name);
+		return 0;
+	}
+	return r;
 }
 
 int cmd_start(struct cli *cli, void *values)

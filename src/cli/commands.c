@@ -369,13 +369,13 @@ const struct command command_root = {
 	.usage = "",
 	.summary = "Run commands in their own small virtual machines",
 	.details =
-		"Variables: MSB_HOME (where images are kept, ~/.microsandbox), "
-		"MSB_LOG (error to trace, as the options), MSB_ENGINE (auto, "
-		"kvm, qemu), MSB_ACCEL (tcg, kvm, auto: of the qemu engine), "
-		"MSB_CONFIG_PATH (a file of defaults, config.json in "
-		"MSB_HOME), MSB_BIN (where msb install writes), MSB_QEMU and "
-		"MSB_RUNTIME (where QEMU is, and the folder of msb-vmm and the "
-		"kernel), NO_COLOR.\n"
+		"Variables: MSB_HOME (where sandboxes and images are kept, "
+		"~/.microsandbox), MSB_LOG (error to trace, as the options), "
+		"MSB_ENGINE (auto, kvm, qemu), MSB_ACCEL (tcg, kvm, auto: of "
+		"the qemu engine), MSB_CONFIG_PATH (a file of defaults, "
+		"config.json in MSB_HOME), MSB_BIN (where msb install "
+		"writes), MSB_QEMU and MSB_RUNTIME (where QEMU is, and the "
+		"folder of msb-vmm and the kernel), NO_COLOR.\n"
 		"\n"
 		"Defaults for all sandboxes are taken from "
 		"~/.config/microsandbox/config.toml (in XDG_CONFIG_HOME where "

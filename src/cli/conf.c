@@ -671,7 +671,8 @@ int conf_read(struct conf *c, const char *what, struct err *err)
 		return err_set(err, r, "%s: larger than %u KiB", path,
 		               YTREE_SIZE_MAX >> 10);
 	if (r < 0)
-		return err_set(err, r, "%s: %s", path,
+		return err_set(err, r, "--%.*s: cannot read '%s': %s", (int)len,
+		               what, path,
 		               r == -EISDIR ? "not a file" : strerror(-r));
 	return parse(c, d, path, &b, err);
 }

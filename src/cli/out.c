@@ -225,9 +225,13 @@ const char *out_time_utc(int64_t unix_s, char *out)
 
 int out_finish(int code)
 {
-	if (fflush(stdout) == 0 && !ferror(stdout))
+	int r = fflush(stdout) == 0 ? 0 : -errno;
+
+	if (r == 0 && !ferror(stdout))
 		return code;
-	out_errorf("", "cannot write standard output: %s", strerror(errno));
+	/* When an earlier write failed, nobody knows why any more. */
+	out_errorf("", "cannot write standard output: %s",
+	           r ? strerror(-r) : "not all was taken");
 	return code ? code : EXIT_FAILED;
 }
 

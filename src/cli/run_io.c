@@ -417,8 +417,7 @@ static void on_terminate(struct run *run, int signo)
 		return;
 	}
 	if (!run->started)
-		out_note("msb: the machine is still starting; once more kills "
-		         "it");
+		out_note("the machine is still starting; once more kills it");
 	run->asked_ns = now;
 	(void)msb_exec_signal(run->exec, signo, NULL);
 }

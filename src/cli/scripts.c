@@ -75,7 +75,8 @@ static int read_script(const char *path, struct buf *b, struct err *err)
 		return err_set(err, r, "%s: larger than %u KiB", path,
 		               MSB_SCRIPTS_MAX >> 10);
 	if (r < 0)
-		return err_set(err, r, "%s: %s", path,
+		return err_set(err, r, "--script-path: cannot read '%s': %s",
+		               path,
 		               r == -EISDIR ? "not a file" : strerror(-r));
 	if (b->len && memchr(b->data, '\0', b->len))
 		return err_set(err, -EINVAL, "%s: not a script: it has a NUL",

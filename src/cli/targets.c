@@ -170,7 +170,8 @@ int targets_stop(struct target *t, uint32_t timeout_ms)
 bool targets_is_running(const struct target *t)
 {
 	struct msb_sandbox *s = NULL;
-	bool runs = msb_sandbox_open(t->home, t->name, &s, NULL) == 0;
+	bool runs = msb_sandbox_open(t->home, t->name, &s, NULL) == 0 &&
+	            msb_sandbox_wait_ready(s, -1, NULL) == 0;
 
 	msb_sandbox_free(s);
 	return runs;

@@ -58,7 +58,10 @@ void targets_take_console(struct target *t, struct msb_sandbox *s);
  */
 int targets_start(struct target *t);
 
-/* Whether it runs now, whoever started it. */
+/*
+ * Whether it runs, whoever started it. Of one that comes up just now the answer
+ * waits: until it is ready it may still end with who starts it.
+ */
 bool targets_is_running(const struct target *t);
 
 /* Stop and start it. When somebody else is faster at the start, that is it. */

@@ -55,8 +55,8 @@ static int check_sizes(const struct msb_sandbox_opts *o, struct err *err)
 	    (o->upper_bytes < UPPER_MIN || o->upper_bytes > UPPER_MAX ||
 	     o->upper_bytes % (4 * KIB)))
 		return err_set(err, -EINVAL,
-		               "upper: between 16 MiB and 8 TiB, in steps of "
-		               "4 KiB");
+		               "root disk: between 16 MiB and 8 TiB, in "
+		               "steps of 4 KiB");
 	if (o->boot_timeout_ms && (o->boot_timeout_ms < BOOT_MIN_MS ||
 	                           o->boot_timeout_ms > BOOT_MAX_MS))
 		return err_set(err, -EINVAL,
@@ -151,14 +151,23 @@ static int check_flags(const struct msb_sandbox_opts *o, struct err *err)
 	return 0;
 }
 
+static int bad_name(const char *name, const char *what, int max,
+                    struct err *err)
+{
+	err_set(err, -EINVAL, "'%.150s' cannot be a %s", name, what);
+	err_hint(err,
+	         "1 to %d letters, digits, . _ -, beginning with a letter or "
+	         "digit",
+	         max);
+	return -EINVAL;
+}
+
 int sandbox_check_values(const struct msb_sandbox_opts *o, struct err *err)
 {
 	int r;
 
 	if (o->hostname && !sandbox_is_name(o->hostname, HOSTNAME_LEN))
-		return err_set(err, -EINVAL,
-		               "hostname %s: 1 to %d letters, digits, . _ -",
-		               o->hostname, HOSTNAME_LEN);
+		return bad_name(o->hostname, "host name", HOSTNAME_LEN, err);
 	r = check_sizes(o, err);
 	return r < 0 ? r : check_labels(o->labels, err);
 }
@@ -170,10 +179,7 @@ static int check_opts(const struct msb_sandbox_opts *o, struct err *err)
 	if (!o->image)
 		return err_set(err, -EINVAL, "a sandbox needs an image");
 	if (o->name && !sandbox_is_name(o->name, MSB_NAME_MAX))
-		return err_set(err, -EINVAL,
-		               "name %s: 1 to %d letters, digits, . _ -, "
-		               "beginning with a letter or digit",
-		               o->name, MSB_NAME_MAX);
+		return bad_name(o->name, "sandbox name", MSB_NAME_MAX, err);
 	r = sandbox_check_values(o, err);
 	if (r == 0)
 		r = check_flags(o, err);

@@ -261,6 +261,34 @@ def test_start_of_a_running_one_is_a_note(cli, box):
     assert cli("start", "-q", box).err == "" and vmm_of(cli, box) == pid
 
 
+def test_start_waits_for_one_that_somebody_starts_and_takes_over_when_he_gives_up(cli, paper):
+    first = cli.popen("start", paper)
+    wait_until(lambda: status(cli, paper) == "Starting", 10, "a start that waits")
+    first.send_signal(signal.SIGINT)
+    assert cli.ok("start", "-q", paper) == "" and status(cli, paper) == "Running"
+    assert first.wait(10) == -signal.SIGINT and status(cli, paper) == "Running"
+
+
+@pytest.mark.parametrize("name", [["-n", "early"], []])
+@pytest.mark.parametrize("signo", [signal.SIGINT, signal.SIGTERM])
+def test_a_create_that_is_interrupted_leaves_nothing(cli, name, signo):
+    before = cli.ok("ls", "-q")
+    p = cli.popen("create", *name, IMAGE)
+    wait_until(lambda: "Starting" in cli.ok("ls"), 10, "a create that waits")
+    p.send_signal(signo)
+    assert p.communicate(timeout=10) == (b"", b"") and p.returncode == 128 + signo
+    assert cli.ok("ls", "-q") == before
+
+
+@pytest.mark.parametrize("option, value, words", [
+    ("-n", "a b", "'a b' cannot be a sandbox name"), ("-n", "", "'' cannot be a sandbox name"),
+    ("-H", "-x", "'-x' cannot be a host name"), ("--root-disk", "1M", "root disk: between")])
+def test_a_value_that_cannot_be_is_named(cli, option, value, words):
+    r = cli("create", "--no-start", option, value, IMAGE)
+    assert (r.returncode, r.out) == (1, "") and r.err.startswith(f"error: {words}")
+    assert "letters" in r.err or option == "--root-disk"
+
+
 def test_rm_of_a_running_one_needs_force(cli, box):
     r = cli("rm", box)
     assert r.returncode == 1 and "running" in r.err and "--force" in r.err
