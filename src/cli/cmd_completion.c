@@ -22,9 +22,10 @@ const struct opt cmd_completion_opts[] = {{0}};
 #define MANY_WORDS 999
 
 /* Hints that are not a list of words; the walkers know them, too. */
-#define HINT_ANY   "@any"
-#define HINT_FILES "@files"
-#define HINT_IMAGE "@image"
+#define HINT_ANY     "@any"
+#define HINT_FILES   "@files"
+#define HINT_IMAGE   "@image"
+#define HINT_SANDBOX "@sandbox"
 
 /*
  * @text for between single quotes: a byte of @special gets a backslash, a
@@ -102,6 +103,8 @@ static const char *hint_of_words(const struct command *c, char *out,
 		alternatives(c->usage, out, size);
 	else if (strstr(c->usage, "IMAGE"))
 		(void)snprintf(out, size, HINT_IMAGE);
+	else if (strstr(c->usage, "NAME") && strcmp(c->name, "uninstall") != 0)
+		(void)snprintf(out, size, HINT_SANDBOX);
 	else
 		(void)snprintf(out, size, HINT_ANY);
 	return out;
@@ -230,6 +233,8 @@ static const char bash_walker[] =
 	"\t\t*) _msb_list \"$2\" \"$3\" < <(\"$msb\" image ls -q "
 	"2>/dev/null) ;;\n"
 	"\t\tesac ;;\n"
+	"\t" HINT_SANDBOX ")\n"
+	"\t\t_msb_list \"$2\" \"$3\" < <(\"$msb\" list -q 2>/dev/null) ;;\n"
 	"\t*) _msb_list \"$2\" \"$3\" < <(printf '%s\\n' $1) ;;\n"
 	"\tesac\n"
 	"}\n"
@@ -320,6 +325,8 @@ static void zsh_action(const char *hint)
 		(void)printf("_files");
 	else if (strcmp(hint, HINT_IMAGE) == 0)
 		(void)printf("__msb_images");
+	else if (strcmp(hint, HINT_SANDBOX) == 0)
+		(void)printf("__msb_sandboxes");
 	else
 		(void)printf("(%s)", hint);
 }
@@ -446,6 +453,12 @@ static const char zsh_head[] =
 	"\t\tlist=(${(f)\"$(\"$msb\" image ls -q 2>/dev/null)\"})\n"
 	"\t\tcompadd -a list\n"
 	"\tfi\n"
+	"}\n"
+	"\n"
+	"__msb_sandboxes() {\n"
+	"\tlocal -a list\n"
+	"\tlist=(${(f)\"$(\"$msb\" list -q 2>/dev/null)\"})\n"
+	"\tcompadd -a list\n"
 	"}\n";
 
 /* Run as a function of $fpath it must also do what it defines. */
@@ -549,6 +562,8 @@ static void fish_command(const struct command *c, const char *path)
 		fish_group(c, path);
 	else if (strcmp(hint, HINT_IMAGE) == 0)
 		fish_word(path, max_words(c), "(__msb_images)", NULL);
+	else if (strcmp(hint, HINT_SANDBOX) == 0)
+		fish_word(path, max_words(c), "(__msb_sandboxes)", NULL);
 	else if (*hint != '@')
 		fish_word(path, max_words(c), hint, NULL);
 }
@@ -592,6 +607,11 @@ static const char fish_walker[] =
 	"    else if type -q $words[1]\n"
 	"        $words[1] image ls -q 2>/dev/null\n"
 	"    end\n"
+	"end\n"
+	"\n"
+	"function __msb_sandboxes\n"
+	"    set -l words (commandline -opc)\n"
+	"    type -q $words[1]; and $words[1] list -q 2>/dev/null\n"
 	"end\n"
 	"\n"
 	"complete -c msb -f\n";

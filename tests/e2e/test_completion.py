@@ -154,6 +154,18 @@ def test_images_are_offered_and_files_where_paths_go(shell, cli, busybox_image):
     assert not images & shell.offers("msb load ")  # zsh offers the options where no word fits
 
 
+def test_sandboxes_are_offered_where_their_names_go(shell, cli, busybox_image):
+    cli.ok("load", "-q", "-i", busybox_image, "-t", "test/busybox:1")
+    names = {"first.box", "second_box"}
+    for name in names:
+        cli.ok("create", "-q", "--no-start", "-n", name, "test/busybox:1")
+    for line in ("msb stop ", "msb rm -f ", "msb exec ", "msb logs -f ", "msb ps ", "msb mod "):
+        assert names <= shell.offers(line), line
+    assert shell.offers("msb shell fi") == {"first.box"}
+    for line in ("msb exec first.box -- ", "msb uninstall ", "msb run "):
+        assert not names & shell.offers(line), line
+
+
 @pytest.mark.parametrize("line, offers", [
     ("msb run --engine=q", {"qemu"}),
     ("msb run docker.io/test/busybox:", {"a"}),
