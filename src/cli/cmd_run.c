@@ -229,6 +229,19 @@ static int leave(struct job *j)
 	return EXIT_OK;
 }
 
+/* The command was only killed: say by what. */
+static void tell_of_limit(const struct job *j, int code)
+{
+	uint32_t limit_s = j->plan.opts.max_duration_s;
+	struct msb_sandbox_times t = MSB_SANDBOX_TIMES_INIT;
+
+	if (!limit_s || !j->s.result.exited || code <= EXIT_SIGNAL || j->quiet)
+		return;
+	msb_sandbox_times(j->s.sandbox, &t);
+	if (clock_now_ns() - t.launched_ns >= limit_s * NS_PER_S)
+		out_note("stopped: --max-duration of %u s is over", limit_s);
+}
+
 static int serve(struct job *j)
 {
 	int code;
@@ -236,6 +249,7 @@ static int serve(struct job *j)
 	j->s.io.command = program(j);
 	j->s.io.path = of_machine(j, "PATH", MSB_DEFAULT_PATH);
 	code = j->detach ? leave(j) : session_serve(&j->s, true);
+	tell_of_limit(j, code);
 	end_kept(j);
 	return code;
 }

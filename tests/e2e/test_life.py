@@ -522,6 +522,13 @@ def test_touch_holds_off_the_idle_timeout_and_then_it_ends(cli):
     cli.ok("rm", "-q", "idle")
 
 
+def test_run_says_that_max_duration_was_over(cli):
+    r = cli("run", "--max-duration", "1s", IMAGE, "--", "sleep", "60")
+    assert (r.returncode, r.err) == (128 + signal.SIGTERM, "stopped: --max-duration of 1 s is over\n")
+    r = cli("run", "--max-duration", "60s", IMAGE, "--", "sh", "-c", "kill -TERM $$")
+    assert (r.returncode, r.err) == (128 + signal.SIGTERM, "")
+
+
 def test_max_duration_ends_it_whatever_it_does(cli):
     cli.ok("create", "-n", "short", "--max-duration", "2s", IMAGE)
     end = time.monotonic() + 15
