@@ -328,9 +328,11 @@ def records(*files):
     found = []
     for path in files:
         data, at, mine, turn = path.read_bytes(), 0, [], 0
-        while at < len(data):
+        while at + 32 <= len(data):
             magic, length, _, session, source, _ = struct.unpack_from("<IIQQII", data, at)
-            assert magic == 0x31474C52 and at + 32 + length <= len(data), (path, at)
+            assert magic == 0x31474C52, (path, at)
+            if at + 32 + length > len(data):  # it is being written
+                break
             if source == 0:
                 turn = session
             else:
