@@ -543,6 +543,22 @@ static int check_count(struct state *st, struct err *err)
 	return r;
 }
 
+/* Else the id would mean the one that is called so: state_get(). */
+static int check_name(struct state *st, const char *name, struct err *err)
+{
+	sqlite3_stmt *q cleanup_stmt = NULL;
+	int r = db_prepare(st, "SELECT 1 FROM sandboxes WHERE id=?1",
+	                   (struct value[]){VALUE_TEXT(name)}, 1, &q, err);
+
+	if (r == 0)
+		r = db_step(st, q, err);
+	if (r <= 0)
+		return r;
+	err_set(err, -EEXIST, "%s is the id of another sandbox", name);
+	err_hint(err, "take another name");
+	return -EEXIST;
+}
+
 static int add_locked(struct state *st, const struct state_sandbox *b,
                       int64_t created_ms, struct err *err)
 {
@@ -554,6 +570,8 @@ static int add_locked(struct state *st, const struct state_sandbox *b,
 	};
 	int r = check_count(st, err);
 
+	if (r == 0)
+		r = check_name(st, b->name, err);
 	if (r == 0)
 		r = write_row(st,
 		              "INSERT INTO sandboxes (id, name, image, "
@@ -637,8 +655,9 @@ int state_set_ready(struct state *st, const char *id, const char *engine,
 		r = check_text("accel", accel, STATE_TEXT_MAX, err);
 	return r < 0 ? r
 	             : update(st, TX_WRITE,
-	                      "UPDATE sandboxes SET ready_ms=?2, engine=?3, "
-	                      "accel=?4 WHERE id=?1",
+	                      "UPDATE sandboxes SET "
+	                      "ready_ms=iif(ready_ms=0, ?2, ready_ms), "
+	                      "engine=?3, accel=?4 WHERE id=?1",
 	                      (struct value[]){VALUE_TEXT(id),
 	                                       VALUE_INT(now_ms()),
 	                                       VALUE_TEXT(engine ? engine : ""),
@@ -714,18 +733,30 @@ int state_set_config(struct state *st, const char *id, const char *config,
 	                      err);
 }
 
+static int rename_locked(struct state *st, const char *id, const char *name,
+                         struct err *err)
+{
+	int r = check_name(st, name, err);
+
+	if (r < 0)
+		return r;
+	r = write_row(st, "UPDATE sandboxes SET name=?2 WHERE id=?1",
+	              (struct value[]){VALUE_TEXT(id), VALUE_TEXT(name)}, 2,
+	              name, err);
+	return r == 0 ? no_such(err, id) : r;
+}
+
 int state_rename(struct state *st, const char *id, const char *name,
                  struct err *err)
 {
 	int r = name && name[0] ? check_text("name", name, STATE_TEXT_MAX, err)
 	                        : err_set(err, -EINVAL, "no name");
 
-	return r < 0 ? r
-	             : update(st, TX_DURABLE,
-	                      "UPDATE sandboxes SET name=?2 WHERE id=?1",
-	                      (struct value[]){VALUE_TEXT(id),
-	                                       VALUE_TEXT(name)},
-	                      2, name, err);
+	if (r == 0)
+		r = db_begin(st, TX_DURABLE, err);
+	if (r == 0)
+		r = db_end(st, rename_locked(st, id, name, err), err);
+	return MIN(r, 0);
 }
 
 int state_remove(struct state *st, const char *id, struct err *err)

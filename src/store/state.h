@@ -83,8 +83,8 @@ int state_set_aside(const struct store *s, char ret_name[64], struct err *err);
 /*
  * Add a sandbox: id (by state_new_id()), name, image, image_id, config, labels,
  * ephemeral, detached are taken from @b; created_ms too, or is set in it when
- * it is 0. -EEXIST when
- * the name is taken, or the id.
+ * it is 0. -EEXIST when the name is taken, or the id, or the name is the id of
+ * another.
  */
 int state_add(struct state *st, struct state_sandbox *b, struct err *err);
 
@@ -112,7 +112,7 @@ int state_unended(struct state *st, struct state_sandbox **ret, size_t *ret_n,
 /* A start begins: sets started_ms (now), pid, and forgets the last end. */
 int state_set_started(struct state *st, const char *id, int64_t pid,
                       struct err *err);
-/* The agent answered: sets ready_ms (now), engine, accel. */
+/* The agent answered: sets ready_ms (now, the first time), engine, accel. */
 int state_set_ready(struct state *st, const char *id, const char *engine,
                     const char *accel, struct err *err);
 /*
