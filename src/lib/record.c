@@ -303,6 +303,15 @@ static int read_field(const struct field *f, const json_t *j, void *m)
 	return -EINVAL;
 }
 
+/* What is an index elsewhere. */
+static int check_names(const struct sandbox_config *c, struct err *err)
+{
+	if (c->engine <= MSB_ENGINE_QEMU && c->accel <= MSB_ACCEL_AUTO)
+		return 0;
+	return err_set(err, -EUCLEAN,
+	               "the sandbox's record: there is no such engine");
+}
+
 int sandbox_config_read(const char *text, struct sandbox_config *ret,
                         struct err *err)
 {
@@ -323,6 +332,8 @@ int sandbox_config_read(const char *text, struct sandbox_config *ret,
 			               "the sandbox's record: %s is wrong",
 			               f->key);
 	}
+	if (check_names(&c, err) < 0)
+		return -EUCLEAN;
 	*ret = c;
 	c = (struct sandbox_config){0};
 	return 0;
