@@ -267,10 +267,11 @@ static int on_stderr(struct msb_exec *x, const struct proto_msg *m,
 static int on_ack(struct msb_exec *x, const struct proto_msg *m,
                   struct msb_exec_event *ev)
 {
-	if (m->stdin_ack.count > x->unacked)
+	/* Nor for nothing: a stream of these would keep us from the caller. */
+	if (m->stdin_ack.count == 0 || m->stdin_ack.count > x->unacked)
 		return -EPROTO;
 	x->unacked -= m->stdin_ack.count;
-	if (!x->blocked || m->stdin_ack.count == 0)
+	if (!x->blocked)
 		return 0;
 	x->blocked = false;
 	ev->kind = MSB_EXEC_WRITABLE;

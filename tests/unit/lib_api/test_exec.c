@@ -202,6 +202,8 @@ static void a_hostile_agent_ends_the_session(void **state)
 	refuse((struct proto_msg){.type = PROTO_STARTED});
 	refuse((struct proto_msg){.type = PROTO_STDIN_ACK,
 	                          .stdin_ack = {.count = 1}});
+	refuse((struct proto_msg){.type = PROTO_STDIN_ACK,
+	                          .stdin_ack = {.count = 0}});
 	refuse((struct proto_msg){.type = PROTO_EXITED,
 	                          .exited = {.code = 256}});
 	refuse((struct proto_msg){.type = PROTO_EXITED,
