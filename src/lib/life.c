@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 #define END_MS       5000 /* from a machine's last word to its lock's release */
 #define LOCK_MS      3000
 #define LOCK_LOOK_MS 5
+#define KILL_MS      3000 /* what the kernel takes to free a large guest */
 
 /* ---- what has ended ------------------------------------------------------ */
 
@@ -67,6 +69,7 @@ static void settle_locked(struct msb_home *home, struct state *st,
                           const struct place *p,
                           const struct state_sandbox *row)
 {
+	const int64_t now = (int64_t)(clock_unix_ns() / NS_PER_MS);
 	struct place_end end = {.exit_code = -1};
 
 	if (row->ephemeral) {
@@ -77,8 +80,10 @@ static void settle_locked(struct msb_home *home, struct state *st,
 		return;
 	if (p)
 		(void)place_read_end(p, &end);
-	if (!end.ended_ms)
-		end.ended_ms = (int64_t)(clock_unix_ns() / NS_PER_MS);
+	/* It may be anything: what the record refuses would never be settled.
+	 */
+	if (end.ended_ms <= 0 || end.ended_ms > now)
+		end.ended_ms = now;
 	if (!*end.reason)
 		(void)snprintf(end.reason, sizeof(end.reason), "crashed");
 	if (!*end.message && strcmp(end.reason, "crashed") == 0)
@@ -168,16 +173,35 @@ static bool is_vmm(int64_t pid)
 	       strcmp(buf_str(&b), "msb-vmm\n") == 0;
 }
 
+/* Whether the process of @fd has ended, in time. */
+static bool ends(int fd, uint32_t ms)
+{
+	uint64_t end = clock_now_ns() + ms * NS_PER_MS;
+	struct pollfd pf = {.fd = fd, .events = POLLIN};
+	uint64_t now;
+	int n = 0;
+
+	do {
+		now = clock_now_ns();
+		n = poll(&pf, 1,
+		         now < end ? (int)((end - now) / NS_PER_MS) + 1 : 0);
+	} while (n != 1 && now < end);
+	return n == 1;
+}
+
 /* The descriptor is there before the look, so that it is about the same one. */
-void life_kill(const struct place *p, int64_t pid)
+int life_kill(const struct place *p, int64_t pid, uint32_t grace_ms)
 {
 	cleanup_close int fd = -1;
 
 	if (pid <= 0 || pid > INT32_MAX || !place_is_locked(p))
-		return;
+		return 0;
 	fd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
-	if (fd >= 0 && is_vmm(pid) && place_is_locked(p))
-		(void)syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+	if (fd < 0 || !is_vmm(pid) || !place_is_locked(p) ||
+	    (grace_ms && ends(fd, grace_ms)))
+		return 0;
+	(void)syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+	return ends(fd, KILL_MS) ? 0 : -ETIMEDOUT;
 }
 
 int life_no_such(const char *name, struct err *err)
@@ -192,7 +216,7 @@ static bool listens(const struct place *p)
 {
 	cleanup_close int fd = place_connect(p);
 
-	return fd >= 0;
+	return fd >= 0 || fd == -EAGAIN;
 }
 
 int life_lock(const struct place *p, const char *name, struct err *err)

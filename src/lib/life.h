@@ -57,10 +57,12 @@ int life_remove(struct msb_home *home, const char *name, bool force,
                 uint32_t grace_ms, struct err *err);
 
 /*
- * Kill an msb-vmm that does not answer: the process that the row names, if it
- * is one of ours that holds this folder's lock as far as can be told.
+ * Kill an msb-vmm that does not answer, or that says it has ended and goes on:
+ * the process that the row names, if it is one of ours that holds this
+ * folder's lock as far as can be told, and does not end by itself in
+ * @grace_ms. 0 when there is no such process (any more), -ETIMEDOUT.
  */
-void life_kill(const struct place *p, int64_t pid);
+int life_kill(const struct place *p, int64_t pid, uint32_t grace_ms);
 
 /*
  * Take the lock of its folder. -EBUSY when it runs; who only looks at it or

@@ -452,6 +452,8 @@ int life_open(struct msb_home *home, const char *name, struct msb_sandbox *sb,
 		return err_set(err, r, "cannot reach %s: %s", row.name,
 		               strerror(-r));
 	sb->machine.control = r;
+	if (row.ready_ms && !row.ended_ms) /* nobody need write it again */
+		sb->recorded = MSB_STATE_READY;
 	machine_process(&sb->machine);
 	return 0;
 }

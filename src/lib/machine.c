@@ -20,6 +20,9 @@
 
 #define PACKET_MAX PROTO_VMM_MAX
 
+/* Packets of one call: who never stops to talk must not hold its caller. */
+#define TURN_MAX 256
+
 /* What msb-vmm takes for itself beyond the guest's time limit to stop. */
 #define STOP_SLACK_MS 5000
 
@@ -49,8 +52,11 @@ static void keep_console(struct machine *m, const struct proto_bytes *b)
 	m->console = len ? strndup((const char *)b->p + b->n - len, len) : NULL;
 }
 
+/* Once: what was handed out of it is not changed any more. */
 static void on_started(struct machine *m, const struct proto_msg *msg)
 {
+	if (*m->engine || *m->accel || m->state != MSB_STATE_STARTING)
+		return;
 	m->spawn_ns = msg->vmm_started.spawn_ns;
 	(void)snprintf(m->engine, sizeof(m->engine), "%s",
 	               msg->vmm_started.engine);
@@ -68,11 +74,11 @@ static void keep_walls(struct machine *m, const struct proto_strs *s)
 
 static void on_ready(struct machine *m, const struct proto_msg *msg)
 {
+	if (m->state != MSB_STATE_STARTING)
+		return;
 	m->spawn_ns = msg->vmm_ready.spawn_ns;
 	m->init_ns = msg->vmm_ready.init_ns;
 	m->ready_ns = msg->vmm_ready.ready_ns;
-	if (m->state != MSB_STATE_STARTING)
-		return;
 	keep_walls(m, &msg->vmm_ready.jail);
 	m->state = MSB_STATE_READY;
 }
@@ -82,6 +88,8 @@ static void on_failed(struct machine *m, const struct proto_msg *msg)
 	const struct proto_vmm_failed *f = &msg->vmm_failed;
 	char text[ERR_MSG_MAX];
 
+	if (machine_has_ended(m))
+		return;
 	(void)snprintf(text, sizeof(text), "%s",
 	               *f->message ? f->message
 	                           : "the machine did not get ready");
@@ -95,6 +103,9 @@ static void on_exited(struct machine *m, const struct proto_msg *msg)
 	char text[ERR_MSG_MAX];
 	bool fine = m->stop_asked;
 
+	/* It ends once: its console was given out since. */
+	if (machine_has_ended(m))
+		return;
 	(void)snprintf(text, sizeof(text), "the machine ended (%s)%s%s",
 	               e->reason, *e->message ? ": " : "", e->message);
 	keep_console(m, &e->console);
@@ -245,7 +256,7 @@ static void receive(struct machine *m, struct wanted *w)
 	static const size_t max = PACKET_MAX;
 	cleanup_free uint8_t *packet = NULL;
 
-	while (!m->hung_up && !w->found) {
+	for (int i = 0; i < TURN_MAX && !m->hung_up && !w->found; i++) {
 		int fds[FD_PASS_MAX] = {-1};
 		size_t nfds = 0;
 		ssize_t n;
@@ -407,6 +418,22 @@ void machine_stop(struct machine *m, uint32_t timeout_ms)
 		machine_kill(m);
 }
 
+/* A signal to the caller's program is no reason to hurry. */
+static bool await_process(int pidfd)
+{
+	uint64_t end = clock_now_ns() + END_LIMIT_MS * NS_PER_MS;
+	struct pollfd pf = {.fd = pidfd, .events = POLLIN};
+	uint64_t now;
+	int n = -1;
+
+	while (n < 0 && (now = clock_now_ns()) < end) {
+		n = poll(&pf, 1, (int)((end - now) / NS_PER_MS) + 1);
+		if (n < 0 && errno != EINTR)
+			break;
+	}
+	return n == 1;
+}
+
 /*
  * Without its control socket msb-vmm kills QEMU, waits for it and exits. So
  * nothing is left when this returns, not even a dead process for init: there
@@ -414,15 +441,13 @@ void machine_stop(struct machine *m, uint32_t timeout_ms)
  */
 static void end_process(struct machine *m)
 {
-	struct pollfd pf = {.events = POLLIN};
 	int pidfd;
 
 	if (m->pid <= 0)
 		return;
 	(void)shutdown(m->control, SHUT_WR);
 	pidfd = (int)syscall(SYS_pidfd_open, m->pid, 0);
-	pf.fd = pidfd;
-	if (pidfd < 0 || poll(&pf, 1, END_LIMIT_MS) != 1)
+	if (pidfd < 0 || !await_process(pidfd))
 		(void)kill(m->pid, SIGKILL);
 	close_fd(&pidfd);
 	reap(m);

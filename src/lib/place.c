@@ -184,8 +184,9 @@ int place_listen(const struct place *p, struct err *err)
 
 int place_connect(const struct place *p)
 {
-	cleanup_close int fd =
-		socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	/* Who listens may accept nobody: a blocking call would wait for it. */
+	cleanup_close int fd = socket(
+		AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un at;
 	int r = fd < 0 ? -errno : socket_address(p, &at);
 
@@ -193,8 +194,7 @@ int place_connect(const struct place *p)
 		return r;
 	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
 		return -errno;
-	r = fd_set_nonblock(fd);
-	return r < 0 ? r : take_fd(fd);
+	return take_fd(fd);
 }
 
 int place_read_end(const struct place *p, struct place_end *ret)

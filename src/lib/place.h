@@ -72,7 +72,10 @@ int place_wait_unlocked(const struct place *p, uint32_t timeout_ms);
 /* A new listening socket in place of the old one. Under the lock. */
 int place_listen(const struct place *p, struct err *err);
 
-/* A line to the msb-vmm that listens there. -ECONNREFUSED, -ENOENT. */
+/*
+ * A line to the msb-vmm that listens there. -ECONNREFUSED, -ENOENT; -EAGAIN
+ * when it listens, and too many wait for it already. Never waits.
+ */
 int place_connect(const struct place *p);
 
 /* Open a file in it. Ours alone; never through a link. */

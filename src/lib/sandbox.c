@@ -29,6 +29,7 @@
 #define BOOT_MIN_MS  100
 #define BOOT_MAX_MS  3600000
 #define LOST_WAIT_MS 3000
+#define END_WAIT_MS  5000 /* from a machine's last word to its end */
 
 bool sandbox_is_name(const char *s, size_t max)
 {
@@ -523,15 +524,18 @@ int msb_sandbox_wait_ready(struct msb_sandbox *sb, int timeout_ms,
 	return state == MSB_STATE_READY ? 0 : end_error(sb, error);
 }
 
-/* One that joined cannot wait for the process; its lock says when it is gone.
+/*
+ * Who joined cannot wait for the process. That it has ended is its own word
+ * until it is gone: a guest may have taken it over.
  */
 static int stop_joined(struct msb_sandbox *sb)
 {
-	if (machine_has_ended(&sb->machine) || sb->machine.hung_up)
-		return 0;
-	life_kill(&sb->place,
-	          sb->machine.pid > 0 ? sb->machine.pid : sb->vmm_pid);
-	return machine_wait_end(&sb->machine, LOST_WAIT_MS);
+	struct machine *m = &sb->machine;
+	bool over = machine_has_ended(m) || m->hung_up;
+	int r = life_kill(&sb->place, m->pid > 0 ? m->pid : sb->vmm_pid,
+	                  over ? END_WAIT_MS : 0);
+
+	return r == 0 && !over ? machine_wait_end(m, LOST_WAIT_MS) : r;
 }
 
 int msb_sandbox_stop(struct msb_sandbox *sb, uint32_t timeout_ms,
@@ -544,6 +548,7 @@ int msb_sandbox_stop(struct msb_sandbox *sb, uint32_t timeout_ms,
 	process(sb);
 	if (sb->machine.joined)
 		r = stop_joined(sb);
+	process(sb); /* its line is closed by now */
 	if (r == 0)
 		life_ended(sb);
 	(void)pthread_mutex_unlock(&sb->lock);
@@ -589,12 +594,6 @@ int msb_sandbox_touch(struct msb_sandbox *sb, struct msb_error *error)
 	return r < 0 ? end_error(sb, error) : 0;
 }
 
-/* Written once, at the end, so that no lock is needed once it was seen. */
-const char *msb_sandbox_console(const struct msb_sandbox *sb)
-{
-	return sb->machine.console ? sb->machine.console : "";
-}
-
 void msb_sandbox_times(struct msb_sandbox *sb,
                        struct msb_sandbox_times *ret_times)
 {
@@ -610,19 +609,53 @@ void msb_sandbox_times(struct msb_sandbox *sb,
 	options_give(ret_times, &t, sizeof(t));
 }
 
+/*
+ * What is written once, but maybe right now, by the thread of a command: the
+ * lock is for the look, and what was seen stays.
+ */
+static pthread_mutex_t *lock_of(const struct msb_sandbox *sb)
+{
+	return (pthread_mutex_t *)(uintptr_t)&sb->lock;
+}
+
+static const char *look_at(const struct msb_sandbox *sb, const char *text)
+{
+	const char *ret;
+
+	(void)pthread_mutex_lock(lock_of(sb));
+	ret = *text ? text : "";
+	(void)pthread_mutex_unlock(lock_of(sb));
+	return ret;
+}
+
 const char *msb_sandbox_engine(const struct msb_sandbox *sb)
 {
-	return sb->machine.engine;
+	return look_at(sb, sb->machine.engine);
 }
 
 const char *msb_sandbox_accel(const struct msb_sandbox *sb)
 {
-	return sb->machine.accel;
+	return look_at(sb, sb->machine.accel);
+}
+
+const char *msb_sandbox_console(const struct msb_sandbox *sb)
+{
+	const char *ret;
+
+	(void)pthread_mutex_lock(lock_of(sb));
+	ret = sb->machine.console;
+	(void)pthread_mutex_unlock(lock_of(sb));
+	return ret ? ret : "";
 }
 
 const char *const *msb_sandbox_walls(const struct msb_sandbox *sb)
 {
-	return (const char *const *)strv_list(&sb->machine.walls);
+	const char *const *ret;
+
+	(void)pthread_mutex_lock(lock_of(sb));
+	ret = (const char *const *)strv_list(&sb->machine.walls);
+	(void)pthread_mutex_unlock(lock_of(sb));
+	return ret;
 }
 
 int sandbox_connect(struct msb_sandbox *sb, uint32_t port)

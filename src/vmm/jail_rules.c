@@ -98,8 +98,11 @@ static const struct rule rules[] = {
 	{ALL,     SCMP_SYS(exit)},
 	{ALL,     SCMP_SYS(exit_group)},
 	{ALL,     SCMP_SYS(getrandom)},
-	/* A thread's name; rseq of a thread that libc still sets up. */
-	{OURS,    SCMP_SYS(prctl),    {EQ(0, PR_SET_NAME)}},
+	/*
+	 * A thread's name, but not the main one's: by that life_kill() knows
+	 * whom it kills. rseq of a thread that libc still sets up.
+	 */
+	{B|S|V,   SCMP_SYS(prctl),    {EQ(0, PR_SET_NAME)}},
 	{ALL,     SCMP_SYS(rseq)},
 	{ALL,     SCMP_SYS(set_robust_list)},
 	/* glibc asks it for malloc's arenas. */

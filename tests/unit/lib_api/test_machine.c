@@ -199,6 +199,128 @@ static void a_question_has_a_time_limit_and_ends_with_the_machine(void **state)
 	teardown(&f);
 }
 
+static struct proto_msg exited_msg(const char *console)
+{
+	return (struct proto_msg){
+		.type = PROTO_VMM_EXITED,
+		.vmm_exited = {.reason = "panic",
+	                       .message = "",
+	                       .console = {(const uint8_t *)console,
+	                                   (uint32_t)strlen(console)}}
+        };
+}
+
+/* The console's text and the engine's name were given out by then. */
+static void it_starts_and_ends_once(void **state)
+{
+	struct proto_msg started = {
+		.type = PROTO_VMM_STARTED,
+		.vmm_started = {
+				.engine = "qemu", .accel = "tcg", .spawn_ns = 1}
+        };
+	const char *console;
+	struct fake f;
+
+	(void)state;
+	setup(&f);
+	say(&f, started);
+	started.vmm_started.engine = "other";
+	say(&f, started);
+	machine_process(&f.m);
+	assert_string_equal(f.m.engine, "qemu");
+	say(&f, exited_msg("first"));
+	machine_process(&f.m);
+	assert_int_equal(f.m.state, MSB_STATE_FAILED);
+	console = f.m.console;
+	say(&f, exited_msg("second"));
+	say(&f,
+	    (struct proto_msg){
+		    .type = PROTO_VMM_FAILED,
+		    .vmm_failed = {.stage = "", .message = "", .hint = ""}
+        });
+	say(&f, started);
+	say(&f, ready_msg());
+	machine_process(&f.m);
+	assert_int_equal(f.m.state, MSB_STATE_FAILED);
+	assert_ptr_equal(f.m.console, console);
+	assert_string_equal(console, "first");
+	assert_int_equal(f.m.ready_ns, 0);
+	teardown(&f);
+}
+
+/* Says the same for ever, as fast as it can. */
+static pid_t flood(struct fake *f)
+{
+	const struct proto_msg msg = stats_reply(1);
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct buf b = BUF_INIT;
+
+		close(f->m.control);
+		if (proto_encode(&b, &msg) == 0)
+			while (fd_send(f->vmm, b.data, b.len, NULL, 0) > 0)
+				;
+		_exit(0);
+	}
+	return pid;
+}
+
+static void who_never_stops_talking_holds_nobody(void **state)
+{
+	struct machine_answer a = {.fd = -1};
+	struct fake f;
+	int st;
+
+	(void)state;
+	setup(&f);
+	f.m.pid = flood(&f);
+	(void)alarm(20); /* the test's end, if it did */
+	machine_process(&f.m);
+	assert_int_equal(ask_stats(&f, 7, 50, &a), -ETIMEDOUT);
+	assert_int_equal(machine_wait_end(&f.m, 50), -ETIMEDOUT);
+	machine_kill(&f.m);
+	assert_true(machine_has_ended(&f.m));
+	assert_int_equal(waitpid(-1, &st, 0), -1);
+	(void)alarm(0);
+	teardown(&f);
+}
+
+static void on_alarm(int sig)
+{
+	(void)sig;
+}
+
+/* It cleans up and writes its end meanwhile. */
+static void a_signal_to_the_caller_does_not_cut_its_end_short(void **state)
+{
+	const struct sigaction act = {.sa_handler = on_alarm};
+	struct sigaction before;
+	struct fake f;
+	char c;
+
+	(void)state;
+	setup(&f);
+	assert_int_equal(sigaction(SIGUSR1, &act, &before), 0);
+	f.m.pid = fork();
+	assert_true(f.m.pid >= 0);
+	if (f.m.pid == 0) {
+		close(f.m.control);
+		(void)!recv(f.vmm, &c, 1, 0); /* the line is closed */
+		(void)usleep(50000);
+		(void)kill(getppid(), SIGUSR1);
+		(void)usleep(200000);
+		_exit(3);
+	}
+	close_fd(&f.vmm);
+	machine_kill(&f.m);
+	assert_true(WIFEXITED(f.m.wait_status));
+	assert_int_equal(WEXITSTATUS(f.m.wait_status), 3);
+	assert_int_equal(sigaction(SIGUSR1, &before, NULL), 0);
+	teardown(&f);
+}
+
 static void broken(struct fake *f)
 {
 	machine_process(&f->m);
@@ -383,6 +505,10 @@ int main(void)
 			an_answer_is_told_from_older_ones_and_from_news),
 		cmocka_unit_test(
 			a_question_has_a_time_limit_and_ends_with_the_machine),
+		cmocka_unit_test(it_starts_and_ends_once),
+		cmocka_unit_test(who_never_stops_talking_holds_nobody),
+		cmocka_unit_test(
+			a_signal_to_the_caller_does_not_cut_its_end_short),
 		cmocka_unit_test(a_broken_packet_ends_it),
 		cmocka_unit_test(
 			the_reason_is_read_though_it_left_a_packet_unread),

@@ -315,6 +315,25 @@ static void a_folder_goes_whoever_writes_to_it(void **state)
 	place_release(&p);
 }
 
+/* One that was taken over, or that was stopped. */
+static void who_accepts_nobody_holds_nobody(void **state)
+{
+	struct place cleanup_place p = make(*state, ID);
+	cleanup_close int listener = place_listen(&p, NULL);
+	int lines[256], n = 0, r;
+
+	assert_true(listener >= 0);
+	(void)alarm(20); /* the test's end, if it did */
+	while (n < (int)ARRAY_SIZE(lines) && (r = place_connect(&p)) >= 0)
+		lines[n++] = r;
+	(void)alarm(0);
+	assert_int_equal(r, -EAGAIN);
+	while (n)
+		(void)close(lines[--n]);
+	assert_int_equal(
+		place_remove(((struct fixture *)*state)->store, ID, NULL), 0);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -328,6 +347,7 @@ int main(void)
 		T(only_marked_old_unlocked_unknown_folders_are_swept),
 		T(a_removal_that_was_cut_off_is_finished),
 		T(a_folder_goes_whoever_writes_to_it),
+		T(who_accepts_nobody_holds_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
