@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -173,22 +172,6 @@ static bool is_vmm(int64_t pid)
 	       strcmp(buf_str(&b), "msb-vmm\n") == 0;
 }
 
-/* Whether the process of @fd has ended, in time. */
-static bool ends(int fd, uint32_t ms)
-{
-	uint64_t end = clock_now_ns() + ms * NS_PER_MS;
-	struct pollfd pf = {.fd = fd, .events = POLLIN};
-	uint64_t now;
-	int n = 0;
-
-	do {
-		now = clock_now_ns();
-		n = poll(&pf, 1,
-		         now < end ? (int)((end - now) / NS_PER_MS) + 1 : 0);
-	} while (n != 1 && now < end);
-	return n == 1;
-}
-
 /* The descriptor is there before the look, so that it is about the same one. */
 int life_kill(const struct place *p, int64_t pid, uint32_t grace_ms)
 {
@@ -198,10 +181,10 @@ int life_kill(const struct place *p, int64_t pid, uint32_t grace_ms)
 		return 0;
 	fd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
 	if (fd < 0 || !is_vmm(pid) || !place_is_locked(p) ||
-	    (grace_ms && ends(fd, grace_ms)))
+	    (grace_ms && machine_await_process(fd, grace_ms)))
 		return 0;
 	(void)syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
-	return ends(fd, KILL_MS) ? 0 : -ETIMEDOUT;
+	return machine_await_process(fd, KILL_MS) ? 0 : -ETIMEDOUT;
 }
 
 int life_no_such(const char *name, struct err *err)

@@ -418,19 +418,18 @@ void machine_stop(struct machine *m, uint32_t timeout_ms)
 		machine_kill(m);
 }
 
-/* A signal to the caller's program is no reason to hurry. */
-static bool await_process(int pidfd)
+bool machine_await_process(int pidfd, uint32_t timeout_ms)
 {
-	uint64_t end = clock_now_ns() + END_LIMIT_MS * NS_PER_MS;
+	uint64_t end = clock_now_ns() + timeout_ms * NS_PER_MS;
 	struct pollfd pf = {.fd = pidfd, .events = POLLIN};
 	uint64_t now;
-	int n = -1;
+	int n;
 
-	while (n < 0 && (now = clock_now_ns()) < end) {
-		n = poll(&pf, 1, (int)((end - now) / NS_PER_MS) + 1);
-		if (n < 0 && errno != EINTR)
-			break;
-	}
+	do {
+		now = clock_now_ns();
+		n = poll(&pf, 1,
+		         now < end ? (int)((end - now) / NS_PER_MS) + 1 : 0);
+	} while (n != 1 && now < end);
 	return n == 1;
 }
 
@@ -447,7 +446,7 @@ static void end_process(struct machine *m)
 		return;
 	(void)shutdown(m->control, SHUT_WR);
 	pidfd = (int)syscall(SYS_pidfd_open, m->pid, 0);
-	if (pidfd < 0 || !await_process(pidfd))
+	if (pidfd < 0 || !machine_await_process(pidfd, END_LIMIT_MS))
 		(void)kill(m->pid, SIGKILL);
 	close_fd(&pidfd);
 	reap(m);

@@ -83,6 +83,12 @@ void machine_stop(struct machine *m, uint32_t timeout_ms);
  */
 void machine_kill(struct machine *m);
 
+/*
+ * Whether the process of @pidfd, anybody's, has ended, in time. A signal to
+ * the caller's program is no reason to hurry.
+ */
+bool machine_await_process(int pidfd, uint32_t timeout_ms);
+
 /* The reason as an error: -LIB_EBOOT or -LIB_EGONE, after the end only. */
 int machine_end_error(const struct machine *m, struct err *err);
 
