@@ -155,7 +155,7 @@ def test_the_longest_name(cli):
 
 
 @pytest.mark.parametrize("options, words", [
-    (["-c", "65"], "65"), (["-m", "1M"], "memory"), (["-H", "a b"], "hostname"), (["--label", "=x"], "label"),
+    (["-c", "65"], "65"), (["-m", "1M"], "memory"), (["-H", "a b"], "host name"), (["--label", "=x"], "label"),
     (["--idle-timeout", "never"], "never"), (["-w", "relative"], "relative"), (["--rlimit", "x=1"], "x"),
 ])
 def test_create_refuses_what_cannot_be(cli, options, words):
@@ -621,7 +621,7 @@ def test_modify_dry_run_changes_nothing(cli, paper):
 
 @pytest.mark.parametrize("options, words", [
     (["--cpus", "65"], "65"), (["--memory", "1M"], "memory"), (["--memory", "2T"], "memory"),
-    (["--hostname", "a b"], "hostname"), (["--workdir", "rel"], "rel"), (["--shell", "sh"], "sh"),
+    (["--hostname", "a b"], "host name"), (["--workdir", "rel"], "rel"), (["--shell", "sh"], "sh"),
     (["--root-disk", "1G"], "only grow"), (["--env", "MSB_X=1"], "MSB_X"), (["--label", "=x"], "=x"),
     (["--env-rm", "A=1"], "A=1"), (["--user", ""], None), (["--max-duration", "soon"], "soon"),
 ])
