@@ -19,13 +19,9 @@ struct ping_values {
 };
 static_assert(sizeof(struct ping_values) <= COMMAND_VALUES_MAX, "grow it");
 
-#define FIELD(f) offsetof(struct ping_values, f)
-#define LABEL_OPT                                                              \
-	OPT_ROW(0, "label", "KEY[=VALUE]", OPT_LIST, FIELD(labels),            \
-	        "Also all sandboxes with this label (repeatable: with all)")
-#define QUIET_OPT                                                              \
-	OPT_ROW('q', "quiet", NULL, OPT_FLAG, FIELD(quiet),                    \
-	        "Say nothing on success")
+#define FIELD(f)  offsetof(struct ping_values, f)
+#define LABEL_OPT TARGETS_LABEL_OPT(FIELD(labels))
+#define QUIET_OPT TARGETS_QUIET_OPT(FIELD(quiet))
 
 const struct opt cmd_ping_opts[] = {
 	LABEL_OPT,

@@ -16,12 +16,10 @@ static_assert(sizeof(struct remove_values) <= COMMAND_VALUES_MAX, "grow it");
 
 #define FIELD(f) offsetof(struct remove_values, f)
 const struct opt cmd_remove_opts[] = {
-	OPT_ROW(0, "label", "KEY[=VALUE]", OPT_LIST, FIELD(labels),
-                "Also all sandboxes with this label (repeatable: with all)"),
+	TARGETS_LABEL_OPT(FIELD(labels)),
 	OPT_ROW('f', "force", NULL, OPT_FLAG, FIELD(force),
                 "Kill those that run"),
-	OPT_ROW('q', "quiet", NULL, OPT_FLAG, FIELD(quiet),
-                "Say nothing on success"),
+	TARGETS_QUIET_OPT(FIELD(quiet)),
 	{0},
 };
 

@@ -18,10 +18,8 @@ static_assert(sizeof(struct start_values) <= COMMAND_VALUES_MAX, "grow it");
 
 #define FIELD(f) offsetof(struct start_values, f)
 const struct opt cmd_start_opts[] = {
-	OPT_ROW(0, "label", "KEY[=VALUE]", OPT_LIST, FIELD(labels),
-                "Also all sandboxes with this label (repeatable: with all)"),
-	OPT_ROW('q', "quiet", NULL, OPT_FLAG, FIELD(quiet),
-                "Say nothing on success"),
+	TARGETS_LABEL_OPT(FIELD(labels)),
+	TARGETS_QUIET_OPT(FIELD(quiet)),
 	{0},
 };
 

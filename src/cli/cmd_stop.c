@@ -23,13 +23,9 @@ struct stop_values {
 };
 static_assert(sizeof(struct stop_values) <= COMMAND_VALUES_MAX, "grow it");
 
-#define FIELD(f) offsetof(struct stop_values, f)
-#define LABEL_OPT                                                              \
-	OPT_ROW(0, "label", "KEY[=VALUE]", OPT_LIST, FIELD(labels),            \
-	        "Also all sandboxes with this label (repeatable: with all)")
-#define QUIET_OPT                                                              \
-	OPT_ROW('q', "quiet", NULL, OPT_FLAG, FIELD(quiet),                    \
-	        "Say nothing on success")
+#define FIELD(f)  offsetof(struct stop_values, f)
+#define LABEL_OPT TARGETS_LABEL_OPT(FIELD(labels))
+#define QUIET_OPT TARGETS_QUIET_OPT(FIELD(quiet))
 #define STOP_OPTS                                                              \
 	LABEL_OPT,                                                             \
 		OPT_ROW('t', "timeout", "DURATION", OPT_STRING,                \

@@ -15,6 +15,13 @@
 #include "cli/command.h"
 #include "microsandbox.h"
 
+/* Rows of the options of such commands. @labels is a struct strv. */
+#define TARGETS_LABEL_OPT(labels)                                              \
+	OPT_ROW(0, "label", "KEY[=VALUE]", OPT_LIST, labels,                   \
+	        "Also all sandboxes with this label (repeatable: with all)")
+#define TARGETS_QUIET_OPT(quiet)                                               \
+	OPT_ROW('q', "quiet", NULL, OPT_FLAG, quiet, "Say nothing on success")
+
 /* One of them, while its turn lasts. */
 struct target {
 	struct msb_home *home;
