@@ -85,6 +85,15 @@ static void begin_message(const struct run *run)
 /* ---- what the command says ------------------------------------------------
  */
 
+/* What goes on in the background does so without a reader, too. */
+static void on_no_reader(struct run *run)
+{
+	if (run->opts->leave)
+		run->leaving = true; /* update() follows */
+	else
+		finish(run, EXIT_SIGNAL + SIGPIPE);
+}
+
 static void on_output(struct run *run, int which,
                       const struct msb_exec_event *ev)
 {
@@ -95,12 +104,13 @@ static void on_output(struct run *run, int which,
 	r = writer_put(&run->out[which], ev->data, ev->len);
 	if (r == 0 || which == 1)
 		return; /* nobody reads stderr: nobody to tell */
-	if (r != -EPIPE) {
-		begin_message(run);
-		out_errorf("", "cannot write standard output: %s",
-		           strerror(-r));
+	if (r == -EPIPE) {
+		on_no_reader(run);
+		return;
 	}
-	finish(run, r == -EPIPE ? EXIT_SIGNAL + SIGPIPE : EXIT_MSB);
+	begin_message(run);
+	out_errorf("", "cannot write standard output: %s", strerror(-r));
+	finish(run, EXIT_MSB);
 }
 
 int run_io_explain(const struct run_io_opts *opts,
@@ -337,7 +347,7 @@ static void on_writable(void *arg, uint32_t events)
 	(void)writer_flush(&run->out[0]);
 	(void)writer_flush(&run->out[1]);
 	if (run->out[0].broken == -EPIPE && !run->over)
-		finish(run, EXIT_SIGNAL + SIGPIPE);
+		on_no_reader(run);
 	update(run);
 }
 

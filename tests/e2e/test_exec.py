@@ -282,6 +282,17 @@ def test_exec_in_the_background_says_what_it_cannot_start(cli, box):
     assert r.returncode == 127 and r.out == "" and "no-such-command" in r.err
 
 
+def test_a_closed_output_lets_go_of_what_is_attached_to(cli, box):
+    number = cli.ok("exec", "-d", box, "--", "sh", "-c",
+                    "echo $$ >/tmp/pid; while echo line; do sleep 0.1; done").strip()
+    for _ in range(2):  # it went on
+        p = cli.popen("attach", "--session", number, box)
+        assert p.stdout.readline() == b"line\n"
+        p.stdout.close()
+        assert b"detached; msb attach" in p.stderr.read() and p.wait(10) == 0
+    cli.ok("exec", box, "--", "sh", "-c", "kill $(cat /tmp/pid)")
+
+
 def test_only_one_can_be_attached(cli, box):
     number = cli.ok("exec", "-d", "-i", box, "--", "sh", "-c", "while read x; do echo $x; done").strip()
     first = cli.popen("attach", "--session", number, box)
