@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/fdio.h"
 #include "base/json.h"
+#include "lib/record.h"
 
 #include "base/banned.h"
 
@@ -216,24 +217,15 @@ int place_read_end(const struct place *p, struct place_end *ret)
 	return 0;
 }
 
-static json_t *label_list(const struct strv *labels)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < labels->n; i++)
-		(void)json_array_append_new(list, json_string(labels->v[i]));
-	return list;
-}
-
 int place_write_json(const struct place *p, const struct state_sandbox *row,
                      struct err *err)
 {
-	json_t *cleanup_json o =
-		json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:I}", "version",
-	                  1, "id", p->id, "name", row->name, "image",
-	                  row->image, "image_id", row->image_id, "config",
-	                  row->config, "labels", label_list(&row->labels),
-	                  "created_ms", (json_int_t)row->created_ms);
+	json_t *cleanup_json o = json_pack(
+		"{s:i, s:s, s:s, s:o, s:s, s:s, s:o, s:I}", "version", 1, "id",
+		p->id, "name", row->name, "image", record_text(row->image),
+		"image_id", row->image_id, "config", row->config, "labels",
+		record_list(&row->labels), "created_ms",
+		(json_int_t)row->created_ms);
 	cleanup_free char *text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
 	int r = text ? file_write_atomic(p->dir_fd, RECORD, text, strlen(text),
 	                                 0600)
@@ -252,17 +244,18 @@ static int take_json(const json_t *o, struct state_sandbox *ret)
 
 	(void)snprintf(ret->id, sizeof(ret->id), "%s", json_str(o, "id", ""));
 	ret->name = strdup(json_str(o, "name", ""));
-	ret->image = strdup(json_str(o, "image", ""));
+	ret->image = record_read_text(json_object_get(o, "image"));
 	ret->image_id = strdup(json_str(o, "image_id", ""));
 	ret->config = strdup(json_str(o, "config", ""));
 	ret->created_ms = json_int(o, "created_ms", 0);
 	for (size_t i = 0; r == 0 && i < json_array_size(labels); i++) {
-		const char *s = json_string_value(json_array_get(labels, i));
+		cleanup_free char *s =
+			record_read_text(json_array_get(labels, i));
 
 		r = s ? strv_add(&ret->labels, s) : -EINVAL;
 	}
 	if (!ret->name || !ret->image || !ret->image_id || !ret->config)
-		r = -ENOMEM;
+		r = -EINVAL;
 	return r;
 }
 

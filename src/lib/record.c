@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/json.h"
 #include "base/num.h"
 
 #include "base/banned.h"
@@ -167,19 +166,19 @@ static json_t *hex_of(const char *s)
 	return buf_ok(&b) ? json_pack("{s:s}", "hex", buf_str(&b)) : NULL;
 }
 
-static json_t *text_of(const char *s)
+json_t *record_text(const char *s)
 {
 	json_t *j = json_string(s);
 
 	return j ? j : hex_of(s);
 }
 
-static json_t *list_of(const struct strv *s)
+json_t *record_list(const struct strv *s)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; list && i < s->n; i++) {
-		if (json_array_append_new(list, text_of(s->v[i])) < 0) {
+		if (json_array_append_new(list, record_text(s->v[i])) < 0) {
 			json_decref(list);
 			return NULL;
 		}
@@ -204,10 +203,10 @@ static json_t *value_of(const struct field *f, const void *m, bool *skip)
 		return json_integer((json_int_t)n);
 	case TEXT:
 		*skip = !*text;
-		return *text ? text_of(*text) : NULL;
+		return *text ? record_text(*text) : NULL;
 	case LIST:
 		*skip = list->n == 0;
-		return list_of(list);
+		return record_list(list);
 	}
 	return NULL;
 }
@@ -257,8 +256,7 @@ static char *unhex(const char *hex)
 	return s;
 }
 
-/* A copy, or NULL when it is no text. */
-static char *read_text(const json_t *j)
+char *record_read_text(const json_t *j)
 {
 	const char *s = json_string_value(j), *hex = json_str(j, "hex", NULL);
 
@@ -272,7 +270,7 @@ static int read_list(const json_t *j, struct strv *ret)
 	int r = json_is_array(j) ? 0 : -EINVAL;
 
 	for (size_t i = 0; r == 0 && i < json_array_size(j); i++) {
-		cleanup_free char *s = read_text(json_array_get(j, i));
+		cleanup_free char *s = record_read_text(json_array_get(j, i));
 
 		r = s ? strv_add(ret, s) : -EINVAL;
 	}
@@ -295,7 +293,7 @@ static int read_field(const struct field *f, const json_t *j, void *m)
 		*(uint64_t *)m = (uint64_t)n;
 		return 0;
 	case TEXT:
-		*(char **)m = read_text(j);
+		*(char **)m = record_read_text(j);
 		return *(char **)m ? 0 : -EINVAL;
 	case LIST:
 		return read_list(j, m);

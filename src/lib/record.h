@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/json.h"
 #include "base/strv.h"
 #include "image/image.h"
 #include "microsandbox.h"
@@ -40,6 +41,12 @@ void sandbox_config_release(struct sandbox_config *c);
 char *sandbox_config_write(const struct sandbox_config *c);
 int sandbox_config_read(const char *text, struct sandbox_config *ret,
                         struct err *err);
+
+/* A text that may not be UTF-8, as above. NULL when out of memory. */
+json_t *record_text(const char *s);
+/* The other way, a copy; NULL also when it is no text. */
+char *record_read_text(const json_t *j);
+json_t *record_list(const struct strv *s);
 
 #define cleanup_sandbox_config cleanup(sandbox_config_release)
 

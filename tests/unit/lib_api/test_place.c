@@ -193,15 +193,19 @@ static void the_record_is_there_without_the_database(void **state)
 
 	memcpy(row.id, ID, sizeof(row.id));
 	row.name = strdup("n");
-	row.image = strdup("i");
+	row.image = strdup("/caf\xe9"); /* a folder's name may be any bytes */
 	row.image_id = strdup("");
 	row.config = strdup("{\"cpus\":1}");
 	assert_int_equal(strv_add(&row.labels, "a=b"), 0);
+	assert_int_equal(strv_add(&row.labels, "c=\xff"), 0);
 	assert_int_equal(place_write_json(&p, &row, NULL), 0);
 	assert_int_equal(place_read_json(&p, &got, NULL), 0);
 	assert_string_equal(got.name, "n");
 	assert_string_equal(got.config, row.config);
+	assert_string_equal(got.image, row.image);
+	assert_int_equal(got.labels.n, 2);
 	assert_string_equal(got.labels.v[0], "a=b");
+	assert_string_equal(got.labels.v[1], "c=\xff");
 	assert_int_equal(got.created_ms, 77);
 	put(&p, "sandbox.json", "{\"id\":\"" ID2 "\"}");
 	assert_int_equal(place_read_json(&p, &row, NULL), -EINVAL);
