@@ -39,17 +39,14 @@ const struct opt cmd_stop_opts[] = {STOP_OPTS, {0}};
 const struct opt cmd_restart_opts[] = {STOP_OPTS, {0}};
 const struct opt cmd_kill_opts[] = {LABEL_OPT, QUIET_OPT, {0}};
 
-static int read_timeout(struct stop_values *v, const char *command)
+static int read_timeout(struct stop_values *v)
 {
 	uint64_t ms = GRACE_MS;
-	char hint[64];
 
 	if (v->timeout &&
 	    (!num_parse_duration_ms(v->timeout, &ms) || ms > UINT32_MAX)) {
-		(void)snprintf(hint, sizeof(hint), "run 'msb %s --help'",
-		               command);
-		out_errorf(hint, "--timeout: '%s' is not a duration",
-		           v->timeout);
+		out_errorf("for example 500ms, 30s or 5m; 0: at once",
+		           "--timeout: '%s' is not a duration", v->timeout);
 		return -1;
 	}
 	v->timeout_ms = v->force ? 0 : (uint32_t)ms;
@@ -71,7 +68,7 @@ int cmd_stop(struct cli *cli, void *values)
 {
 	struct stop_values *v = values;
 
-	if (read_timeout(v, "stop") < 0)
+	if (read_timeout(v) < 0)
 		return EXIT_USAGE;
 	return targets_run(cli, &(struct targets){.labels = &v->labels,
 	                                          .quiet = v->quiet,
@@ -103,7 +100,7 @@ int cmd_restart(struct cli *cli, void *values)
 {
 	struct stop_values *v = values;
 
-	if (read_timeout(v, "restart") < 0)
+	if (read_timeout(v) < 0)
 		return EXIT_USAGE;
 	return targets_run(cli, &(struct targets){.labels = &v->labels,
 	                                          .quiet = v->quiet,

@@ -185,10 +185,14 @@ static int take_replace(const struct create_values *v,
 	o->flags |= MSB_SANDBOX_REPLACE;
 	if (!v->replace_timeout)
 		return 0;
-	if (!num_parse_duration_ms(v->replace_timeout, &ms) || ms > UINT32_MAX)
-		return err_set(err, -EINVAL,
-		               "--replace-with-timeout: '%s' is not a duration",
-		               v->replace_timeout);
+	if (!num_parse_duration_ms(v->replace_timeout, &ms) ||
+	    ms > UINT32_MAX) {
+		err_set(err, -EINVAL,
+		        "--replace-with-timeout: '%s' is not a duration",
+		        v->replace_timeout);
+		err_hint(err, "for example 500ms, 30s or 5m; 0: at once");
+		return -EINVAL;
+	}
 	o->replace_timeout_ms = ms ? (uint32_t)ms : 1;
 	return 0;
 }

@@ -185,7 +185,7 @@ def test_files_of_later_things_are_refused(cli, write, option, issue):
 
 def test_other_wrong_options_of_a_sandbox(cli, write):
     assert "an image is missing" in refused(cli, "--conf", write("c.yaml", "cpus: 1\n"))
-    assert "none.yaml: No such file" in refused(cli, "--conf", "none.yaml", IMAGE)
+    assert "cannot read 'none.yaml': No such file" in refused(cli, "--conf", "none.yaml", IMAGE)
     assert "not a file" in refused(cli, "--conf", "/dev/zero", IMAGE)
     assert "only a size works yet" in refused(cli, "--root-disk", "tmpfs:1G", IMAGE)
     assert "given twice" in refused(cli, "--script", "a=b", "--script-raw", "a=c", IMAGE)

@@ -171,7 +171,7 @@ def test_msb_run_runs_a_script_as_the_command_itself(cli):
     (["--script", "../x=echo"], "../x"), (["--script", ".hidden=echo"], ".hidden"), (["--script", "a/b=echo"], "a/b"),
     (["--script", "=echo"], "NAME=BODY"), (["--script", "noequals"], "NAME=BODY"),
     (["--script", "a=1", "--script-raw", "a=2"], "'a' is given twice"),
-    (["--script-path", "a:/no/such/file"], "/no/such/file: No such file"),
+    (["--script-path", "a:/no/such/file"], "cannot read '/no/such/file': No such file"),
     ([a for i in range(5) for a in ("--script-raw", f"s{i}=" + "x" * 120000)], "512 KiB"),
 ], ids=["up", "hidden", "folder", "no name", "no body", "twice", "no file", "too large"])
 def test_scripts_that_cannot_be_are_refused_before_anything_runs(cli, given, words):

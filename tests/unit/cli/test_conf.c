@@ -264,7 +264,8 @@ static void what_is_no_file_is_refused(void **state)
 	(void)state;
 	assert_int_equal(conf_read(&conf, "conf:/nonexistent.yaml", &err),
 	                 -ENOENT);
-	assert_non_null(strstr(err.msg, "/nonexistent.yaml: "));
+	assert_non_null(
+		strstr(err.msg, "--conf: cannot read '/nonexistent.yaml': "));
 	assert_int_equal(conf_read(&conf, "conf:/dev/zero", &err), -EISDIR);
 	assert_int_equal(conf_read(&conf, "conf:/", &err), -EISDIR);
 }

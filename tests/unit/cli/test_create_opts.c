@@ -255,11 +255,11 @@ static void wrong_options_are_refused(void **state)
 	refuses(ARGS("a", "--script", "b"), "--script: 'b' is not NAME=BODY");
 	refuses(ARGS("a", "--script", "../b=c"), "is not NAME=BODY");
 	refuses(ARGS("a", "--script-path", "b:/nonexistent"),
-	        "/nonexistent: No such file");
+	        "cannot read '/nonexistent': No such file");
 	refuses(ARGS("a", "--script-path", "b:/dev/zero"), "not a file");
 	refuses(ARGS("a", "--script", "b=c", "--script-raw", "b=d"),
 	        "script 'b' is given twice");
-	refuses(ARGS("a", "--conf", "%/none.yaml"), "none.yaml: No such file");
+	refuses(ARGS("a", "--conf", "%/none.yaml"), "none.yaml': No such file");
 	refuses(ARGS("a", "--net-conf", "x"), "--net-conf cannot be used yet");
 	refuses(ARGS("a", "--max-duration", "99999999d"), "is too long");
 	file("bad.yaml", "cpus: 1\nimages: x\n");
