@@ -36,6 +36,7 @@ struct creation {
 	struct msb_image *image;
 	struct msb_sandbox *sandbox;
 	struct msb_error error;
+	bool made;     /* it is on record, by us */
 	char name[16]; /* made up when the user gave none */
 };
 
@@ -59,7 +60,10 @@ static int make_name(struct creation *c)
 
 #define LOOK_MS 100 /* how late an interrupt may be seen */
 
-/* Who is stopped at the boot leaves nothing: nobody has seen the name yet. */
+/*
+ * Who is stopped before the name was printed leaves nothing. A second signal
+ * ends us at once: --replace may take its time.
+ */
 static volatile sig_atomic_t interrupted;
 
 static void on_interrupt(int signo)
@@ -70,7 +74,9 @@ static void on_interrupt(int signo)
 static void catch_interrupts(void)
 {
 	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-	struct sigaction sa = {.sa_handler = on_interrupt}, old;
+	struct sigaction sa = {.sa_handler = on_interrupt,
+	                       .sa_flags = (int)SA_RESETHAND},
+			 old;
 
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		if (sigaction(signals[i], NULL, &old) == 0 &&
@@ -99,7 +105,6 @@ static int boot(struct creation *c, bool quiet)
 		out_note("warn: %s", msb_sandbox_warning(c->sandbox));
 	if (!quiet)
 		targets_progress("Starting", c->plan.opts.name);
-	catch_interrupts();
 	r = wait_ready(c);
 	if (r == 0)
 		r = msb_sandbox_detach(c->sandbox, &c->error);
@@ -126,7 +131,11 @@ static int create(struct creation *c, const struct cli *cli,
 		opts->flags |= MSB_SANDBOX_NO_START;
 	opts->log_fd = cli->log_level ? 2 : 0;
 	opts->log_level = cli->log_level;
+	catch_interrupts();
 	r = msb_sandbox_create(c->home, opts, &c->sandbox, &c->error);
+	c->made = r == 0;
+	if (r == 0 && interrupted)
+		return -MSB_ERR_CANCELLED;
 	if (r == 0 && !v->no_start)
 		r = boot(c, v->create.quiet);
 	return r;
@@ -147,7 +156,8 @@ static void take_back(struct creation *c)
 static int failed(struct creation *c)
 {
 	if (interrupted) {
-		take_back(c);
+		if (c->made)
+			take_back(c);
 		return EXIT_SIGNAL + interrupted;
 	}
 	out_error(&c->error);
