@@ -138,6 +138,13 @@ static void input_gone(struct session *s)
 	drop(s, &s->in_src, &s->child.in_fd);
 }
 
+/* A key such as Ctrl-C means nothing to a terminal that nobody leads yet. */
+static bool takes_input(const struct session *s)
+{
+	return s->state == RUNNING || s->state == DRAINING ||
+	       (s->state == STARTING && !s->tty);
+}
+
 static void push(struct session *s)
 {
 	ssize_t n;
@@ -338,8 +345,8 @@ static int watch_all(struct session *s)
 	if (r == 0)
 		r = watch(s, &s->err_src, c->err_fd, room, EPOLLIN, on_err);
 	if (r == 0)
-		r = watch(s, &s->in_src, c->in_fd, s->input.len > 0, EPOLLOUT,
-		          on_in);
+		r = watch(s, &s->in_src, c->in_fd,
+		          s->input.len > 0 && takes_input(s), EPOLLOUT, on_in);
 	return r;
 }
 
@@ -358,8 +365,7 @@ static void arm_grace(struct session *s)
  */
 static void update(struct session *s, int r)
 {
-	if (r >= 0 && (s->state == STARTING || s->state == RUNNING ||
-	               s->state == DRAINING))
+	if (r >= 0 && takes_input(s))
 		push(s);
 	if (r >= 0 && s->ack && s->state != CLOSING)
 		r = put_ack(s);

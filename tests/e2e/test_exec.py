@@ -282,6 +282,14 @@ def test_exec_in_the_background_says_what_it_cannot_start(cli, box):
     assert r.returncode == 127 and r.out == "" and "no-such-command" in r.err
 
 
+@pytest.mark.parametrize("seconds", [0.1, 0.7, 1.1])
+def test_a_ctrl_c_that_is_typed_before_the_command_runs_is_not_lost(cli, seconds):
+    with cli.terminal("run", IMAGE, "--", "sleep", "60") as t:
+        t.read(seconds)
+        t.type("\x03")
+        assert t.wait(30) == 128 + signal.SIGINT
+
+
 def test_a_closed_output_lets_go_of_what_is_attached_to(cli, box):
     number = cli.ok("exec", "-d", box, "--", "sh", "-c",
                     "echo $$ >/tmp/pid; while echo line; do sleep 0.1; done").strip()
