@@ -191,6 +191,34 @@ const char *opt_nearest(const char *word, const char *const *names, size_t n)
 	return found;
 }
 
+/*
+ * What people know from elsewhere and is planned here: beginnings of names, and
+ * letters. Looked at when an option is unknown, so one that comes needs no
+ * change here.
+ */
+static const char *const later[] = {
+	"volume", "mount",     "tmpfs", "copy",   "mkdir",
+	"rm",     "from-snap", "port",  "net",    "no-net",
+	"dns-",   "no-dns",    "proxy", "socks",  "vsock",
+	"tls-",   "no-block",  "trust", "secret", "on-secret",
+};
+#define LATER_LETTERS "vp"
+
+static bool comes_later(const char *word)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(later); i++)
+		if (strncmp(word, later[i], strlen(later[i])) == 0)
+			return true;
+	return false;
+}
+
+static int not_there_yet(const char *dashes, const char *word, struct err *err)
+{
+	err_set(err, -EINVAL, "%s%s is not there yet", dashes, word);
+	err_hint(err, "docs/compat.md says what is here and what comes");
+	return -EINVAL;
+}
+
 static int unknown_long(const struct opt_parser *p, const char *name,
                         size_t len, struct err *err)
 {
@@ -199,6 +227,8 @@ static int unknown_long(const struct opt_parser *p, const char *name,
 	size_t n = 0;
 
 	(void)snprintf(word, sizeof(word), "%.*s", (int)len, name);
+	if (comes_later(word))
+		return not_there_yet("--", word, err);
 	for (size_t t = 0; t < ARRAY_SIZE(p->targets); t++)
 		for (const struct opt *o = p->targets[t].opts; o && o->name;
 		     o++)
@@ -267,6 +297,8 @@ static int parse_short(struct opt_parser *p, const char *arg, struct err *err)
 		const struct opt *o = find(p, NULL, 0, *arg, &values);
 		int r;
 
+		if (!o && strchr(LATER_LETTERS, *arg))
+			return not_there_yet("-", (char[]){*arg, '\0'}, err);
 		if (!o)
 			return err_set(err, -EINVAL, "unknown option '-%c'",
 			               *arg);

@@ -310,17 +310,33 @@ static int apply(struct edit *e)
 
 /* ---- checks -------------------------------------------------------------- */
 
+static bool has_key(const char *const *set, const char *key)
+{
+	size_t len = strlen(key);
+
+	for (; set && *set; set++)
+		if (strncmp(*set, key, len) == 0 && (*set)[len] == '=')
+			return true;
+	return false;
+}
+
 static int check_pairs(const char *what, const char *const *set,
                        const char *const *rm, struct err *err)
 {
-	for (; set && *set; set++)
-		if (**set == '=' || !strchr(*set, '='))
+	for (const char *const *s = set; s && *s; s++)
+		if (**s == '=' || !strchr(*s, '='))
 			return err_set(err, -EINVAL, "%s %s is not KEY=VALUE",
-			               what, *set);
-	for (; rm && *rm; rm++)
+			               what, *s);
+	for (; rm && *rm; rm++) {
 		if (!**rm || strchr(*rm, '='))
 			return err_set(err, -EINVAL, "%s '%s' is not a key",
 			               what, *rm);
+		if (has_key(set, *rm))
+			return err_set(err, -EINVAL,
+			               "%s %s cannot be set and removed at "
+			               "once",
+			               what, *rm);
+	}
 	return 0;
 }
 

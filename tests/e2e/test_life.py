@@ -623,6 +623,7 @@ def test_modify_dry_run_changes_nothing(cli, paper):
     (["--cpus", "65"], "65"), (["--memory", "1M"], "memory"), (["--memory", "2T"], "memory"),
     (["--hostname", "a b"], "host name"), (["--workdir", "rel"], "rel"), (["--shell", "sh"], "sh"),
     (["--root-disk", "1G"], "only grow"), (["--env", "MSB_X=1"], "MSB_X"), (["--label", "=x"], "=x"),
+    (["--env", "A=1", "--env-rm", "A"], "set and removed at once"),
     (["--env-rm", "A=1"], "A=1"), (["--user", ""], None), (["--max-duration", "soon"], "soon"),
 ])
 def test_modify_is_all_or_nothing(cli, paper, options, words):
