@@ -41,7 +41,9 @@ class Screen:
         return self.text()
 
     def clear(self):
+        """And wait: what is typed meanwhile would be wiped off, too."""
         self.type("clear")
+        self.expect(rf"\A{re.escape(PROMPT.strip())}\s*\Z")
 
     def resize(self, columns, rows):
         self.tmux("resize-window", "-x", str(columns), "-y", str(rows))
