@@ -21,7 +21,8 @@
 
 /*
  * Put it on record and start it, unless NO_START; fills @sb, which is zeroed
- * but for its lock, counter and machine. Nothing is left on failure.
+ * but for its lock, counter, machine and configuration (of @o, checked).
+ * Nothing is left on failure.
  */
 int life_create(struct msb_home *home, const struct msb_sandbox_opts *o,
                 struct msb_sandbox *sb, struct err *err);

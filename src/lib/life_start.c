@@ -342,9 +342,6 @@ int life_create(struct msb_home *home, const struct msb_sandbox_opts *o,
 	if (r == 0 && (o->flags & MSB_SANDBOX_REPLACE) && o->name)
 		r = replace(home, o, err);
 	if (r == 0)
-		r = sandbox_config_take(&sb->config, o,
-		                        &o->image->image.config);
-	if (r == 0)
 		r = state_new_id(sb->id, err);
 	if (r == 0)
 		r = place_make(home->store, sb->id, &sb->place, err);

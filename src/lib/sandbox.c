@@ -245,14 +245,6 @@ static int give(struct msb_sandbox *sb, int r, const struct err *err,
 	return 0;
 }
 
-static int check_config(const struct msb_sandbox_opts *o, struct err *err)
-{
-	struct sandbox_config cleanup_sandbox_config c = {0};
-	int r = sandbox_config_take(&c, o, &o->image->image.config);
-
-	return r < 0 ? r : command_check(&c, err);
-}
-
 int msb_sandbox_create(struct msb_home *home,
                        const struct msb_sandbox_opts *opts,
                        struct msb_sandbox **ret_sandbox,
@@ -274,7 +266,10 @@ int msb_sandbox_create(struct msb_home *home,
 	if (r == 0)
 		r = defaults_fill(&o, home->store->home, &defaults, &err);
 	if (r == 0)
-		r = check_config(&o, &err);
+		r = sandbox_config_take(&sb->config, &o,
+		                        &o.image->image.config);
+	if (r == 0)
+		r = command_check(&sb->config, &err);
 	if (r == 0)
 		r = life_create(home, &o, sb, &err);
 	if (r == 0 && (o.flags & MSB_SANDBOX_NO_START)) {
