@@ -21,11 +21,7 @@ const struct opt cmd_list_opts[] = {
                 "Only those that run"),
 	OPT_ROW(0, "stopped", NULL, OPT_FLAG, FIELD(stopped),
                 "Only those that do not"),
-	OPT_ROW(0, "label", "KEY[=VALUE]", OPT_LIST, FIELD(labels),
-                "Only those with this label (repeatable: with all)"),
-	OPT_ROW_CHOICE(0, "format", "FORMAT", FIELD(format), "How to print",
-                       opt_format_choices, NULL),
-	OPT_ROW('q', "quiet", NULL, OPT_FLAG, FIELD(quiet), "Print names only"),
+	DESCRIBE_LIST_OPTS(FIELD(labels), FIELD(format), FIELD(quiet)),
 	{0},
 };
 

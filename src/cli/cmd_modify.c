@@ -246,25 +246,9 @@ static void refuse(const char *name, const struct msb_plan *plan)
 	           buf_str(&fields));
 }
 
-static int restart(struct msb_home *home, const char *name, bool quiet)
+static int restart(struct target *t)
 {
-	struct target t = {.home = home, .name = name};
-	int r;
-
-	if (!quiet)
-		targets_progress("Restarting", name);
-	r = targets_restart(&t, GRACE_MS);
-	if (!quiet)
-		targets_progress(NULL, NULL);
-	if (r < 0) {
-		out_error(&t.error);
-		if (t.console)
-			out_console(t.console);
-	} else if (!quiet) {
-		out_done("Restarted", name);
-	}
-	free(t.console);
-	return r < 0 ? EXIT_FAILED : EXIT_OK;
+	return targets_restart(t, GRACE_MS);
 }
 
 static int modify(struct msb_home *home, const char *name,
@@ -294,7 +278,12 @@ static int modify(struct msb_home *home, const char *name,
 	}
 	code = print_plan(v, name, plan);
 	if (code == EXIT_OK && v->restart && !v->dry_run && waits(plan))
-		code = restart(home, name, v->quiet);
+		code = targets_one(home,
+		                   &(struct targets){.quiet = v->quiet,
+		                                     .verb = "Restarted",
+		                                     .busy = "Restarting",
+		                                     .act = restart},
+		                   name);
 	msb_plan_free(plan);
 	return code;
 }

@@ -25,11 +25,7 @@ static_assert(sizeof(struct status_values) <= COMMAND_VALUES_MAX, "grow it");
 const struct opt cmd_status_opts[] = {
 	OPT_ROW('a', "all", NULL, OPT_FLAG, FIELD(all),
                 "Also those that do not run"),
-	OPT_ROW(0, "label", "KEY[=VALUE]", OPT_LIST, FIELD(labels),
-                "Only those with this label (repeatable: with all)"),
-	OPT_ROW_CHOICE(0, "format", "FORMAT", FIELD(format), "How to print",
-                       opt_format_choices, NULL),
-	OPT_ROW('q', "quiet", NULL, OPT_FLAG, FIELD(quiet), "Print names only"),
+	DESCRIBE_LIST_OPTS(FIELD(labels), FIELD(format), FIELD(quiet)),
 	{0},
 };
 

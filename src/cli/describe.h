@@ -6,7 +6,17 @@
 #include <stdbool.h>
 
 #include "base/buf.h"
+#include "cli/opt.h"
 #include "microsandbox.h"
+
+/* Rows of the options of commands that list sandboxes. */
+#define DESCRIBE_LIST_OPTS(labels, format, quiet)                              \
+	OPT_ROW(0, "label", "KEY[=VALUE]", OPT_LIST, labels,                   \
+	        "Only those with this label (repeatable: with all)"),          \
+		OPT_ROW_CHOICE(0, "format", "FORMAT", format, "How to print",  \
+	                       opt_format_choices, NULL),                      \
+		OPT_ROW('q', "quiet", NULL, OPT_FLAG, quiet,                   \
+	                "Print names only")
 
 /* "Created", "Starting", "Running", "Stopped", "Crashed". */
 const char *describe_state(const struct msb_sandbox_info *i);

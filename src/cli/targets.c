@@ -62,8 +62,8 @@ void targets_progress(const char *word, const char *name)
 	(void)fflush(stderr);
 }
 
-static int run_one(struct msb_home *home, const struct targets *what,
-                   const char *name)
+int targets_one(struct msb_home *home, const struct targets *what,
+                const char *name)
 {
 	struct target t = {.home = home, .name = name, .values = what->values};
 	char text[MSB_NAME_MAX + sizeof(t.extra) + 2];
@@ -106,7 +106,7 @@ static int run_all(struct msb_home *home, const struct cli *cli,
 		return EXIT_FAILED;
 	}
 	for (size_t i = 0; i < names.n; i++)
-		if (run_one(home, what, names.v[i]) != EXIT_OK)
+		if (targets_one(home, what, names.v[i]) != EXIT_OK)
 			code = EXIT_FAILED;
 	return code;
 }
@@ -131,17 +131,15 @@ int targets_run(const struct cli *cli, const struct targets *what)
 	return code;
 }
 
-void targets_take_console(struct target *t, struct msb_sandbox *s)
+static void take_console(struct target *t, struct msb_sandbox *s)
 {
 	free(t->console);
 	t->console = strdup(msb_sandbox_console(s));
 }
 
-int targets_start(struct target *t)
+/* From the start of @s, which returned @r; takes the handle. */
+static int bring_up(struct target *t, struct msb_sandbox *s, int r)
 {
-	struct msb_sandbox *s = NULL;
-	int r = msb_sandbox_start(t->home, t->name, NULL, &s, &t->error);
-
 	if (r == 0)
 		r = msb_sandbox_wait_ready(s, -1, &t->error);
 	if (r == 0)
@@ -149,9 +147,17 @@ int targets_start(struct target *t)
 	if (r == 0)
 		r = msb_sandbox_detach(s, &t->error);
 	if (r < 0 && s)
-		targets_take_console(t, s);
+		take_console(t, s);
 	msb_sandbox_free(s);
 	return r;
+}
+
+int targets_start(struct target *t)
+{
+	struct msb_sandbox *s = NULL;
+	int r = msb_sandbox_start(t->home, t->name, NULL, &s, &t->error);
+
+	return bring_up(t, s, r);
 }
 
 int targets_stop(struct target *t, uint32_t timeout_ms)
@@ -179,9 +185,10 @@ bool targets_is_running(const struct target *t)
 
 int targets_restart(struct target *t, uint32_t timeout_ms)
 {
-	int r = targets_stop(t, timeout_ms);
+	struct msb_sandbox *s = NULL;
+	int r = msb_sandbox_restart(t->home, t->name, timeout_ms, NULL, &s,
+	                            &t->error);
 
-	if (r >= 0)
-		r = targets_start(t);
+	r = bring_up(t, s, r);
 	return r == -MSB_ERR_BUSY && targets_is_running(t) ? 0 : r;
 }

@@ -49,15 +49,16 @@ struct targets {
 /* The exit code: EXIT_FAILED when one of them failed. */
 int targets_run(const struct cli *cli, const struct targets *what);
 
+/* The same for one of them, whose home is open; labels are not looked at. */
+int targets_one(struct msb_home *home, const struct targets *what,
+                const char *name);
+
 /*
  * All on record that match @labels (as msb_sandbox_list()), with a note on
  * stderr when that is none.
  */
 int targets_of_labels(struct msb_home *home, const struct strv *labels,
                       struct strv *ret, struct msb_error *error);
-
-/* Keep what @s says in t->console. */
-void targets_take_console(struct target *t, struct msb_sandbox *s);
 
 /*
  * Start the machine of t->name, wait until it is ready, run its main command
