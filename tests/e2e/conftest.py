@@ -87,6 +87,15 @@ def build_dir():
     return path
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_machine_outlives_a_killed_run(build_dir, tmp_path_factory):
+    p = subprocess.Popen([sys.executable, TOP / "tests/e2e/lib/guard.py", build_dir / "msb",
+                          tmp_path_factory.getbasetemp()], stdin=subprocess.PIPE, start_new_session=True)
+    yield
+    p.kill()  # each test has cleaned up after itself
+    p.communicate()
+
+
 @pytest.fixture
 def home(tmp_path):
     return tmp_path / "home"

@@ -2,17 +2,16 @@
 import os
 import re
 import signal
-import subprocess
 import time
 
 import pytest
 
 from conftest import need
 from lib.cli import Cli, descendants, is_gone, wait_until
+from lib.tmux import Screen
 
 IMAGE = "test/busybox:1"
 BOX = "box"
-PROMPT = "HOST$ "  # of the shell around msb
 
 
 @pytest.fixture(scope="module")
@@ -30,66 +29,6 @@ def box(cli):
     cli.ok("rm", "-q", "-f", BOX)
 
 
-class Screen:
-    """A shell in tmux, of a server of its own."""
-
-    def __init__(self, cli, folder, columns=100, rows=30):
-        self.socket = str(folder / "tmux")
-        env = dict(cli.environment(None), PATH=f"{os.path.dirname(cli.msb)}:{os.environ['PATH']}",
-                   ENV="", TERM="xterm-256color")
-        subprocess.run(["tmux", "-f", "/dev/null", "-S", self.socket, "new-session", "-d", "-x", str(columns), "-y",
-                        str(rows), "dash"], env=env, check=True, timeout=20)
-        self.tmux("set", "-g", "status", "off")
-        self.tmux("set", "-g", "escape-time", "0")
-        self.columns, self.rows = columns, rows
-        self.shell = self.pid()
-        self.type(f"PS1='{PROMPT}'; clear")
-        self.expect("^HOST[$]")
-
-    def tmux(self, *args):
-        r = subprocess.run(["tmux", "-S", self.socket, *args], stdout=subprocess.PIPE, text=True, check=True, timeout=20)
-        return r.stdout
-
-    def text(self, colours=False):
-        return self.tmux("capture-pane", "-p", "-J", *(["-e"] if colours else []))
-
-    def type(self, line):
-        """A line, with Enter."""
-        self.tmux("send-keys", "-l", line)
-        self.key("Enter")
-
-    def key(self, *names):
-        self.tmux("send-keys", *names)
-
-    def expect(self, pattern, seconds=40):
-        end = time.monotonic() + seconds
-        while not re.search(pattern, self.text(), re.M):
-            assert time.monotonic() < end, (pattern, self.text())
-            time.sleep(0.05)
-        return self.text()
-
-    def clear(self):
-        """In a shell that waits for a command, ours or the guest's."""
-        self.type("clear; echo clean")
-        self.expect("\\A(.*# )?clean$")
-
-    def resize(self, columns, rows):
-        """tmux tells the terminal a moment later."""
-        self.tmux("resize-window", "-x", str(columns), "-y", str(rows))
-        wait_until(lambda: f"rows {rows}; columns {columns};" in self.settings(), 10, "the size stays")
-
-    def settings(self):
-        """Of the terminal, as stty says them; from outside, so that no shell changes them first."""
-        tty = self.tmux("display-message", "-p", "#{pane_tty}").strip()
-        return subprocess.run(["stty", "-a", "-F", tty], stdout=subprocess.PIPE, text=True, check=True).stdout
-
-    def pid(self):
-        return int(self.tmux("display-message", "-p", "#{pane_pid}"))
-
-    def close(self):
-        subprocess.run(["tmux", "-S", self.socket, "kill-server"], stderr=subprocess.DEVNULL, timeout=20)
-
-
 def mode(settings):
     """All but the size, which resizing changes."""
     return re.sub(r"rows \d+; columns \d+;", "", settings)
@@ -104,7 +43,7 @@ def new_screen(cli, tmp_path):
     def new():
         folder = tmp_path / str(len(opened))
         folder.mkdir()
-        opened.append(Screen(cli, folder))
+        opened.append(Screen(cli, folder, shell=("dash",)))
         opened[-1].before = mode(opened[-1].settings())
         return opened[-1]
     yield new
