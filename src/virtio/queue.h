@@ -32,7 +32,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "virtio/iov.h"
+#include "base/iov.h"
 #include "virtio/mem.h"
 
 /* QEMU's virtio-mmio tells drivers 1024 for every queue: no asking, no say. */

@@ -5,8 +5,8 @@
  * a list of buffers from its front (or its end), so that device code never
  * sees the cuts. They change the entries that they are given.
  */
-#ifndef VIRTIO_IOV_H
-#define VIRTIO_IOV_H
+#ifndef BASE_IOV_H
+#define BASE_IOV_H
 
 #include <stddef.h>
 #include <stdint.h>

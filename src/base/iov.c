@@ -1,4 +1,4 @@
-#include "virtio/iov.h"
+#include "base/iov.h"
 
 #include <errno.h>
 #include <string.h>
