@@ -298,9 +298,25 @@ enum msb_sandbox_flags {
 #define MSB_UPPER_DEFAULT   (8ull << 30)
 #define MSB_BOOT_TIMEOUT_MS 60000u
 
+/* Where that goes which is written in a sandbox. */
+enum msb_upper {
+	MSB_UPPER_DISK = 0,  /* a sparse file of upper_bytes */
+	MSB_UPPER_TMPFS = 1, /* the guest's memory, upper_bytes at most (0: half
+	                        of it); gone when it stops */
+};
+
+/* How a folder becomes a root file system. */
+enum msb_root {
+	MSB_ROOT_PACKED = 0, /* a copy of it as it is now */
+	MSB_ROOT_LIVE = 1,   /* itself, read-only below the upper */
+};
+
+struct msb_mount;
+struct msb_patch;
+
 struct msb_sandbox_opts {
 	size_t size;
-	const struct msb_image *image; /* required */
+	const struct msb_image *image; /* required, or snapshot */
 	const char *name;              /* NULL: msb-<8 hex digits> */
 	const char *hostname;          /* NULL: the name */
 	uint32_t cpus;                 /* 0: config.json's, else 1 */
@@ -341,6 +357,20 @@ struct msb_sandbox_opts {
 	 * with it. Only kept for that: msb_sandbox_create() does not run it.
 	 */
 	const char *const *command;
+	/* See microsandbox/files.h. Lists end with NULL. */
+	const struct msb_mount *const *mounts;
+	const struct msb_patch *const *patches;
+	/*
+	 * Start from what was written in another sandbox: a snapshot's name or
+	 * digest. @image is then NULL, the snapshot knows it.
+	 */
+	const char *snapshot;
+	int32_t upper; /* enum msb_upper */
+	/*
+	 * Only when @image is a folder (MSB_ROOT_LIVE: changes on the host show
+	 * in the guest, nothing is packed).
+	 */
+	int32_t root; /* enum msb_root */
 };
 #define MSB_SCRIPTS_MAX (512u << 10)
 #define MSB_SANDBOX_OPTS_INIT                                                  \
@@ -708,6 +738,7 @@ MSB_API int msb_repair(const char *home_path, int dry_run, char ***ret_done,
 }
 #endif
 
-#include "microsandbox/exec.h" /* commands and their logs: belongs to this */
+#include "microsandbox/exec.h"  /* commands and their logs: belongs to this */
+#include "microsandbox/files.h" /* files and disks: so does this */
 
 #endif

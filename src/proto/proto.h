@@ -47,7 +47,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 
-#define PROTO_VERSION      2
+#define PROTO_VERSION      3
 #define PROTO_PORT_BOOT    1024 /* host port, the guest connects */
 #define PROTO_PORT_AGENT   1025 /* guest port, the host connects */
 #define PROTO_HEADER_LEN   8
@@ -75,7 +75,10 @@
 	F(m, bytes, entropy)           /* mixed into the guest's pool */ \
 	F(m, strs, scripts)            /* NAME, BODY, NAME, BODY, ... */ \
 	F(m, strs, init)               /* argv of another pid 1; [0] "auto" */ \
-	F(m, strs, init_env)           /* its environment, KEY=VALUE */
+	F(m, strs, init_env)           /* its environment, KEY=VALUE */ \
+	F(m, str, root_type)           /* erofs, ext4, share: root_serial */ \
+	F(m, u64, upper_bytes)         /* of a tmpfs upper; 0: half of memory */ \
+	F(m, strs, mounts)             /* four each, see below */
 #define PROTO_READY_FIELDS(F, m)    /* guest -> host */ \
 	F(m, u64, since_init_ns) \
 	F(m, str, agent_version)
@@ -91,6 +94,49 @@
 	F(m, u64, cookie)
 #define PROTO_PONG_FIELDS(F, m) \
 	F(m, u64, cookie)
+
+/*
+ * BOOT.mounts, in order: KIND ("share", "disk", "tmpfs"), SOURCE (the entry in
+ * the virtio-fs root, the disk's serial, ""), TARGET (absolute), OPTIONS, comma
+ * separated: ro noexec nosuid nodev, fstype=TYPE, size=BYTES, mode=OCTAL.
+ * root_type share: root_serial is an entry in the virtio-fs root.
+ */
+
+/*
+ * A file session, host -> guest PROTO_PORT_AGENT: FILE_REQ first. Then, by its
+ * op, FILE_DATA and FILE_ENTRY either way, and FILE_DONE last, from the guest
+ * (from the host too where it is the one that sends). Flow control is vsock's.
+ */
+#define PROTO_FILE_REQ_FIELDS(F, m) /* host -> guest */ \
+	F(m, u8, op)                   /* enum proto_file_op */ \
+	F(m, str, path) \
+	F(m, str, path2) \
+	F(m, u32, flags)               /* of msb_file_flags, and by op */ \
+	F(m, u32, mode) \
+	F(m, u32, uid) \
+	F(m, u32, gid) \
+	F(m, u64, offset) \
+	F(m, u64, length)
+#define PROTO_FILE_ENTRY_FIELDS(F, m) \
+	F(m, str, path)                /* of a tree: below its root */ \
+	F(m, str, target)              /* of a symbolic or hard link */ \
+	F(m, u8, kind)                 /* enum proto_file_kind */ \
+	F(m, u32, mode)                /* st_mode, with the type */ \
+	F(m, u32, uid) \
+	F(m, u32, gid) \
+	F(m, u32, nlink) \
+	F(m, u32, rdev_major) \
+	F(m, u32, rdev_minor) \
+	F(m, u64, size) \
+	F(m, u64, mtime_s)             /* two's complement */ \
+	F(m, u32, mtime_ns) \
+	F(m, bytes, xattrs)            /* (u8 nlen, u16 vlen, name, value)* */
+#define PROTO_FILE_DATA_FIELDS(F, m) \
+	F(m, bytes, data)
+#define PROTO_FILE_DONE_FIELDS(F, m) \
+	F(m, i32, error)               /* errno, positive; 0: well */ \
+	F(m, str, message)             /* what failed: a path, in words */ \
+	F(m, u64, count)
 
 #define PROTO_EXEC_FIELDS(F, m)     /* host -> guest */ \
 	F(m, strs, argv)               /* argv[0] looked up in env's PATH */ \
@@ -218,6 +264,10 @@
 	M(23, signal,      SIGNAL) \
 	M(24, resize,      RESIZE) \
 	M(25, exited,      EXITED) \
+	M(32, file_req,    FILE_REQ) \
+	M(33, file_entry,  FILE_ENTRY) \
+	M(34, file_data,   FILE_DATA) \
+	M(35, file_done,   FILE_DONE) \
 	M(64, vmm_started, VMM_STARTED) \
 	M(65, vmm_ready,   VMM_READY) \
 	M(66, vmm_failed,  VMM_FAILED) \
@@ -235,6 +285,30 @@
 	M(78, vmm_stats,   VMM_STATS) \
 	M(79, vmm_stats_reply, VMM_STATS_REPLY)
 /* clang-format on */
+
+enum proto_file_op {
+	PROTO_FILE_STAT = 1,
+	PROTO_FILE_LIST, /* FILE_ENTRY for each */
+	PROTO_FILE_MKDIR,
+	PROTO_FILE_REMOVE,
+	PROTO_FILE_RENAME,
+	PROTO_FILE_CHMOD,
+	PROTO_FILE_CHOWN,
+	PROTO_FILE_SYMLINK, /* path2: its text */
+	PROTO_FILE_COPY,
+	PROTO_FILE_READ,       /* FILE_ENTRY, FILE_DATA... */
+	PROTO_FILE_WRITE,      /* FILE_DATA... and FILE_DONE from the host */
+	PROTO_FILE_TREE_READ,  /* FILE_ENTRY with FILE_DATA behind files */
+	PROTO_FILE_TREE_WRITE, /* the same, from the host */
+	PROTO_FILE_UPPER_READ, /* TREE_READ of the upper, for a commit */
+};
+
+enum proto_file_kind {
+	PROTO_FILE_PLAIN = 0, /* as st_mode says */
+	PROTO_FILE_HARDLINK = 1,
+	PROTO_FILE_WHITEOUT = 2, /* UPPER_READ: removed from the image */
+	PROTO_FILE_OPAQUE = 3,   /* a folder that hides the image's */
+};
 
 struct proto_bytes {
 	const uint8_t *p;
