@@ -51,21 +51,20 @@ static int find_qemu(const struct sandbox_config *c, struct runtime *rt,
 	return 0;
 }
 
-/* What a launch opens besides the runtime. */
+/* What a launch opens besides the runtime, disks and shares. */
 struct files {
 	struct rootfs root;
-	int upper, listen, end, logs[2];
+	int listen, end, logs[2];
 };
 
 #define FILES_INIT                                                             \
 	{                                                                      \
-		.upper = -1, .listen = -1, .end = -1, .logs = { -1, -1 }       \
+		.listen = -1, .end = -1, .logs = { -1, -1 }                    \
 	}
 
 static void files_release(struct files *f)
 {
 	rootfs_release(&f->root);
-	close_fd(&f->upper);
 	close_fd(&f->listen);
 	close_fd(&f->end);
 	close_fd(&f->logs[0]);
@@ -87,21 +86,21 @@ static int open_file(const struct place *p, const char *name, int flags,
  * guest's agent lets the file system fill it (src/guest/mount.c): no program
  * of the host reads what a guest wrote.
  */
-static int open_upper(struct msb_sandbox *sb, struct files *f, struct err *err)
+static int open_upper_disk(struct msb_sandbox *sb, int *ret, struct err *err)
 {
 	struct stat st;
 	int r;
 
 	if (sb->ephemeral)
 		return upper_create(sb->home->store, sb->config.upper_bytes,
-		                    &f->upper, err);
-	r = open_file(&sb->place, PLACE_UPPER, O_RDWR, &f->upper, err);
-	if (r == 0 && fstat(f->upper, &st) < 0)
+		                    ret, err);
+	r = open_file(&sb->place, PLACE_UPPER, O_RDWR, ret, err);
+	if (r == 0 && fstat(*ret, &st) < 0)
 		r = -errno;
 	if (r < 0)
 		return r;
 	if ((uint64_t)st.st_size < sb->config.upper_bytes &&
-	    ftruncate(f->upper, (off_t)sb->config.upper_bytes) < 0)
+	    ftruncate(*ret, (off_t)sb->config.upper_bytes) < 0)
 		return err_set(err, -errno,
 		               "cannot make its " PLACE_UPPER " larger: %s",
 		               strerror(errno));
@@ -110,14 +109,37 @@ static int open_upper(struct msb_sandbox *sb, struct files *f, struct err *err)
 	return 0;
 }
 
+static int open_upper(struct msb_sandbox *sb, struct launch *l, struct err *err)
+{
+	struct launch_disk *d = launch_add_disk(l, "upper");
+
+	if (!d)
+		return -E2BIG;
+	d->layers[0] = (struct disk_layer){-1, DISK_RAW};
+	d->nlayers = 1;
+	return open_upper_disk(sb, &d->layers[0].fd, err);
+}
+
+static int open_root(struct msb_sandbox *sb, const struct image *image,
+                     struct rootfs *root, struct launch *l, struct err *err)
+{
+	struct launch_disk *d = launch_add_disk(l, "root");
+
+	if (!d)
+		return -E2BIG;
+	d->read_only = true;
+	d->extents = root;
+	return lib_image_open_root(sb->home->store, image, root, err);
+}
+
 static int open_files(struct msb_sandbox *sb, const struct image *image,
-                      struct files *f, struct err *err)
+                      struct files *f, struct launch *l, struct err *err)
 {
 	const struct place *p = &sb->place;
-	int r = lib_image_open_root(sb->home->store, image, &f->root, err);
+	int r = open_root(sb, image, &f->root, l, err);
 
 	if (r == 0)
-		r = open_upper(sb, f, err);
+		r = open_upper(sb, l, err);
 	if (r == 0)
 		r = open_file(p, "end.json", O_RDWR | O_CREAT | O_TRUNC,
 		              &f->end, err);
@@ -139,31 +161,25 @@ static int launch(struct msb_sandbox *sb, const struct image *image, int lock,
 	struct runtime cleanup_runtime rt = RUNTIME_INIT;
 	struct files cleanup_files f = FILES_INIT;
 	char hostname[HOSTNAME_LEN + 1], name[VMM_NAME_LEN + 1];
-	struct launch l = {
-		.runtime = &rt,
-		.root = &f.root,
-		.name = name,
-		.hostname = sb->config.hostname,
-		.config = &sb->config,
-		.lock_fd = lock,
-		.stderr_fd = o->log_fd > 0 ? o->log_fd : -1,
-		.log_level = o->log_level,
-	};
+	struct launch cleanup_launch l = LAUNCH_INIT;
 	int r = runtime_find(&rt, err);
 
 	(void)snprintf(name, sizeof(name), "%.*s", VMM_NAME_LEN, sb->name);
 	(void)snprintf(hostname, sizeof(hostname), "%.*s", HOSTNAME_LEN,
 	               sb->name);
-	if (!l.hostname)
-		l.hostname = hostname;
 	if (r == 0)
 		r = find_qemu(&sb->config, &rt, err);
 	if (r == 0)
-		r = open_files(sb, image, &f, err);
+		r = open_files(sb, image, &f, &l, err);
 	if (r < 0)
 		return r;
-	l.upper_fd = f.upper;
-	l.upper_bytes = sb->config.upper_bytes;
+	l.runtime = &rt;
+	l.name = name;
+	l.hostname = sb->config.hostname ? sb->config.hostname : hostname;
+	l.config = &sb->config;
+	l.lock_fd = lock;
+	l.stderr_fd = o->log_fd > 0 ? o->log_fd : -1;
+	l.log_level = o->log_level;
 	l.listen_fd = f.listen;
 	l.end_fd = f.end;
 	l.log_fds[0] = f.logs[0];

@@ -67,7 +67,10 @@ static int send_boot(struct boot *b)
 		.type = PROTO_BOOT,
 		.boot = {.version = PROTO_VERSION,
 	                 .hostname = cfg->hostname,
-	                 .root_serial = "root",
+	                 .root_serial = cfg->root_name,
+	                 .root_type = vmm_root_types[cfg->root_type],
+	                 .upper_bytes = cfg->upper_bytes,
+	                 .mounts = strs_of(&cfg->mounts),
 	                 .upper_serial =
 	                         config_disk(cfg, "upper") ? "upper" : "",
 	                 .entropy = {entropy, sizeof(entropy)},

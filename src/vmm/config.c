@@ -15,6 +15,7 @@
 #include "base/banned.h"
 
 const char *const vmm_engine_names[] = {"auto", "kvm", "qemu", NULL};
+const char *const vmm_root_types[] = {"erofs", "ext4", "share", NULL};
 
 /*
  * One key of a JSON object: where its value goes and what it may be. The
@@ -383,6 +384,97 @@ static int read_disks(const struct field *f, const json_t *v, void *out,
 	return 0;
 }
 
+/* ---- shares ---- */
+
+/* In the order of enum fs_cache. */
+static const char *const cache_names[] = {"auto", "always", "none", NULL};
+
+static bool is_shared(mode_t mode)
+{
+	return S_ISDIR(mode) || S_ISREG(mode);
+}
+
+static int read_shared(const struct field *f, const json_t *v, void *out,
+                       const char *where, struct err *err)
+{
+	return take_open_fd(f, v, out, where, is_shared, "folder or file", err);
+}
+
+/* clang-format off */
+#define SHARE(key_, fn, least, most)                                           \
+	{.key = #key_, .read = fn, .offset = offsetof(struct fs_share, key_),  \
+	 .min = least, .max = most}
+#define SHARE_OWNER(key_, most)                                                \
+	{.key = #key_, .read = read_u32,                                       \
+	 .offset = offsetof(struct fs_share, owners.key_), .max = most}
+static const struct field share_fields[] = {
+	STR("name", struct fs_share, name, 1, is_name_char),
+	SHARE(fd, read_shared, VMM_FD_FIRST, INT_MAX),
+	SHARE(read_only, read_bool, 0, 0),
+	{.key = "cache", .read = read_name,
+	 .offset = offsetof(struct fs_share, cache), .names = cache_names},
+	{.key = "squash", .read = read_bool,
+	 .offset = offsetof(struct fs_share, owners.squash)},
+	SHARE_OWNER(uid, UINT32_MAX - 1),
+	SHARE_OWNER(gid, UINT32_MAX - 1),
+	SHARE_OWNER(host_uid, UINT32_MAX),
+	SHARE_OWNER(host_gid, UINT32_MAX),
+	SHARE(quota_bytes, read_u64, 0, INT64_MAX),
+	{.key = "usage_fd", .read = read_fd,
+	 .offset = offsetof(struct fs_share, usage_fd), .min = VMM_FD_FIRST,
+	 .max = INT_MAX, .optional = true},
+	{0},
+};
+/* clang-format on */
+
+static int read_shares(const struct field *f, const json_t *v, void *out,
+                       const char *where, struct err *err)
+{
+	struct vmm_config *c =
+		(void *)((char *)out - offsetof(struct vmm_config, shares));
+	size_t n = json_array_size(v);
+	char path[64];
+
+	if (!json_is_array(v) || n > VMM_SHARES_MAX)
+		return err_set(err, -EINVAL,
+		               "config: %s%s is not a list of at most %d",
+		               where, f->key, VMM_SHARES_MAX);
+	for (size_t i = 0; i < n; i++) {
+		int r;
+
+		(void)snprintf(path, sizeof(path), "%s[%zu].", f->key, i);
+		c->nshares = (unsigned)i + 1;
+		c->shares[i].usage_fd = -1;
+		r = read_object(share_fields, json_array_get(v, i),
+		                &c->shares[i], path, err);
+		if (r < 0)
+			return r;
+		for (size_t k = 0; k < i; k++)
+			if (!strcmp(c->shares[k].name, c->shares[i].name))
+				return bad(f, where, err,
+				           "has two of one name");
+	}
+	return 0;
+}
+
+static int read_locks(const struct field *f, const json_t *v, void *out,
+                      const char *where, struct err *err)
+{
+	struct vmm_config *c =
+		(void *)((char *)out - offsetof(struct vmm_config, lock_fds));
+	size_t n = json_array_size(v);
+	int r = 0;
+
+	if (!json_is_array(v) || n > VMM_LOCKS_MAX)
+		return bad(f, where, err, "is not a list, or too long");
+	for (size_t i = 0; i < n && r == 0; i++) {
+		r = read_fd(f, json_array_get(v, i), &c->lock_fds[i], where,
+		            err);
+		c->nlocks += r == 0;
+	}
+	return r;
+}
+
 static const struct field config_fields[] = {
 	STR("name", struct vmm_config, name, 1, is_name_char),
 	STR("hostname", struct vmm_config, hostname, 1, is_name_char),
@@ -413,6 +505,32 @@ static const struct field config_fields[] = {
                       VMM_INIT_BYTES),
 	STRS_OPTIONAL("init_env", struct vmm_config, init_env, VMM_INIT_MAX,
                       VMM_INIT_BYTES),
+	STRS_OPTIONAL("mounts", struct vmm_config, mounts, 4 * VMM_MOUNTS_MAX,
+                      VMM_MOUNTS_BYTES),
+	{.key = "shares",
+                                                     .read = read_shares,
+                                                     .offset = offsetof(struct vmm_config, shares),
+                                                     .optional = true},
+	{.key = "lock_fds",
+                                                     .read = read_locks,
+                                                     .offset = offsetof(struct vmm_config, lock_fds),
+                                                     .min = VMM_FD_FIRST,
+                                                     .max = INT_MAX,
+                                                     .optional = true},
+	{.key = "root_type",
+                                                     .read = read_name,
+                                                     .offset = offsetof(struct vmm_config, root_type),
+                                                     .names = vmm_root_types,
+                                                     .optional = true},
+	{.key = "root_name",
+                                                     .read = read_str,
+                                                     .offset = offsetof(struct vmm_config, root_name),
+                                                     .min = 1,
+                                                     .max = FS_NAME_MAX,
+                                                     .allowed = is_name_char,
+                                                     .optional = true},
+	INT_OPTIONAL("upper_bytes", read_u64, struct vmm_config, upper_bytes, 0,
+                     INT64_MAX),
 	INT_OPTIONAL("max_duration_s", read_u32, struct vmm_config,
                      max_duration_s, 0, UINT32_MAX),
 	INT_OPTIONAL("idle_timeout_s", read_u32, struct vmm_config,
@@ -420,7 +538,7 @@ static const struct field config_fields[] = {
 	{.key = "disks",
                                                      .read = read_disks,
                                                      .offset = offsetof(struct vmm_config, disks)},
-	{0		 },
+	{0		    },
 };
 
 const struct vmm_disk *config_disk(const struct vmm_config *c,
@@ -436,7 +554,10 @@ const struct vmm_disk *config_disk(const struct vmm_config *c,
 static int check_disks(const struct vmm_config *c, struct err *err)
 {
 	const struct vmm_disk *root = config_disk(c, "root");
+	bool is_share = !strcmp(vmm_root_types[c->root_type], "share");
 
+	if (!root && is_share)
+		return 0;
 	if (!root)
 		return err_set(err, -EINVAL,
 		               "config: disks: none has the serial \"root\"");
@@ -489,6 +610,14 @@ static int check_scripts(const struct vmm_config *c, struct err *err)
 	return 0;
 }
 
+static int check_mounts(const struct vmm_config *c, struct err *err)
+{
+	return c->mounts.n % 4 == 0
+	               ? 0
+	               : err_set(err, -EINVAL,
+	                         "config: mounts: not four strings each");
+}
+
 static int check_init(const struct vmm_config *c, struct err *err)
 {
 	const char *program = c->init.n ? c->init.v[0] : "auto";
@@ -537,6 +666,7 @@ int config_parse(struct vmm_config *ret, const void *data, size_t len,
 	ret->kernel_fd = ret->initramfs_fd = ret->console_fd = -1;
 	ret->listen_fd = ret->lock_fd = ret->end_fd = -1;
 	ret->log_fds[0] = ret->log_fds[1] = -1;
+	(void)snprintf(ret->root_name, sizeof(ret->root_name), "root");
 	j = json_parse(data, len, "the config", err);
 	if (!j)
 		return -EBADMSG;
@@ -551,6 +681,8 @@ int config_parse(struct vmm_config *ret, const void *data, size_t len,
 		r = check_scripts(ret, err);
 	if (r == 0)
 		r = check_init(ret, err);
+	if (r == 0)
+		r = check_mounts(ret, err);
 	return r;
 }
 
@@ -579,5 +711,6 @@ void config_release(struct vmm_config *c)
 	strv_release(&c->scripts);
 	strv_release(&c->init);
 	strv_release(&c->init_env);
+	strv_release(&c->mounts);
 	memset(c, 0, sizeof(*c));
 }

@@ -17,6 +17,7 @@
 
 #include "base/err.h"
 #include "base/strv.h"
+#include "fs/fs.h"
 #include "virtio/blk.h"
 #include "vmm/accel.h"
 
@@ -35,6 +36,10 @@
 #define VMM_SCRIPTS_BYTES  (512u << 10)
 #define VMM_INIT_MAX       1024 /* words of init, and of init_env */
 #define VMM_INIT_BYTES     (128u << 10)
+#define VMM_SHARES_MAX     FS_SHARES_MAX
+#define VMM_MOUNTS_MAX     256 /* four strings each in the list */
+#define VMM_MOUNTS_BYTES   (256u << 10)
+#define VMM_LOCKS_MAX      128
 
 #define VMM_FD_CONTROL 3
 #define VMM_FD_CONFIG  4
@@ -67,12 +72,24 @@ struct vmm_config {
 	uint32_t max_duration_s, idle_timeout_s; /* 0: no limit */
 	struct vmm_disk disks[VMM_DISKS_MAX];
 	unsigned ndisks;
+	struct fs_share shares[VMM_SHARES_MAX];
+	unsigned nshares;
+	/* Held open, for nothing but the locks that they carry. */
+	int lock_fds[VMM_LOCKS_MAX];
+	unsigned nlocks;
+	/* The root: an EROFS or ext4 on the disk "root", or a share. */
+	unsigned root_type; /* index into vmm_root_types */
+	char root_name[FS_NAME_MAX + 1];
+	uint64_t upper_bytes; /* of a tmpfs upper: no disk "upper" */
 	/* As in BOOT (proto/proto.h): not looked into, for the guest only. */
-	struct strv scripts, init, init_env;
+	struct strv scripts, init, init_env, mounts;
 };
 
 /* "auto", "kvm", "qemu", NULL: what "engine" may say. */
 extern const char *const vmm_engine_names[];
+
+/* "erofs", "ext4", "share", NULL */
+extern const char *const vmm_root_types[];
 
 /* Parse and check @len bytes; release @ret with config_release() always. */
 int config_parse(struct vmm_config *ret, const void *data, size_t len,

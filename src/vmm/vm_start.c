@@ -132,12 +132,19 @@ static size_t config_fds(const struct vmm_config *c, int *fds)
 	for (unsigned i = 0; i < c->ndisks; i++)
 		for (uint32_t k = 0; k < c->disks[i].nextents; k++)
 			fds[n++] = c->disks[i].extents[k].fd;
+	for (unsigned i = 0; i < c->nshares; i++) {
+		fds[n++] = c->shares[i].fd;
+		if (c->shares[i].usage_fd >= 0)
+			fds[n++] = c->shares[i].usage_fd;
+	}
+	for (unsigned i = 0; i < c->nlocks; i++)
+		fds[n++] = c->lock_fds[i];
 	return n;
 }
 
 int vm_close_others(struct vm *vm, struct err *err)
 {
-	size_t n = CONFIG_FDS;
+	size_t n = CONFIG_FDS + 2 * vm->cfg.nshares + vm->cfg.nlocks;
 	cleanup_free int *fds = NULL;
 	int r = -ENOMEM;
 

@@ -24,6 +24,30 @@ static char *text(const char *s)
 	return (char *)(uintptr_t)s;
 }
 
+static int temp_file(const char *content)
+{
+	char path[] = "/tmp/msb-test-XXXXXX";
+	int fd = mkostemp(path, O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(fd_write_full(fd, content, strlen(content)), 0);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	return fd;
+}
+
+/* As a sandbox has them: the image's, and an upper of its own. */
+static void add_disks(struct launch *l, const struct rootfs *root)
+{
+	struct launch_disk *d = launch_add_disk(l, "root");
+
+	d->extents = root;
+	d->read_only = true;
+	d = launch_add_disk(l, "upper");
+	d->layers[0] = (struct disk_layer){temp_file("upper\n"), DISK_RAW};
+	d->nlayers = 1;
+}
+
 static void the_configuration_is_as_agreed(void **state)
 {
 	struct runtime rt = {.qemu = text("/usr/bin/q"),
@@ -42,14 +66,24 @@ static void the_configuration_is_as_agreed(void **state)
 		.init_args = {&arg,    1},
 		.scripts = {&script, 1},
 	};
-	struct launch l = {.runtime = &rt,
-	                   .root = &root,
-	                   .upper_bytes = 8 * GIB,
-	                   .name = "msb-1",
-	                   .hostname = "host",
-	                   .config = &config};
-	char *json = launch_config(&l);
+	struct launch cleanup_launch l = LAUNCH_INIT;
+	struct launch_share *share;
 	json_t *j, *disks, *e;
+	char *json;
+
+	l.runtime = &rt;
+	l.name = "msb-1";
+	l.hostname = "host";
+	l.config = &config;
+	add_disks(&l, &root);
+	assert_int_equal(ftruncate(l.disks[1].layers[0].fd, 8LL << 30), 0);
+	share = launch_add_share(&l);
+	share->fd = temp_file("share");
+	share->usage_fd = temp_file("usage");
+	share->cache = MSB_CACHE_NONE;
+	assert_int_equal(launch_add_lock(&l, temp_file("lock")), 0);
+	assert_int_equal(strv_add(&l.mounts, "share"), 0);
+	json = launch_config(&l);
 
 	(void)state;
 	assert_non_null(json);
@@ -100,6 +134,14 @@ static void the_configuration_is_as_agreed(void **state)
 	                   0);
 	assert_int_equal(json_int(e, "fd", 0), 14);
 	assert_int_equal(json_int(e, "len", 0), (int64_t)(8 * GIB));
+	e = json_array_get(json_object_get(j, "shares"), 0);
+	assert_string_equal(json_str(e, "name", ""), "s0");
+	assert_string_equal(json_str(e, "cache", ""), "none");
+	assert_int_equal(json_int(e, "fd", 0), 15);
+	assert_int_equal(json_int(e, "usage_fd", 0), 16);
+	e = json_object_get(j, "lock_fds");
+	assert_int_equal(json_integer_value(json_array_get(e, 0)), 17);
+	assert_string_equal(json_str(j, "root_type", ""), "erofs");
 	json_decref(j);
 	free(json);
 }
@@ -118,18 +160,6 @@ static const char script[] =
 	"for n in 5 6 7 8 9 10 11 12 13; do cat /proc/$pid/fd/$n; done\n"
 	"echo $MSB_LOG ${HOME:-no-home} $1\n"
 	"[ \"$sid\" = $pid ] && echo own-session\n";
-
-static int temp_file(const char *content)
-{
-	char path[] = "/tmp/msb-test-XXXXXX";
-	int fd = mkostemp(path, O_CLOEXEC);
-
-	assert_true(fd >= 0);
-	assert_int_equal(unlink(path), 0);
-	assert_int_equal(fd_write_full(fd, content, strlen(content)), 0);
-	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-	return fd;
-}
 
 static void read_all(int control, char *out, size_t len)
 {
@@ -155,14 +185,14 @@ static void the_child_gets_its_descriptors_and_no_others(void **state)
 		.fds = &root_fd, .nfds = 1, .extents = extents, .nextents = 1};
 	const struct sandbox_config config = {.engine = MSB_ENGINE_AUTO,
 	                                      .accel = MSB_ACCEL_AUTO};
-	struct launch l = {.runtime = &rt,
-	                   .root = &root,
-	                   .upper_bytes = 4096,
-	                   .name = "msb-1",
-	                   .hostname = "h",
-	                   .config = &config,
-	                   .stderr_fd = -1,
-	                   .log_level = "info"};
+	struct launch cleanup_launch l = {.runtime = &rt,
+	                                  .name = "msb-1",
+	                                  .hostname = "h",
+	                                  .config = &config,
+	                                  .stderr_fd = -1,
+	                                  .log_level = "info",
+	                                  .root_type = "erofs",
+	                                  .root_name = "root"};
 	struct err err = {0};
 	pid_t pid = 0;
 
@@ -177,7 +207,7 @@ static void the_child_gets_its_descriptors_and_no_others(void **state)
 	rt.cmdline = text("c");
 	rt.kernel_fd = temp_file("kernel\n");
 	rt.initramfs_fd = temp_file("initramfs\n");
-	l.upper_fd = temp_file("upper\n");
+	add_disks(&l, &root);
 	l.listen_fd = temp_file("listen\n");
 	l.lock_fd = temp_file("lock\n");
 	l.end_fd = temp_file("end\n");
@@ -196,7 +226,6 @@ static void the_child_gets_its_descriptors_and_no_others(void **state)
 	close(control);
 	close(leak);
 	close(root_fd);
-	close(l.upper_fd);
 	close(l.listen_fd);
 	close(l.lock_fd);
 	close(l.end_fd);
@@ -219,10 +248,8 @@ static void a_missing_vmm_is_an_error(void **state)
 		.fds = &root_fd, .nfds = 1, .extents = extents, .nextents = 1};
 	const struct sandbox_config config = {.engine = MSB_ENGINE_AUTO,
 	                                      .accel = MSB_ACCEL_AUTO};
-	struct launch l = {
+	struct launch cleanup_launch l = {
 		.runtime = &rt,
-		.root = &root,
-		.upper_fd = root_fd,
 		.listen_fd = root_fd,
 		.lock_fd = root_fd,
 		.end_fd = root_fd,
@@ -230,12 +257,15 @@ static void a_missing_vmm_is_an_error(void **state)
 		.name = "n",
 		.hostname = "h",
 		.config = &config,
-		.stderr_fd = -1
+		.stderr_fd = -1,
+		.root_type = "erofs",
+		.root_name = "root"
         };
 	struct err err = {0};
 	pid_t pid = 0;
 
 	(void)state;
+	add_disks(&l, &root);
 	assert_int_equal(launch_start(&l, &pid, &control, &err), -ENOENT);
 	assert_non_null(strstr(err.msg, "/nonexistent/msb-vmm"));
 	assert_int_equal(control, -1);
