@@ -38,11 +38,17 @@ struct owner {
 	uint32_t uid, gid, mode, rdev;
 };
 
-/* Of a file open for reading, or of /proc/self/fd/N by @proc_fd for O_PATH. */
+/*
+ * Of a file open for reading, or of /proc/self/fd/N by @proc_fd for O_PATH.
+ * With @name (one component, checked) the entry of that name in the folder
+ * @fd, never followed: a walk needs no descriptor for each file
+ * (getxattrat(fd, name, AT_SYMLINK_NOFOLLOW), else opened for a moment).
+ */
 struct owner_file {
 	int fd;
 	int proc_fd;
-	bool is_path; /* @fd is O_PATH */
+	bool is_path;     /* @fd is O_PATH */
+	const char *name; /* NULL: @fd itself */
 };
 
 /*
