@@ -12,6 +12,7 @@
 #include "virtio/device.h"
 
 #define VIRTIO_FS_TAG_MAX 36
+#define VIRTIO_FS_TAG     "msb" /* of a machine's one device */
 
 struct virtio_fs_backend {
 	/*

@@ -8,6 +8,7 @@
 #include "virtio/balloon.h"
 #include "virtio/blk.h"
 #include "virtio/console.h"
+#include "virtio/fs.h"
 #include "virtio/rng.h"
 #include "virtio/vsock.h"
 
@@ -52,6 +53,39 @@ static int make_disk(struct devices *d, struct device *dev, struct err *err)
 	               &dev->model, err);
 }
 
+static bool has_shares(const struct vmm_config *cfg, const char *name)
+{
+	(void)name;
+	return cfg->nshares > 0;
+}
+
+static int fs_serve(void *arg, struct iov *out, struct iov *in,
+                    uint32_t *ret_len)
+{
+	return fs_request(arg, out, in, ret_len);
+}
+
+static void fs_forget(void *arg)
+{
+	fs_reset(arg);
+}
+
+static int make_fs(struct devices *d, struct device *dev, struct err *err)
+{
+	const struct fs_config cfg = {.shares = d->cfg->shares,
+	                              .nshares = d->cfg->nshares,
+	                              .proc_fd = jail_proc_fd()};
+	struct fs *fs;
+	int r = fs_new(&cfg, &fs, err);
+
+	if (r < 0)
+		return r;
+	return virtio_fs_new(
+		VIRTIO_FS_TAG,
+		&(struct virtio_fs_backend){fs_serve, fs_forget, fs},
+		&dev->model, err);
+}
+
 static int make_vsock(struct devices *d, struct device *dev, struct err *err)
 {
 	int r = vsock_new(dev->loop, GUEST_CID, &dev->model, err);
@@ -85,15 +119,16 @@ static int make_balloon(struct devices *d, struct device *dev, struct err *err)
  * line in qemu_argv.c, a unit test and a fuzz target.
  */
 static const struct device_class classes[] = {
-	{"root",    VIRTIO_ID_BLOCK,   true,  JAIL_BLOCK, false, has_disk, make_disk },
+	{"root",    VIRTIO_ID_BLOCK,   true,  JAIL_BLOCK, false, has_disk,   make_disk },
 	{"upper",   VIRTIO_ID_BLOCK,   true,  JAIL_BLOCK, false, has_disk,
-         make_disk								   },
-	{"vsock",   VIRTIO_ID_VSOCK,   false, JAIL_MAIN,  false, always,   make_vsock},
-	{"rng",     VIRTIO_ID_RNG,     true,  JAIL_SMALL, false, always,   make_rng  },
+         make_disk								     },
+	{"vsock",   VIRTIO_ID_VSOCK,   false, JAIL_MAIN,  false, always,     make_vsock},
+	{"rng",     VIRTIO_ID_RNG,     true,  JAIL_SMALL, false, always,     make_rng  },
+	{"fs",      VIRTIO_ID_FS,      true,  JAIL_FS,    false, has_shares, make_fs   },
 	{"console", VIRTIO_ID_CONSOLE, false, JAIL_MAIN,  true,  always,
-         make_console								},
+         make_console								  },
 	{"balloon", VIRTIO_ID_BALLOON, true,  JAIL_SMALL, true,  always,
-         make_balloon								},
+         make_balloon								  },
 };
 
 void devices_plan(struct devices *d, const struct vmm_config *cfg,

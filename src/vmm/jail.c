@@ -68,6 +68,9 @@ static struct {
 	atomic_uint state; /* JAIL_* bits */
 	uint64_t ns;       /* how long it all took */
 	uint64_t file_max; /* see jail_needs */
+	int proc_fd;       /* 0: none */
+	/* All that a thread of kind FS may open, where no mount holds it. */
+	struct jail_needs shares;
 } jail;
 
 static void holds(uint32_t bits)
@@ -257,11 +260,33 @@ static void same_paths(const struct jail_needs *needs, struct jail_paths *ret)
 	               "/proc/self/fd/%d", needs->initramfs_fd);
 }
 
+/* What the file server works on; before the host's tree is out of sight. */
+static int enter_shares(const struct jail_needs *needs)
+{
+	int r = -EXDEV;
+
+	if (!needs->nshares)
+		return 0;
+	jail.proc_fd = jail_open_proc_fd();
+	if (jail.proc_fd < 0)
+		return jail.proc_fd;
+	if (is_held(JAIL_MOUNT_NS))
+		r = jail_shares_enter(needs);
+	if (r == -EXDEV) {
+		jail.shares.program = "";
+		jail.shares.shares = needs->shares;
+		jail.shares.nshares = needs->nshares;
+	}
+	return r == -EXDEV ? 0 : r;
+}
+
 /* Namespaces and an empty root; where that cannot be, Landlock. */
 static int hide_files(const struct jail_needs *needs, struct jail_paths *ret)
 {
-	int r;
+	int r = enter_shares(needs);
 
+	if (r < 0)
+		return r;
 	if (is_held(JAIL_MOUNT_NS)) {
 		r = jail_root_enter(needs, ret);
 		if (r == 0) {
@@ -373,6 +398,23 @@ static void escape_hook(enum jail_thread_kind kind)
 }
 #endif
 
+/* No file, but for the file server's where no mount keeps it to its shares. */
+static int limit_files(enum jail_thread_kind kind)
+{
+	int r = 0;
+
+	if (kind == JAIL_FS && jail.shares.nshares)
+		r = jail_landlock(&jail.shares);
+	else if (kind != JAIL_FS && is_held(JAIL_LANDLOCK))
+		r = jail_landlock(NULL);
+	return r == -EOPNOTSUPP ? 0 : r;
+}
+
+int jail_proc_fd(void)
+{
+	return jail.proc_fd > 0 ? jail.proc_fd : -1;
+}
+
 int jail_thread(enum jail_thread_kind kind)
 {
 	int r;
@@ -380,9 +422,8 @@ int jail_thread(enum jail_thread_kind kind)
 	if (kind != JAIL_MAIN) /* jail_seal() does that one */
 		escape_hook(kind);
 	r = set_capabilities(0);
-
-	if (r == 0 && is_held(JAIL_LANDLOCK))
-		r = jail_landlock(NULL);
+	if (r == 0)
+		r = limit_files(kind);
 	if (r == 0 && !escape_without_filter) {
 		r = jail_filter_load((enum jail_filter)kind, NULL);
 		if (r == -EOPNOTSUPP)

@@ -38,6 +38,7 @@ enum jail_thread_kind {
 	JAIL_BLOCK, /* a disk's */
 	JAIL_SMALL, /* rng, balloon: work that needs no files */
 	JAIL_VCPU,  /* ioctl(KVM_RUN) and the registers' side effects */
+	JAIL_FS,    /* the file server: files, but only below the shares */
 };
 
 /* What holds now; JAIL_* bits for reports. */
@@ -58,12 +59,24 @@ enum jail_thread_kind {
 #define JAIL_QEMU_SECCOMP (1u << 13)
 #define JAIL_WALLS        14
 
+/*
+ * A folder or file that the guest gets to see. jail_enter() puts a mount of
+ * its own in the descriptor's place: nothing is above its root, links are not
+ * followed, there are no devices in it, and a read-only one is read-only.
+ */
+struct jail_share {
+	int fd;
+	bool read_only;
+};
+
 /* The program that the engine is, and what it opens by name. */
 struct jail_needs {
 	const char *program; /* absolute; "": the engine is in this process */
 	bool kvm;            /* it opens /dev/kvm */
 	int kernel_fd, initramfs_fd;
 	uint64_t file_max; /* no file that may be written grows beyond */
+	const struct jail_share *shares; /* must outlive the call to seal */
+	size_t nshares;
 };
 
 /* Where they are for the program, after jail_enter(). */
@@ -79,6 +92,12 @@ int jail_close_others(const int *fds, size_t nfds);
 
 int jail_enter(const struct jail_needs *needs, struct jail_paths *ret,
                struct err *err);
+
+/*
+ * A folder with this process's descriptors by number, as /proc/self/fd, for
+ * who has shares; -1 otherwise.
+ */
+int jail_proc_fd(void);
 
 /*
  * Flags for the clone() that makes QEMU: the namespaces of its own that this

@@ -107,6 +107,30 @@ static int allow_path(void *arg, const char *path)
 	return allow(a, fd, access);
 }
 
+/*
+ * All that can be done below a share. Without REFER (ABI 1) no file could be
+ * moved between folders: then a share stays as it is.
+ */
+static int allow_shares(const struct adding *a, const struct jail_needs *needs)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < needs->nshares && r == 0; i++) {
+		uint64_t access = a->known;
+		struct stat st;
+
+		if (fstat(needs->shares[i].fd, &st) < 0)
+			return -errno;
+		if (needs->shares[i].read_only)
+			access &= FS_READ;
+		if (!S_ISDIR(st.st_mode))
+			access &= LANDLOCK_ACCESS_FS_READ_FILE |
+			          LANDLOCK_ACCESS_FS_WRITE_FILE | FS_TRUNCATE;
+		r = allow(a, needs->shares[i].fd, access);
+	}
+	return r;
+}
+
 /* A memfd has no place in the tree (EBADFD): Landlock lets it through. */
 static int allow_file(const struct adding *a, int fd)
 {
@@ -118,14 +142,19 @@ static int allow_file(const struct adding *a, int fd)
 int jail_landlock(const struct jail_needs *needs)
 {
 	struct ruleset_attr attr = {0};
-	cleanup_close int fd = new_ruleset(!needs, &attr);
+	bool inner = !needs || (!needs->program[0] && needs->nshares);
+	cleanup_close int fd = new_ruleset(inner, &attr);
 	struct adding a = {fd, attr.fs};
 	char real[PATH_MAX];
 	int r = 0;
 
 	if (fd < 0)
 		return fd;
-	if (needs && needs->program[0]) {
+	if (needs && needs->nshares && !(attr.fs & FS_REFER))
+		return -EOPNOTSUPP;
+	if (needs)
+		r = allow_shares(&a, needs);
+	if (r == 0 && needs && needs->program[0]) {
 		if (!realpath(needs->program, real))
 			return -errno;
 		r = jail_program_paths(real, needs->kvm, allow_path, &a);

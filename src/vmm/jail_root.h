@@ -16,6 +16,15 @@ uint32_t jail_namespaces(void);
  */
 int jail_root_enter(const struct jail_needs *needs, struct jail_paths *ret);
 
+/*
+ * Shares as mounts of their own, before the root is left; those that cannot
+ * be so stay as they are: -EXDEV tells that some did.
+ */
+int jail_shares_enter(const struct jail_needs *needs);
+
+/* As jail_proc_fd(); a new descriptor or a negative errno. */
+int jail_open_proc_fd(void);
+
 /* The program's files go; who has them open or mapped keeps that. */
 int jail_root_empty(void);
 

@@ -10,7 +10,9 @@
  * and libraries differ, it is ENOSYS: a newer libc then uses the older call.
  *
  * There is no open, socket, clone, exec, kill or prctl of any use in here:
- * whatever a thread may work on was opened before the guest ran. Arguments
+ * whatever a thread may work on was opened before the guest ran. The file
+ * server's is the exception: it opens files, of mounts that hold nothing but
+ * its shares (jail_share.c). Arguments
  * are looked at where it is cheap and where they decide: memory that could be
  * executed, the flags of clone, ioctl's request.
  *
@@ -42,8 +44,9 @@ enum {
 	S = 1 << 2, /* small */
 	V = 1 << 3, /* vCPU */
 	Q = 1 << 4, /* QEMU */
-	OURS = M | B | S | V,
-	DEVICES = M | B | S,
+	F = 1 << 5, /* file server */
+	OURS = M | B | S | V | F,
+	DEVICES = M | B | S | F,
 	ALL = OURS | Q,
 };
 
@@ -102,7 +105,7 @@ static const struct rule rules[] = {
 	 * A thread's name, but not the main one's: by that life_kill() knows
 	 * whom it kills. rseq of a thread that libc still sets up.
 	 */
-	{B|S|V,   SCMP_SYS(prctl),    {EQ(0, PR_SET_NAME)}},
+	{B|S|V|F, SCMP_SYS(prctl),    {EQ(0, PR_SET_NAME)}},
 	{ALL,     SCMP_SYS(rseq)},
 	{ALL,     SCMP_SYS(set_robust_list)},
 	/* glibc asks it for malloc's arenas. */
@@ -152,6 +155,49 @@ static const struct rule rules[] = {
 	{B,       SCMP_SYS(pwritev2)},
 	{B,       SCMP_SYS(fdatasync)},
 	{B | S,   SCMP_SYS(fallocate)}, /* discard; the balloon's pages */
+
+	/*
+	 * Files of the guest's shares. Without openat2() there is no way to
+	 * stay beneath; openat() is for /proc/self/fd/N alone.
+	 */
+	{F,       SCMP_SYS(openat2)},
+	{F,       SCMP_SYS(openat)},
+	{F,       SCMP_SYS(statx)},
+	{F,       SCMP_SYS(newfstatat)},
+	{F,       SCMP_SYS(readlinkat)},
+	{F,       SCMP_SYS(getdents64)},
+	{F,       SCMP_SYS(lseek)},
+	{F,       SCMP_SYS(pread64)},
+	{F,       SCMP_SYS(pwrite64)},
+	{F,       SCMP_SYS(preadv)},
+	{F,       SCMP_SYS(pwritev)},
+	{F,       SCMP_SYS(preadv2)},
+	{F,       SCMP_SYS(pwritev2)},
+	{F,       SCMP_SYS(fsync)},
+	{F,       SCMP_SYS(fdatasync)},
+	{F,       SCMP_SYS(ftruncate)},
+	{F,       SCMP_SYS(fallocate)},
+	{F,       SCMP_SYS(copy_file_range)},
+	{F,       SCMP_SYS(mkdirat)},
+	{F,       SCMP_SYS(unlinkat)},
+	{F,       SCMP_SYS(symlinkat)},
+	{F,       SCMP_SYS(linkat)},
+	{F,       SCMP_SYS(renameat2)},
+	{F,       SCMP_SYS(fchmod)},
+	{F,       SCMP_SYS(fchmodat)},
+	{F,       SCMP_SYS(utimensat)},
+	{F,       SCMP_SYS(fstatfs)},
+	{F,       SCMP_SYS(getxattr)},
+	{F,       SCMP_SYS(setxattr)},
+	{F,       SCMP_SYS(listxattr)},
+	{F,       SCMP_SYS(removexattr)},
+	{F,       SCMP_SYS(fgetxattr)},
+	{F,       SCMP_SYS(fsetxattr)},
+	{F,       SCMP_SYS(flistxattr)},
+	{F,       SCMP_SYS(fremovexattr)},
+	{F,       SCMP_SYS(fchdir)},
+	{F,       SCMP_SYS(syncfs)},
+	{F,       464},                /* getxattrat, Linux 6.13 */
 
 	/* Run; say where it was when it failed; make another one stop. */
 	{V,       SCMP_SYS(ioctl),    {EQ(1, KVM_RUN)}},
@@ -276,7 +322,8 @@ static const struct {
         {"block", B, SCMP_ACT_TRAP         },
 	{"small", S, SCMP_ACT_TRAP         },
         {"vcpu",  V, SCMP_ACT_TRAP         },
-	{"qemu",  Q, SCMP_ACT_ERRNO(ENOSYS)},
+	{"fs",    F, SCMP_ACT_TRAP         },
+        {"qemu",  Q, SCMP_ACT_ERRNO(ENOSYS)},
 };
 
 static int add_rule(scmp_filter_ctx ctx, const struct rule *r)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/num.h"
+#include "virtio/fs.h"
 
 #include "base/banned.h"
 
@@ -14,9 +15,11 @@ static const struct {
 	uint32_t virtio_id;
 	const char *driver;
 } drivers[] = {
-	{VIRTIO_ID_BLOCK, "vhost-user-blk,num-queues=1"},
-	{VIRTIO_ID_VSOCK, "vhost-user-vsock-device"    },
-	{VIRTIO_ID_RNG,   "vhost-user-rng"             },
+	{VIRTIO_ID_BLOCK, "vhost-user-blk,num-queues=1"              },
+	{VIRTIO_ID_VSOCK, "vhost-user-vsock-device"                  },
+	{VIRTIO_ID_RNG,   "vhost-user-rng"                           },
+	{VIRTIO_ID_FS,
+         "vhost-user-fs-device,tag=" VIRTIO_FS_TAG ",queue-size=1024"},
 };
 
 static const char *driver_of(uint32_t virtio_id)

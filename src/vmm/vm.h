@@ -47,6 +47,7 @@ struct vm {
 	const struct engine_ops *ops;
 	struct engine_host host;
 	struct engine *engine;
+	struct jail_share shares[VMM_SHARES_MAX];
 	struct jail_paths paths;
 	bool sealed;
 	struct console console;

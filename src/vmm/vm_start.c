@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 
@@ -165,6 +166,9 @@ static uint64_t file_max(const struct vmm_config *c)
 	uint64_t most = MAX(64 * MIB, (uint64_t)2 * RECLOG_FILE_MAX);
 	struct stat st;
 
+	for (unsigned i = 0; i < c->nshares; i++)
+		if (!c->shares[i].read_only)
+			return RLIM_INFINITY; /* quotas bound what they take */
 	if (c->console_fd >= 0 && fstat(c->console_fd, &st) == 0)
 		most = MAX(most, (uint64_t)st.st_size + 2 * CONSOLE_FILE_MAX);
 	for (unsigned i = 0; i < c->ndisks; i++) {
@@ -181,11 +185,16 @@ int vm_enter_jail(struct vm *vm, struct err *err)
 {
 	bool program = vm->ops->child;
 
+	for (unsigned i = 0; i < vm->cfg.nshares; i++)
+		vm->shares[i] = (struct jail_share){
+			vm->cfg.shares[i].fd, vm->cfg.shares[i].read_only};
 	return jail_enter(
 		&(struct jail_needs){.program = program ? vm->cfg.qemu : "",
 	                             .kvm = program &&
 	                                    vm->host.accel == ACCEL_KVM,
 	                             .file_max = file_max(&vm->cfg),
+	                             .shares = vm->shares,
+	                             .nshares = vm->cfg.nshares,
 	                             .kernel_fd = vm->cfg.kernel_fd,
 	                             .initramfs_fd = vm->cfg.initramfs_fd},
 		&vm->paths, err);
