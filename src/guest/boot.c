@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fdio.h"
 #include "base/log.h"
 #include "base/num.h"
 #include "guest/mount.h"
+#include "guest/mounts.h"
 #include "guest/scripts.h"
 #include "guest/system.h"
 
@@ -76,13 +78,25 @@ static int find_disk(struct boot *b, const char *what, const char *serial,
 	               what, serial, b->disks.n);
 }
 
+static int shares(struct boot *b, struct err *err)
+{
+	b->shares_fd = -1;
+	if (!mounts_need_shares(&b->config.boot))
+		return 0;
+	return mounts_open_shares(&b->shares_fd, err);
+}
+
 static int root_image(struct boot *b, struct err *err)
 {
+	const struct proto_boot *c = &b->config.boot;
 	const char *disk;
-	int r = find_disk(b, "root image", b->config.boot.root_serial, &disk,
-	                  err);
+	int r;
 
-	return r < 0 ? r : mount_image(disk, err);
+	if (strcmp(c->root_type, "share") == 0)
+		return mounts_bind_root(b->shares_fd, c->root_serial,
+		                        MOUNT_LOWER, err);
+	r = find_disk(b, "root image", c->root_serial, &disk, err);
+	return r < 0 ? r : mount_image(disk, c->root_type, err);
 }
 
 static int upper(struct boot *b, struct err *err)
@@ -92,7 +106,9 @@ static int upper(struct boot *b, struct err *err)
 
 	if (*serial)
 		r = find_disk(b, "upper", serial, &disk, err);
-	return r < 0 ? r : mount_upper(disk, &b->upper_fd, err);
+	return r < 0 ? r
+	             : mount_upper(disk, b->config.boot.upper_bytes,
+	                           &b->upper_fd, err);
 }
 
 static int root(struct boot *b, struct err *err)
@@ -107,6 +123,15 @@ static int kernel(struct boot *b, struct err *err)
 
 	(void)b;
 	return r < 0 ? r : mount_cgroup_enable(err);
+}
+
+static int mounts(struct boot *b, struct err *err)
+{
+	int r = mounts_provide(&b->config.boot.mounts, b->shares_fd, &b->disks,
+	                       err);
+
+	close_fd(&b->shares_fd); /* the mounts hold it */
+	return r;
 }
 
 static int scripts(struct boot *b, struct err *err)
@@ -168,10 +193,12 @@ static const struct stage {
 	{"disks",      find_disks       },
 	{"host",       greet            },
 	{"clock",      clock_and_entropy},
+	{"shares",     shares           },
 	{"root disk",  root_image       },
 	{"upper disk", upper            },
 	{"overlay",    root             },
 	{"mounts",     kernel           },
+	{"volumes",    mounts           },
 	{"scripts",    scripts          },
 	{"network",    network          },
 	{"init",       leave            },

@@ -18,7 +18,7 @@
 
 #include "base/banned.h"
 
-#define LOWER "/lower"
+#define LOWER MOUNT_LOWER
 #define UPPER "/upper"
 #define ROOT  "/root"
 
@@ -92,15 +92,21 @@ static const char *node_of(const char *disk, char out[32])
 	return out;
 }
 
-int mount_image(const char *disk, struct err *err)
+/* A user's ext4 may have a journal that wants writing: it stays as it is. */
+int mount_image(const char *disk, const char *type, struct err *err)
 {
 	char node[32];
 
-	if (mount(node_of(disk, node), LOWER, "erofs", MS_RDONLY, NULL) < 0)
-		return err_set(err, -errno,
-		               "cannot mount the root image (disk %s): %s",
-		               disk, strerror(errno));
-	return 0;
+	if (!*type)
+		type = "erofs";
+	if (mount(node_of(disk, node), LOWER, type, MS_RDONLY, NULL) == 0)
+		return 0;
+	if (strcmp(type, "ext4") == 0 &&
+	    mount(node, LOWER, type, MS_RDONLY, "noload") == 0)
+		return 0;
+	return err_set(err, -errno,
+	               "cannot mount the root image (disk %s, %s): %s", disk,
+	               type, strerror(errno));
 }
 
 #define SUPERBLOCK_AT 1024
@@ -164,21 +170,28 @@ static int mount_ext4(const char *disk, int *ret_fd, struct err *err)
 	return 0;
 }
 
-int mount_upper(const char *disk, int *ret_fd, struct err *err)
+static int mount_memory(uint64_t bytes, struct err *err)
 {
-	static const struct fs tmpfs = {"tmpfs", UPPER, MS_NOATIME,
-	                                "mode=0700"};
+	char options[48] = "mode=0700";
+	const struct fs tmpfs = {"tmpfs", UPPER, MS_NOATIME, options};
 	int r;
 
-	if (disk)
-		return mount_ext4(disk, ret_fd, err);
+	if (bytes)
+		(void)snprintf(options, sizeof(options), "mode=0700,size=%llu",
+		               (unsigned long long)bytes);
 	r = mount_one(&tmpfs, err);
 	if (r == 0 && (mkdir(UPPER "/u", 0755) < 0 || mkdir(UPPER "/w", 0700)))
 		r = err_set(err, -errno, "cannot fill the tmpfs upper: %s",
 		            strerror(errno));
-	if (r == 0)
-		*ret_fd = -1;
 	return r;
+}
+
+int mount_upper(const char *disk, uint64_t bytes, int *ret_fd, struct err *err)
+{
+	if (disk)
+		return mount_ext4(disk, ret_fd, err);
+	*ret_fd = -1;
+	return mount_memory(bytes, err);
 }
 
 /*

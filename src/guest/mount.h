@@ -2,9 +2,10 @@
  * mount.h - the file systems of the machine.
  *
  * The initramfs holds the empty folders /lower, /upper and /root. The image's
- * read-only disk is mounted on the first, the sandbox's writable disk (or a
- * tmpfs) on the second, overlayfs joins them on the third, and the third then
- * becomes "/". From there on the initramfs is out of everyone's sight.
+ * read-only disk (or a folder of the host) is mounted on the first, the
+ * sandbox's writable disk (or a tmpfs) on the second, overlayfs joins them on
+ * the third, and the third then becomes "/". From there on the initramfs is out
+ * of everyone's sight.
  *
  * Everything else is mounted after that step: a path such as /dev may be a
  * symbolic link in a hostile image and must not lead out of it.
@@ -12,19 +13,24 @@
 #ifndef GUEST_MOUNT_H
 #define GUEST_MOUNT_H
 
+#include <stdint.h>
+
 #include "base/err.h"
 
 /* /sys and /dev of the initramfs, needed to find and open the disks. */
 int mount_early(struct err *err);
 
-/* @disk is a name such as "vda". */
-int mount_image(const char *disk, struct err *err);
+#define MOUNT_LOWER "/lower"
+
+/* @disk is a name such as "vda", @type erofs ("": the same) or ext4. */
+int mount_image(const char *disk, const char *type, struct err *err);
 
 /*
- * @disk NULL means a tmpfs. @ret_fd is the folder the file system is mounted
- * on, for the clean end (see power.h); -1 for a tmpfs.
+ * @disk NULL means a tmpfs of @bytes (0: half of memory). @ret_fd is the folder
+ * the file system is mounted on, for the clean end (see power.h); -1 for a
+ * tmpfs.
  */
-int mount_upper(const char *disk, int *ret_fd, struct err *err);
+int mount_upper(const char *disk, uint64_t bytes, int *ret_fd, struct err *err);
 
 /* Join both and make the result this process's root. */
 int mount_root(struct err *err);
