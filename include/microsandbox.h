@@ -154,6 +154,12 @@ struct msb_pull_event {
  */
 typedef int (*msb_pull_event_fn)(void *arg, const struct msb_pull_event *event);
 
+/* How a folder becomes a root file system. */
+enum msb_root {
+	MSB_ROOT_PACKED = 0, /* a copy of it as it is now */
+	MSB_ROOT_LIVE = 1,   /* itself, read-only below the upper */
+};
+
 struct msb_pull_opts {
 	size_t size;
 	int32_t policy;       /* enum msb_pull_policy */
@@ -164,6 +170,7 @@ struct msb_pull_opts {
 	const char *platform; /* "linux/amd64"; NULL: this machine's */
 	msb_pull_event_fn event;
 	void *event_arg;
+	int32_t root; /* enum msb_root: of a folder */
 };
 #define MSB_PULL_OPTS_INIT                                                     \
 	{                                                                      \
@@ -189,7 +196,11 @@ struct msb_image_info {
  * Make @reference usable and open it. It is an image reference with docker's
  * defaults ("alpine", "localhost:5000/a/b:tag", "x@sha256:..."), or a path
  * (begins with "." or "/"): a docker-archive, an oci-archive, an OCI layout
- * folder, or a folder with a root file system. @opts may be NULL.
+ * folder, a folder with a root file system, or a disk image with one: a name
+ * that ends in .qcow2, .raw or .img, or PATH:format=FORMAT[,fstype=TYPE]. Of a
+ * disk image and of a folder that is used live (opts.root) nothing is copied:
+ * it is the read-only lower layer of each sandbox, and must stay as it is while
+ * they are there. @opts may be NULL.
  */
 MSB_API int msb_image_pull(struct msb_home *home, const char *reference,
                            const struct msb_pull_opts *opts,
@@ -305,12 +316,6 @@ enum msb_upper {
 	                        of it); gone when it stops */
 };
 
-/* How a folder becomes a root file system. */
-enum msb_root {
-	MSB_ROOT_PACKED = 0, /* a copy of it as it is now */
-	MSB_ROOT_LIVE = 1,   /* itself, read-only below the upper */
-};
-
 struct msb_mount;
 struct msb_patch;
 
@@ -366,11 +371,6 @@ struct msb_sandbox_opts {
 	 */
 	const char *snapshot;
 	int32_t upper; /* enum msb_upper */
-	/*
-	 * Only when @image is a folder (MSB_ROOT_LIVE: changes on the host show
-	 * in the guest, nothing is packed).
-	 */
-	int32_t root; /* enum msb_root */
 };
 #define MSB_SCRIPTS_MAX (512u << 10)
 #define MSB_SANDBOX_OPTS_INIT                                                  \

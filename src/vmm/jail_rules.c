@@ -197,7 +197,10 @@ static const struct rule rules[] = {
 	{F,       SCMP_SYS(fremovexattr)},
 	{F,       SCMP_SYS(fchdir)},
 	{F,       SCMP_SYS(syncfs)},
-	{F,       464},                /* getxattrat, Linux 6.13 */
+	{F,       463},                /* setxattrat and its like: 6.13 */
+	{F,       464},
+	{F,       465},
+	{F,       466},
 
 	/* Run; say where it was when it failed; make another one stop. */
 	{V,       SCMP_SYS(ioctl),    {EQ(1, KVM_RUN)}},
