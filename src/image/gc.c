@@ -1,9 +1,10 @@
 /*
- * Mark and sweep. The roots are the records below refs/, and those below pins/
- * whose sandbox has a folder. What is not reached is renamed into a staging
- * folder while the lock "store" keeps starts and commits away, and deleted
- * after it is released: holding the lock costs a few renames. A running sandbox
- * has its files open, so it does not notice.
+ * Mark and sweep. The roots are the records below refs/, those below pins/
+ * whose sandbox has a folder, and those in the folders of snapshots. What is
+ * not reached is renamed into a staging folder while the lock "store" keeps
+ * starts and commits away, and deleted after it is released: holding the lock
+ * costs a few renames. A running sandbox has its files open, so it does not
+ * notice.
  *
  * A record that cannot be read might reach anything, so it stops the sweep.
  */
@@ -71,6 +72,10 @@ static int mark_record(void *arg, const char *path)
 		return r;
 	}
 	r = mark(gc, &rec.chain);
+	if (r == 0 && rec.patched)
+		r = mark(gc, &rec.patch);
+	if (r == 0 && rec.patched && rec.folder)
+		r = mark(gc, &rec.layer);
 	if (r < 0 || rec.folder)
 		return r;
 	r = mark(gc, &rec.manifest);
@@ -110,6 +115,23 @@ static int mark_pin(struct gc *gc, int at, const char *name,
 		return mark_record(gc, path);
 	(void)unlinkat(at, name, 0);
 	return 0;
+}
+
+/* A folder without one is coming or going. */
+static int mark_snapshot(struct gc *gc, int at, const char *name,
+                         const struct stat *st)
+{
+	char path[PIN_SNAPSHOT_PATH_LEN];
+	int r;
+
+	(void)at;
+	(void)st;
+	if (!pin_snapshot_path(name, path))
+		return 0;
+	r = mark_record(gc, path);
+	if (r == -ENOENT && gc->err)
+		*gc->err = (struct err){0};
+	return r == -ENOENT ? 0 : r;
 }
 
 static int by_bytes(const void *a, const void *b)
@@ -249,6 +271,8 @@ int gc_run(struct store *s, uint64_t *ret_freed_bytes, struct err *err)
 		r = record_walk(s, mark_record, &gc);
 	if (r == 0)
 		r = each(&gc, s->fd, "pins", mark_pin);
+	if (r == 0)
+		r = each(&gc, s->home_fd, "snapshots", mark_snapshot);
 	if (r == 0)
 		r = sweep_all(&gc);
 	close_fd(&lock);

@@ -75,6 +75,7 @@ struct image {
 	char *platform; /* "linux/amd64" */
 	struct image_config config;
 	char *config_json; /* raw, as received */
+	bool patched;      /* the last layer is not the image's: see patch.h */
 };
 
 void image_release(struct image *img); /* NULL and zeroed are fine */
@@ -133,6 +134,19 @@ int image_unpin(struct store *s, const char *id); /* fine when there is none */
  */
 int image_find_pinned(struct store *s, const char *id, struct image *ret,
                       struct err *err);
+
+/*
+ * A snapshot's pin is the file `image` in its folder, HOME/snapshots/@folder,
+ * and so comes and goes with that. To a snapshot from the pin of the sandbox
+ * @id, and back to a new one's: -ENOENT when there is none to copy.
+ */
+int image_pin_snapshot(struct store *s, const char *id, const char *folder,
+                       struct err *err);
+int image_pin_fork(struct store *s, const char *folder, const char *id,
+                   struct err *err);
+/* As image_find_pinned(). */
+int image_find_snapshot(struct store *s, const char *folder, struct image *ret,
+                        struct err *err);
 
 /* The path form of a run's root: a directory with a root file system. */
 bool image_ref_is_path(const char *ref);

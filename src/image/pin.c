@@ -36,6 +36,11 @@ static void describe(const struct image *img, struct record *rec)
 		.size = img->size,
 		.pulled_unix = img->pulled_unix,
 	};
+	if (img->patched) {
+		rec->patched = true;
+		rec->layer = img->diff_ids[0];
+		rec->patch = img->diff_ids[img->nlayers - 1];
+	}
 	(void)snprintf(rec->platform, sizeof(rec->platform), "%s",
 	               img->platform ? img->platform : "");
 }
@@ -117,5 +122,70 @@ int image_find_pinned(struct store *s, const char *id, struct image *ret,
 		               "what this sandbox was made of is not on "
 		               "record: %s/store/%s is missing",
 		               s->home, path);
+	return r;
+}
+
+/* ---- snapshots ----------------------------------------------------------- */
+
+bool pin_snapshot_path(const char *folder, char out[PIN_SNAPSHOT_PATH_LEN])
+{
+	static const char inside[] = "abcdefghijklmnopqrstuvwxyz"
+				     "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				     "0123456789._-";
+
+	if (!*folder || *folder == '.' || folder[strspn(folder, inside)])
+		return false;
+	return snprintf(out, PIN_SNAPSHOT_PATH_LEN, "../snapshots/%s/image",
+	                folder) < PIN_SNAPSHOT_PATH_LEN;
+}
+
+/*
+ * What the record leads to stays for as long as the one copied from is there,
+ * which the caller sees to.
+ */
+static int copy_record(struct store *s, const char *from, const char *to,
+                       struct err *err)
+{
+	cleanup_close int lock = store_lock(s, "store", STORE_LOCK_SHARED, err);
+	struct record cleanup_record rec = {0};
+	int r = lock < 0 ? lock : record_read(s, from, &rec, err);
+
+	return r < 0 ? r : record_write_at(s, to, rec.ref, &rec, err);
+}
+
+int image_pin_snapshot(struct store *s, const char *id, const char *folder,
+                       struct err *err)
+{
+	char from[PIN_PATH_LEN], to[PIN_SNAPSHOT_PATH_LEN];
+
+	if (!pin_path(id, from) || !pin_snapshot_path(folder, to))
+		return err_set(err, -EINVAL, "no snapshot's name: %s", folder);
+	return copy_record(s, from, to, err);
+}
+
+int image_pin_fork(struct store *s, const char *folder, const char *id,
+                   struct err *err)
+{
+	char from[PIN_SNAPSHOT_PATH_LEN], to[PIN_PATH_LEN];
+
+	if (!pin_path(id, to) || !pin_snapshot_path(folder, from))
+		return err_set(err, -EINVAL, "no snapshot's name: %s", folder);
+	return copy_record(s, from, to, err);
+}
+
+int image_find_snapshot(struct store *s, const char *folder, struct image *ret,
+                        struct err *err)
+{
+	char path[PIN_SNAPSHOT_PATH_LEN];
+	int r;
+
+	if (!pin_snapshot_path(folder, path))
+		return err_set(err, -EINVAL, "no snapshot's name: %s", folder);
+	r = record_image(s, path, ret, err);
+	if (r == -ENOENT)
+		return err_set(err, r,
+		               "what the snapshot %s was written over is not "
+		               "on record: %s/snapshots/%s/image is missing",
+		               folder, s->home, folder);
 	return r;
 }

@@ -36,6 +36,10 @@ static int set_all(json_t *o, const char *name, const struct record *r)
 	int bad = json_object_set_new(o, "ref", json_string(name));
 
 	bad |= set_digest(o, "chain", &r->chain);
+	if (r->patched)
+		bad |= set_digest(o, "patch", &r->patch);
+	if (r->patched && r->folder)
+		bad |= set_digest(o, "layer", &r->layer);
 	if (r->folder)
 		return bad | json_object_set_new(o, "folder", json_true());
 	bad |= set_digest(o, "manifest", &r->manifest);
@@ -98,6 +102,11 @@ static int parse_record(const json_t *o, struct record *r)
 
 	r->folder = json_is_true(json_object_get(o, "folder"));
 	if (!ref || !get_digest(o, "chain", &r->chain))
+		return -EBADMSG;
+	r->patched = json_object_get(o, "patch");
+	if (r->patched && !get_digest(o, "patch", &r->patch))
+		return -EBADMSG;
+	if (r->patched && r->folder && !get_digest(o, "layer", &r->layer))
 		return -EBADMSG;
 	if (r->folder) {
 		r->ref = strdup(ref);
@@ -274,17 +283,33 @@ static int load_documents(struct store *s, const struct record *rec,
 
 static int folder_image(struct record *rec, struct image *ret, struct err *err)
 {
-	struct digest *layers = malloc(sizeof(*layers));
+	struct digest *layers = calloc(2, sizeof(*layers));
 
 	if (!layers)
 		return err_set(err, -ENOMEM, "out of memory");
-	*layers = rec->chain;
+	layers[0] = rec->patched ? rec->layer : rec->chain;
+	layers[1] = rec->patch;
 	*ret = (struct image){
 		.ref = take_ptr(rec->ref),
 		.chain_id = rec->chain,
 		.diff_ids = layers,
-		.nlayers = 1,
+		.nlayers = rec->patched ? 2 : 1,
+		.patched = rec->patched,
 	};
+	return 0;
+}
+
+static int add_patch(const struct record *rec, struct image *img,
+                     struct err *err)
+{
+	struct digest *more =
+		reallocarray(img->diff_ids, img->nlayers + 1, sizeof(*more));
+
+	if (!more)
+		return err_set(err, -ENOMEM, "out of memory");
+	img->diff_ids = more;
+	more[img->nlayers++] = rec->patch;
+	img->patched = true;
 	return 0;
 }
 
@@ -300,6 +325,8 @@ int record_image(struct store *s, const char *path, struct image *ret,
 	if (rec.folder)
 		return folder_image(&rec, ret, err);
 	r = load_documents(s, &rec, &img, err);
+	if (r == 0 && rec.patched)
+		r = add_patch(&rec, &img, err);
 	if (r < 0) {
 		image_release(&img);
 		(void)err_wrap(err, "image %s", rec.ref);

@@ -19,6 +19,12 @@ struct record {
 	struct digest manifest, config, chain;
 	bool folder; /* packed: no manifest, no config, ref is its path; one
 	                layer, so that the chain's id is the layer's too */
+	/*
+	 * A pin only: over the image, or the folder's `layer`, there is one
+	 * more layer, and the chain is of all (see patch.h).
+	 */
+	bool patched;
+	struct digest layer, patch;
 	struct digest index; /* what the tag named, when that was an index */
 	bool has_index;
 	char platform[80];

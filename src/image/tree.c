@@ -101,8 +101,8 @@ static uint32_t find(const struct tree *t, uint32_t parent, const uint8_t *name,
 	return i;
 }
 
-static uint32_t find_live(const struct tree *t, uint32_t parent,
-                          const uint8_t *name, size_t len)
+uint32_t tree_find(const struct tree *t, uint32_t parent, const uint8_t *name,
+                   size_t len)
 {
 	uint32_t i = find(t, parent, name, len);
 
@@ -146,9 +146,8 @@ static int grow(void **v, uint32_t n, uint32_t *cap, size_t size)
 	return 0;
 }
 
-static int new_inode(struct tree *t, const struct index_entry *e,
-                     uint32_t layer, uint32_t parent, uint32_t *ret,
-                     struct err *err)
+int tree_new_inode(struct tree *t, const struct index_entry *e, uint32_t layer,
+                   uint32_t parent, uint32_t *ret, struct err *err)
 {
 	if (t->ninodes == TREE_INODES_MAX)
 		return err_set(err, -E2BIG, "image has over %d files",
@@ -192,7 +191,6 @@ static int new_name(struct tree *t, uint32_t parent, const uint8_t *text,
 	return 0;
 }
 
-/* Let the name, old (@i) or new, stand for @inode. */
 static int set_name(struct tree *t, uint32_t i, uint32_t parent,
                     const uint8_t *text, size_t len, uint32_t inode,
                     struct err *err)
@@ -203,6 +201,20 @@ static int set_name(struct tree *t, uint32_t i, uint32_t parent,
 	t->names[i].dead = false;
 	t->last_dir = NULL; /* what led through the old one may not any more */
 	return 0;
+}
+
+int tree_set_name(struct tree *t, uint32_t parent, const uint8_t *text,
+                  size_t len, uint32_t inode, struct err *err)
+{
+	return set_name(t, find(t, parent, text, len), parent, text, len, inode,
+	                err);
+}
+
+void tree_take(struct tree *t, uint32_t name)
+{
+	t->names[name].dead = true;
+	t->names[name].taken = true;
+	t->last_dir = NULL;
 }
 
 /* What is still to be walked: a path and the link texts met on it. */
@@ -265,7 +277,7 @@ static int step(struct tree *t, struct walk *w, const uint8_t *part, size_t len,
 	if (i == TREE_NONE || t->names[i].dead) {
 		if (!create)
 			return -ENOENT;
-		r = new_inode(t, NULL, 0, w->at, &inode, err);
+		r = tree_new_inode(t, NULL, 0, w->at, &inode, err);
 		if (r == 0)
 			r = set_name(t, i, w->at, part, len, inode, err);
 		w->at = inode;
@@ -281,14 +293,10 @@ static int step(struct tree *t, struct walk *w, const uint8_t *part, size_t len,
 	return -ENOTDIR;
 }
 
-/*
- * The folder @path, links followed. -ENOENT, -ENOTDIR, -ELOOP, -ENAMETOOLONG
- * say what is wrong with the path; other failures have filled @err.
- */
-static int walk_dir(struct tree *t, const uint8_t *path, size_t len,
-                    bool create, uint32_t *ret, struct err *err)
+int tree_walk(struct tree *t, uint32_t from, const uint8_t *path, size_t len,
+              bool create, uint32_t *ret, struct err *err)
 {
-	struct walk w = {.depth = 1, .at = TREE_ROOT};
+	struct walk w = {.depth = 1, .at = from};
 	const uint8_t *part;
 	size_t part_len;
 
@@ -302,6 +310,12 @@ static int walk_dir(struct tree *t, const uint8_t *path, size_t len,
 	}
 	*ret = w.at;
 	return 0;
+}
+
+static int walk_dir(struct tree *t, const uint8_t *path, size_t len,
+                    bool create, uint32_t *ret, struct err *err)
+{
+	return tree_walk(t, TREE_ROOT, path, len, create, ret, err);
 }
 
 /* "usr/bin/env" is "env" in "usr/bin". */
@@ -370,7 +384,7 @@ static int find_target(struct tree *t, uint32_t layer,
 
 	if (r < 0 && !no_such_path(r))
 		return r;
-	i = r < 0 ? TREE_NONE : find_live(t, dir, s.base, s.base_len);
+	i = r < 0 ? TREE_NONE : tree_find(t, dir, s.base, s.base_len);
 	if (i == TREE_NONE)
 		return refuse(t, layer, e, err, "hard link to a missing file");
 	if (i == over)
@@ -414,7 +428,7 @@ static int apply_entry(struct tree *t, uint32_t layer,
 		t->inodes[t->names[i].inode].layer = layer;
 		return 0;
 	} else {
-		r = new_inode(t, e, layer, parent, &inode, err);
+		r = tree_new_inode(t, e, layer, parent, &inode, err);
 	}
 	return r < 0 ? r
 	             : set_name(t, i, parent, s.base, s.base_len, inode, err);
@@ -533,7 +547,7 @@ static void order_children(struct tree *t, uint32_t dir, uint32_t *stack,
 	}
 }
 
-static int tree_finish(struct tree *t, struct err *err)
+int tree_finish(struct tree *t, struct err *err)
 {
 	uint32_t *tmp cleanup_free = NULL, *stack cleanup_free = NULL, n = 0;
 
@@ -553,7 +567,7 @@ static int tree_finish(struct tree *t, struct err *err)
 	return 0;
 }
 
-int tree_build(const struct index *layers, uint32_t n, struct tree **ret,
+int tree_merge(const struct index *layers, uint32_t n, struct tree **ret,
                struct err *err)
 {
 	struct tree *t cleanup_tree = calloc(1, sizeof(*t));
@@ -565,9 +579,20 @@ int tree_build(const struct index *layers, uint32_t n, struct tree **ret,
 		return no_memory(err);
 	t->layers = layers;
 	t->nlayers = n;
-	r = new_inode(t, NULL, 0, TREE_ROOT, &root, err);
+	r = tree_new_inode(t, NULL, 0, TREE_ROOT, &root, err);
 	for (uint32_t i = 0; r == 0 && i < n; i++)
 		r = apply_layer(t, i, err);
+	if (r == 0)
+		*ret = take_ptr(t);
+	return r;
+}
+
+int tree_build(const struct index *layers, uint32_t n, struct tree **ret,
+               struct err *err)
+{
+	struct tree *t cleanup_tree = NULL;
+	int r = tree_merge(layers, n, &t, err);
+
 	if (r == 0)
 		r = tree_finish(t, err);
 	if (r == 0)

@@ -46,6 +46,7 @@ struct tree_name {
 	uint32_t hash_next;
 	uint8_t len;
 	bool dead;
+	bool taken; /* by tree_take() */
 };
 
 struct tree {
@@ -72,6 +73,38 @@ struct tree {
 int tree_build(const struct index *layers, uint32_t n, struct tree **ret,
                struct err *err);
 void tree_free(struct tree *t); /* NULL is fine */
+
+/*
+ * The same in two steps, for those who change the tree in between (patch.c):
+ * `order`, link counts and sorted names are there after tree_finish() only.
+ */
+int tree_merge(const struct index *layers, uint32_t n, struct tree **ret,
+               struct err *err);
+int tree_finish(struct tree *t, struct err *err);
+
+/*
+ * The folder @path, seen from the folder @from ("/" leads to the root), links
+ * followed; with @create what is missing is made. -ENOENT, -ENOTDIR, -ELOOP,
+ * -ENAMETOOLONG say what is wrong with the path; other failures have filled
+ * @err.
+ */
+int tree_walk(struct tree *t, uint32_t from, const uint8_t *path, size_t len,
+              bool create, uint32_t *ret, struct err *err);
+
+/* The number of the name in the folder @parent, or TREE_NONE. */
+uint32_t tree_find(const struct tree *t, uint32_t parent, const uint8_t *name,
+                   size_t len);
+
+/* @e: as in struct tree_inode, and must outlive the tree. */
+int tree_new_inode(struct tree *t, const struct index_entry *e, uint32_t layer,
+                   uint32_t parent, uint32_t *ret, struct err *err);
+
+/* Let the name, old or new, stand for @inode; @text must outlive the tree. */
+int tree_set_name(struct tree *t, uint32_t parent, const uint8_t *text,
+                  size_t len, uint32_t inode, struct err *err);
+
+/* The name goes, and all that it led to; it is `taken` for ever. */
+void tree_take(struct tree *t, uint32_t name);
 
 static inline bool tree_is_dir(const struct tree *t, uint32_t inode)
 {
