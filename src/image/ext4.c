@@ -49,7 +49,9 @@ static int run_tool(char *const *argv, const char *input, struct buf *output,
 	return r > 0 ? -EIO : r;
 }
 
-#define FEATURES "^resize_inode,meta_bg"
+#define FEATURES    "^resize_inode,meta_bg"
+#define PER_INODE   "65536"
+#define PER_INODE_1 "16384" /* of a plain one */
 
 /*
  * meta_bg in place of the resize inode keeps the file system growable and the
@@ -57,8 +59,8 @@ static int run_tool(char *const *argv, const char *input, struct buf *output,
  * reserved for root; prezeroed tables spare the guest from writing them. A
  * small disk gets a small journal.
  */
-static int make_fs(const char *path, uint64_t size, const char *features,
-                   struct err *err)
+static int make_as(const char *path, uint64_t size, const char *per_inode,
+                   const char *features, struct err *err)
 {
 	char tool[64], blocks[32];
 	char *argv[] = {
@@ -72,7 +74,7 @@ static int make_fs(const char *path, uint64_t size, const char *features,
 		"-O",
 		(char *)(uintptr_t)features,
 		"-i",
-		"65536",
+		(char *)(uintptr_t)per_inode,
 		"-J",
 		size >= BIG_JOURNAL_FROM ? "size=64" : "size=4",
 		"-m",
@@ -91,12 +93,24 @@ static int make_fs(const char *path, uint64_t size, const char *features,
 }
 
 /*
+ * Newer mke2fs make an orphan file of megabytes, which every clone of the
+ * template would copy; older ones refuse to hear its name.
+ */
+static int make_fs(const char *path, uint64_t size, const char *per_inode,
+                   struct err *err)
+{
+	int r = make_as(path, size, per_inode, FEATURES ",^orphan_file", err);
+
+	return r == -EIO ? make_as(path, size, per_inode, FEATURES, err) : r;
+}
+
+/*
  * debugfs makes root's folders whoever runs it. It says success whatever
  * happens, so it is asked what there is: lines of /inode/mode/uid/gid/name/.
  */
-static int make_folders(const char *path, struct err *err)
+static int debugfs(const char *path, const char *commands, struct buf *said,
+                   struct err *err)
 {
-	struct buf cleanup_buf said = BUF_INIT_MAX(TOOL_OUTPUT_MAX);
 	char tool[64];
 	char *argv[] = {
 		(char *)find_tool("debugfs", tool, sizeof(tool)),
@@ -106,26 +120,41 @@ static int make_folders(const char *path, struct err *err)
 		(char *)path,
 		NULL,
 	};
-	int r = run_tool(argv, "mkdir u\nmkdir w\nls -p /\n", &said, err);
+
+	return run_tool(argv, commands, said, err);
+}
+
+static int make_folders(const char *path, struct err *err)
+{
+	struct buf cleanup_buf said = BUF_INIT_MAX(TOOL_OUTPUT_MAX);
+	int r = debugfs(path, "mkdir u\nmkdir w\nls -p /\n", &said, err);
 
 	if (r < 0)
 		return r;
 	if (!strstr(buf_str(&said), "/040755/0/0/u/") ||
 	    !strstr(buf_str(&said), "/040755/0/0/w/"))
-		return err_set(err, -EIO, "%s made no folders in an ext4 image",
-		               argv[0]);
+		return err_set(err, -EIO,
+		               "debugfs made no folders in an ext4 image");
 	return 0;
 }
 
 int ext4_make(const char *path, uint64_t size, struct err *err)
 {
-	/*
-	 * Newer mke2fs make an orphan file of megabytes, which every clone of
-	 * the template would copy; older ones refuse to hear its name.
-	 */
-	int r = make_fs(path, size, FEATURES ",^orphan_file", err);
+	int r = make_fs(path, size, PER_INODE, err);
 
-	if (r == -EIO)
-		r = make_fs(path, size, FEATURES, err);
 	return r < 0 ? r : make_folders(path, err);
+}
+
+/* Without lost+found: programs want a folder of theirs to be empty. */
+int ext4_make_plain(const char *path, uint64_t size, struct err *err)
+{
+	struct buf cleanup_buf said = BUF_INIT_MAX(TOOL_OUTPUT_MAX);
+	int r = make_fs(path, size, PER_INODE_1, err);
+
+	if (r == 0)
+		r = debugfs(path, "rmdir lost+found\nls -p /\n", &said, err);
+	if (r == 0 && strstr(buf_str(&said), "/lost+found/"))
+		r = err_set(err, -EIO,
+		            "debugfs left lost+found in an ext4 image");
+	return r;
 }

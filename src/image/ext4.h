@@ -19,4 +19,10 @@
  */
 int ext4_make(const char *path, uint64_t size, struct err *err);
 
+/*
+ * The same with nothing in it, its root root's (0755), and inodes for files of
+ * 16 KiB each: a disk volume.
+ */
+int ext4_make_plain(const char *path, uint64_t size, struct err *err);
+
 #endif

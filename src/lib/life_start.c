@@ -141,6 +141,8 @@ static int open_files(struct msb_sandbox *sb, const struct image *image,
 	if (r == 0)
 		r = open_upper(sb, l, err);
 	if (r == 0)
+		r = mounts_open(sb, image, l, err);
+	if (r == 0)
 		r = open_file(p, "end.json", O_RDWR | O_CREAT | O_TRUNC,
 		              &f->end, err);
 	if (r == 0)
@@ -353,6 +355,8 @@ int life_create(struct msb_home *home, const struct msb_sandbox_opts *o,
 	sb->ephemeral = !(o->flags & MSB_SANDBOX_KEEP);
 	if (r == 0)
 		r = check_record(home, err);
+	if (r == 0)
+		r = mounts_look(home, &sb->config.mounts, err);
 	if (r == 0)
 		life_reap(home);
 	if (r == 0 && (o->flags & MSB_SANDBOX_REPLACE) && o->name)

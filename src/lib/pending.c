@@ -13,50 +13,6 @@
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 
-int msb_volume_create(struct msb_home *home, const char *name,
-                      const struct msb_volume_opts *opts,
-                      struct msb_error *error)
-{
-	return error_set(error, -EOPNOTSUPP,
-	                 "msb_volume_create is not there yet");
-}
-
-int msb_volume_list(struct msb_home *home, const char *name,
-                    struct msb_volumes **ret_list, struct msb_error *error)
-{
-	return error_set(error, -EOPNOTSUPP,
-	                 "msb_volume_list is not there yet");
-}
-
-void msb_volumes_free(struct msb_volumes *list)
-{
-}
-
-size_t msb_volumes_count(const struct msb_volumes *list)
-{
-	return 0;
-}
-
-const struct msb_volume_info *msb_volumes_get(const struct msb_volumes *list,
-                                              size_t i)
-{
-	return NULL;
-}
-
-int msb_volume_remove(struct msb_home *home, const char *name, int force,
-                      struct msb_error *error)
-{
-	return error_set(error, -EOPNOTSUPP,
-	                 "msb_volume_remove is not there yet");
-}
-
-int msb_volume_prune(struct msb_home *home, char ***ret_names,
-                     uint64_t *ret_freed_bytes, struct msb_error *error)
-{
-	return error_set(error, -EOPNOTSUPP,
-	                 "msb_volume_prune is not there yet");
-}
-
 int msb_file_stat(struct msb_sandbox *sandbox, const char *path, uint32_t flags,
                   struct msb_file_info *ret_info, struct msb_error *error)
 {

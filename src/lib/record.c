@@ -10,7 +10,7 @@
 
 #include "base/banned.h"
 
-enum kind { NUMBER32, NUMBER64, TEXT, LIST };
+enum kind { NUMBER32, NUMBER64, TEXT, LIST, MOUNTS };
 
 static const struct field {
 	const char *key;
@@ -42,6 +42,7 @@ static const struct field {
 	FIELD(init_env, LIST),
 	FIELD(scripts, LIST),
 	FIELD(command, LIST),
+	FIELD(mounts, MOUNTS),
 	FIELD(has_main, NUMBER32),
 	NAMED("image_entrypoint", image.entrypoint, LIST),
 	NAMED("image_cmd", image.cmd, LIST),
@@ -71,6 +72,8 @@ void sandbox_config_release(struct sandbox_config *c)
 			free(*(char **)member(c, &fields[i]));
 		else if (fields[i].kind == LIST)
 			strv_release(member(c, &fields[i]));
+		else if (fields[i].kind == MOUNTS)
+			mounts_release(member(c, &fields[i]));
 	}
 	*c = (struct sandbox_config){0};
 }
@@ -147,6 +150,8 @@ int sandbox_config_take(struct sandbox_config *ret,
 	if (r == 0)
 		r = copy_list(&c.command, o->command);
 	if (r == 0)
+		r = mounts_take(&c.mounts, o->mounts);
+	if (r == 0)
 		r = copy_image(&c.image, image);
 	if (r < 0)
 		return r;
@@ -207,6 +212,9 @@ static json_t *value_of(const struct field *f, const void *m, bool *skip)
 	case LIST:
 		*skip = list->n == 0;
 		return record_list(list);
+	case MOUNTS:
+		*skip = ((const struct mounts *)m)->n == 0;
+		return mounts_json(m);
 	}
 	return NULL;
 }
@@ -297,6 +305,8 @@ static int read_field(const struct field *f, const json_t *j, void *m)
 		return *(char **)m ? 0 : -EINVAL;
 	case LIST:
 		return read_list(j, m);
+	case MOUNTS:
+		return mounts_read(j, m);
 	}
 	return -EINVAL;
 }

@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/strv.h"
 #include "image/image.h"
+#include "lib/mounts.h"
 #include "microsandbox.h"
 
 struct sandbox_config {
@@ -26,6 +27,7 @@ struct sandbox_config {
 	struct strv env, rlimits, init_args, init_env;
 	struct strv scripts; /* NAME=BODY */
 	struct strv command;
+	struct mounts mounts;
 	uint32_t has_main; /* there is a main command; `command` may be empty */
 	/* The image's: so that a command needs no look into the store. */
 	struct image_config image;

@@ -186,6 +186,8 @@ static int check_opts(const struct msb_sandbox_opts *o, struct err *err)
 		r = check_flags(o, err);
 	if (r == 0)
 		r = check_scripts(o->scripts, err);
+	if (r == 0)
+		r = mounts_check(o->mounts, err);
 	return r < 0 ? r : check_init(o, err);
 }
 
