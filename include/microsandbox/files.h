@@ -365,6 +365,9 @@ struct msb_snapshot_opts {
 	size_t size;
 	const char *const *labels;
 	uint32_t flags; /* enum msb_snapshot_flags */
+	/* Of bytes, where some must be read (files is 0). */
+	msb_copy_event_fn event;
+	void *event_arg;
 };
 enum msb_snapshot_flags {
 	MSB_SNAPSHOT_REPLACE = 1,
