@@ -32,7 +32,8 @@ LANDLOCK_MAY = {"look-at-key", "own-program"}
 # Without any list of system calls these have to fail: by the empty root, the empty network, no capability.
 FILES = {"read-passwd", "read-key", "write-key", "make-file", "make-file-here", "remove-file", "rename-file",
          "change-mode", "cut-file", "make-dir", "make-link", "look-at-key", "own-program", "first-process",
-         "own-memory", "device", "list-folder", "openat2", "open-by-handle", "exec", "exec-memory"}
+         "own-memory", "device", "list-folder", "openat2", "open-by-handle", "above-share", "make-above-share", "exec",
+         "exec-memory"}
 NETWORK = {"unix-socket", "abstract-socket", "tcp", "udp", "raw-socket"}
 PRIVILEGED = {"setns", "hostname", "fsopen", "open-tree", "mount", "bind-mount", "remount", "chroot", "bpf", "mount-ns",
               "setrlimit", "ptrace", "ptrace-parent", "read-memory"}
@@ -75,6 +76,7 @@ class Targets:
         self.renew()
         (folder / "true").write_bytes(pathlib.Path("/bin/true").read_bytes())
         (folder / "true").chmod(0o755)
+        (folder / "share").mkdir()
         self.sockets = [socket.socket(socket.AF_UNIX) for _ in range(2)]
         self.sockets[0].bind(str(folder / "socket"))
         self.abstract = f"msb-test-{os.getpid()}"
@@ -100,7 +102,7 @@ class Targets:
 
     def untouched(self):
         assert (self.dir / "key").read_text() == (self.dir / "spare").read_text() == "secret"
-        assert sorted(p.name for p in self.dir.iterdir()) == ["key", "socket", "spare", "true"]
+        assert sorted(p.name for p in self.dir.iterdir()) == ["key", "share", "socket", "spare", "true"]
         for s in self.sockets:
             s.setblocking(False)
             with pytest.raises(BlockingIOError):
@@ -129,7 +131,7 @@ def outcomes(text):
         words = line.strip().split()
         if not words or words[0] != "escape":
             continue
-        thread = words.pop(1) if words[1] in ("main", "block", "small", "vcpu") else ""
+        thread = words.pop(1) if words[1] in ("main", "block", "small", "vcpu", "fs") else ""
         found.setdefault(thread, {})[words[1]] = words[2]
     return found
 
@@ -204,9 +206,10 @@ HALF = pytest.param(shell("echo 0 >/proc/sys/user/max_mnt_namespaces"), id="half
                     marks=pytest.mark.skipif(not user_namespaces_allowed(), reason="no user namespaces here"))
 
 
-def escaping(root, wrapper, program, environ, **settings):
+def escaping(root, targets, wrapper, program, environ, **settings):
     kind = type("Machine", (Escaping,), {"program": program, "wrapper": wrapper, "environ": environ})
-    return kind(vmm.INITRAMFS, [("root", True, root), ("upper", False, b"\0" * (1 << 20))], **settings)
+    return kind(vmm.INITRAMFS, [("root", True, root), ("upper", False, b"\0" * (1 << 20))],
+                shares=[("s0", targets.dir / "share")], **settings)
 
 
 def check_acts(text, threads, all_acts):
@@ -220,14 +223,14 @@ def check_acts(text, threads, all_acts):
 
 @pytest.mark.parametrize("wrapper", WHERE)
 def test_no_thread_of_msb_vmm_gets_out(root, targets, all_acts, wrapper):
-    m = escaping(root, wrapper, ESCAPE_VMM, {"MSB_ESCAPE": targets.text()})
+    m = escaping(root, targets, wrapper, ESCAPE_VMM, {"MSB_ESCAPE": targets.text()})
     try:
         m.expect("VMM_STARTED")
         m.recv(60)  # READY or that the upper is no file system: the main thread's jail is closed before
         text = m.log_text()
     finally:
         m.close()
-    check_acts(text, {"main", "block", "small"}, all_acts)
+    check_acts(text, {"main", "block", "small", "fs"}, all_acts)
     targets.untouched()
 
 
@@ -236,7 +239,7 @@ def test_no_thread_of_the_kvm_engine_gets_out(root, targets, all_acts, wrapper):
     """Also where KVM is emulated: the processors' threads enter their jail before they run anything."""
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         pytest.skip("no /dev/kvm")
-    m = escaping(root, wrapper, ESCAPE_VMM, {"MSB_ESCAPE": targets.text()}, engine="kvm", cpus=2,
+    m = escaping(root, targets, wrapper, ESCAPE_VMM, {"MSB_ESCAPE": targets.text()}, engine="kvm", cpus=2,
                  boot_timeout_ms=2000)
     try:
         message = m.recv(30)
@@ -247,14 +250,14 @@ def test_no_thread_of_the_kvm_engine_gets_out(root, targets, all_acts, wrapper):
         text = m.log_text()
     finally:
         m.close()
-    check_acts(text, {"main", "block", "small", "vcpu"}, all_acts)
+    check_acts(text, {"main", "block", "small", "vcpu", "fs"}, all_acts)
     targets.untouched()
 
 
 @pytest.mark.parametrize("wrapper", WHERE)
 def test_without_the_lists_of_system_calls_the_other_walls_hold(root, targets, all_acts, wrapper):
     """What a hole in a list, or a call of a newer kernel, would open."""
-    m = escaping(root, wrapper, ESCAPE_VMM, {"MSB_ESCAPE": targets.text(), "MSB_ESCAPE_NO_FILTER": "1"})
+    m = escaping(root, targets, wrapper, ESCAPE_VMM, {"MSB_ESCAPE": targets.text(), "MSB_ESCAPE_NO_FILTER": "1"})
     try:
         m.expect("VMM_STARTED")
         m.recv(60)
@@ -262,7 +265,7 @@ def test_without_the_lists_of_system_calls_the_other_walls_hold(root, targets, a
     finally:
         m.close()
     got = outcomes(text)
-    assert set(got) == {"main", "block", "small"}
+    assert set(got) == {"main", "block", "small", "fs"}
     for thread, acts in got.items():
         out = {act for act, word in acts.items() if word != "refused"}
         walled = FILES | NETWORK | PRIVILEGED
@@ -275,7 +278,7 @@ def test_without_the_lists_of_system_calls_the_other_walls_hold(root, targets, a
 
 @pytest.mark.parametrize("wrapper", WHERE)
 def test_the_process_that_is_qemu_does_not_get_out(root, targets, all_acts, wrapper):
-    m = escaping(root, wrapper, vmm.VMM, {}, qemu=str(ESCAPE), cmdline=targets.text())
+    m = escaping(root, targets, wrapper, vmm.VMM, {}, qemu=str(ESCAPE), cmdline=targets.text())
     try:
         message = m.recv(20)
         while message and message["type"] == "VMM_STARTED":

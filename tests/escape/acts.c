@@ -133,6 +133,29 @@ static int look_at_key(const struct targets *t)
 	return stat(in_dir(t, "key"), &st);
 }
 
+/* By each folder that is open here; outside of the jail by one of ours. */
+static int above(const struct targets *t, const char *name, int flags)
+{
+	int ours = open(in_dir(t, "share"), O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r = -1;
+
+	for (int fd = 3; fd < 600 && r < 0; fd++)
+		r = (int)syscall(SYS_openat, fd, name, flags | O_CLOEXEC, 0600);
+	if (ours >= 0)
+		(void)close(ours);
+	return closed(r);
+}
+
+static int above_share(const struct targets *t)
+{
+	return above(t, "../key", O_RDONLY);
+}
+
+static int make_above_share(const struct targets *t)
+{
+	return above(t, "../above", O_WRONLY | O_CREAT);
+}
+
 static int own_program(const struct targets *t)
 {
 	(void)t;
@@ -655,80 +678,82 @@ static int nothing(const struct targets *t)
 }
 
 const struct act acts[] = {
-	{"nothing",         nothing          },
-	{"read-passwd",     read_passwd      },
-	{"read-key",        read_key         },
-	{"write-key",       write_key        },
-	{"make-file",       make_file        },
-	{"make-file-here",  make_file_here   },
-	{"remove-file",     remove_file      },
-	{"rename-file",     rename_file      },
-	{"change-mode",     change_mode      },
-	{"cut-file",        cut_file         },
-	{"make-dir",        make_dir         },
-	{"make-link",       make_link        },
-	{"look-at-key",     look_at_key      },
-	{"own-program",     own_program      },
-	{"first-process",   first_process    },
-	{"own-memory",      own_memory       },
-	{"device",          device           },
-	{"list-folder",     list_folder      },
-	{"openat2",         open_at_2        },
-	{"open-by-handle",  open_by_handle   },
-	{"watch-files",     watch_files      },
-	{"unix-socket",     host_socket      },
-	{"abstract-socket", abstract_socket  },
-	{"tcp",             tcp              },
-	{"udp",             udp              },
-	{"listen",          listen_tcp       },
-	{"netlink",         netlink          },
-	{"raw-socket",      raw_socket       },
-	{"datagram-pair",   datagram_pair    },
-	{"name-socket",     name_socket      },
-	{"kill",            kill_other       },
-	{"kill-all",        kill_all         },
-	{"tgkill",          tgkill_other     },
-	{"sigqueue",        queue_signal     },
-	{"pidfd",           pidfd            },
-	{"ptrace",          trace            },
-	{"ptrace-parent",   trace_parent     },
-	{"read-memory",     read_memory      },
-	{"prlimit",         limit_other      },
-	{"setpriority",     slow_other       },
-	{"setaffinity",     bind_other       },
-	{"shm",             shared_memory    },
-	{"bpf",             bpf_map          },
-	{"keyctl",          keys             },
-	{"userfaultfd",     fault_handler    },
-	{"perf",            performance      },
-	{"io-uring",        uring            },
-	{"syslog",          kernel_log       },
-	{"personality",     be_another_system},
-	{"modify-ldt",      segments         },
-	{"tiocsti",         terminal         },
-	{"dumpable",        show_memory      },
-	{"sigaction",       handle_signals   },
-	{"setuid",          be_root          },
-	{"setrlimit",       more_files       },
-	{"code-page",       code_page        },
-	{"data-to-code",    data_to_code     },
-	{"code-file",       code_file        },
-	{"fork",            new_process      },
-	{"clone3",          clone_3          },
-	{"clone-ns",        clone_ns         },
-	{"user-ns",         new_user_ns      },
-	{"mount-ns",        new_mount_ns     },
-	{"setns",           enter_ns         },
-	{"hostname",        host_name        },
-	{"fsopen",          file_system      },
-	{"open-tree",       open_a_tree      },
-	{"mount",           mount_tmpfs      },
-	{"bind-mount",      bind_mount       },
-	{"remount",         remount_root     },
-	{"chroot",          change_root      },
-	{"exec",            run_program      },
-	{"exec-shell",      run_shell        },
-	{"exec-memory",     run_memory       },
+	{"nothing",          nothing          },
+	{"read-passwd",      read_passwd      },
+	{"read-key",         read_key         },
+	{"write-key",        write_key        },
+	{"make-file",        make_file        },
+	{"make-file-here",   make_file_here   },
+	{"remove-file",      remove_file      },
+	{"rename-file",      rename_file      },
+	{"change-mode",      change_mode      },
+	{"cut-file",         cut_file         },
+	{"make-dir",         make_dir         },
+	{"make-link",        make_link        },
+	{"look-at-key",      look_at_key      },
+	{"above-share",      above_share      },
+	{"make-above-share", make_above_share },
+	{"own-program",      own_program      },
+	{"first-process",    first_process    },
+	{"own-memory",       own_memory       },
+	{"device",           device           },
+	{"list-folder",      list_folder      },
+	{"openat2",          open_at_2        },
+	{"open-by-handle",   open_by_handle   },
+	{"watch-files",      watch_files      },
+	{"unix-socket",      host_socket      },
+	{"abstract-socket",  abstract_socket  },
+	{"tcp",              tcp              },
+	{"udp",              udp              },
+	{"listen",           listen_tcp       },
+	{"netlink",          netlink          },
+	{"raw-socket",       raw_socket       },
+	{"datagram-pair",    datagram_pair    },
+	{"name-socket",      name_socket      },
+	{"kill",             kill_other       },
+	{"kill-all",         kill_all         },
+	{"tgkill",           tgkill_other     },
+	{"sigqueue",         queue_signal     },
+	{"pidfd",            pidfd            },
+	{"ptrace",           trace            },
+	{"ptrace-parent",    trace_parent     },
+	{"read-memory",      read_memory      },
+	{"prlimit",          limit_other      },
+	{"setpriority",      slow_other       },
+	{"setaffinity",      bind_other       },
+	{"shm",              shared_memory    },
+	{"bpf",              bpf_map          },
+	{"keyctl",           keys             },
+	{"userfaultfd",      fault_handler    },
+	{"perf",             performance      },
+	{"io-uring",         uring            },
+	{"syslog",           kernel_log       },
+	{"personality",      be_another_system},
+	{"modify-ldt",       segments         },
+	{"tiocsti",          terminal         },
+	{"dumpable",         show_memory      },
+	{"sigaction",        handle_signals   },
+	{"setuid",           be_root          },
+	{"setrlimit",        more_files       },
+	{"code-page",        code_page        },
+	{"data-to-code",     data_to_code     },
+	{"code-file",        code_file        },
+	{"fork",             new_process      },
+	{"clone3",           clone_3          },
+	{"clone-ns",         clone_ns         },
+	{"user-ns",          new_user_ns      },
+	{"mount-ns",         new_mount_ns     },
+	{"setns",            enter_ns         },
+	{"hostname",         host_name        },
+	{"fsopen",           file_system      },
+	{"open-tree",        open_a_tree      },
+	{"mount",            mount_tmpfs      },
+	{"bind-mount",       bind_mount       },
+	{"remount",          remount_root     },
+	{"chroot",           change_root      },
+	{"exec",             run_program      },
+	{"exec-shell",       run_shell        },
+	{"exec-memory",      run_memory       },
 };
 const size_t nacts = sizeof(acts) / sizeof(acts[0]);
 

@@ -13,7 +13,7 @@
 
 /* What the test has put up for them to find. */
 struct targets {
-	char dir[200]; /* has key, spare, true, socket */
+	char dir[200]; /* has key, spare, true, socket, share */
 	char abstract[64];
 	int tcp_port, udp_port;
 	int pid; /* of a process of the test */

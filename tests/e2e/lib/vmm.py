@@ -211,9 +211,9 @@ class Client(Line):
 
 class Vmm(Line):
     """One msb-vmm. `disks` are (serial, read_only, file) or a list of extents as in the config; `files` become
-    descriptors that the config names by their keys."""
+    descriptors that the config names by their keys; `shares` are (name, path, settings)."""
 
-    def __init__(self, initrd, disks, kernel=KERNEL, files=None, **settings):
+    def __init__(self, initrd, disks, kernel=KERNEL, files=None, shares=(), **settings):
         self.fds = {}
         self.log = memfd(b"", "log")
         self.console = memfd(b"", "console")
@@ -222,6 +222,8 @@ class Vmm(Line):
                   "memory_mib": 256, "cmdline": cmdline(), "hostname": "msb-test", "boot_timeout_ms": 60000,
                   "kernel_fd": self.give(kernel), "initramfs_fd": self.give(initrd),
                   "console_fd": self.give(self.console), "disks": [self.disk(*d) for d in disks]}
+        if shares:
+            config["shares"] = [self.share(*each) for each in shares]
         config.update(settings)
         config.update({key: list(map(self.give, source)) if isinstance(source, list) else self.give(source)
                        for key, source in (files or {}).items()})
@@ -242,6 +244,11 @@ class Vmm(Line):
         fd = self.give(source)
         size = os.fstat(self.fds[fd]).st_size
         return {"serial": serial, "read_only": read_only, "extents": [{"fd": fd, "offset": 0, "len": size}]}
+
+    def share(self, name, path, settings=()):
+        return {"name": name, "fd": self.give(os.open(path, os.O_PATH)), "read_only": False, "cache": "auto",
+                "squash": False, "uid": 0, "gid": 0, "host_uid": os.getuid(), "host_gid": os.getgid(),
+                "quota_bytes": 0, **dict(settings)}
 
     def start(self):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
