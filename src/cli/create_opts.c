@@ -162,13 +162,32 @@ static int take_seconds(uint64_t ms, const char *what, uint32_t *ret,
 	return 0;
 }
 
-static int take_root_disk(const char *text, uint64_t *size, struct err *err)
+/* SIZE, tmpfs or tmpfs:SIZE. */
+static int take_root_disk(const char *text, struct msb_sandbox_opts *o,
+                          struct err *err)
 {
-	if (!text || (num_parse_size(text, MIB, size) && *size))
+	const char *size = text;
+
+	if (!text)
 		return 0;
-	err_set(err, -EINVAL, "--root-disk: '%s' is not a size", text);
-	err_hint(err, "only a size works yet, as 8G; other roots (tmpfs, "
-	              "flat, a disk of yours) come with issue 5");
+	if (strncmp(text, "tmpfs", 5) == 0 && (!text[5] || text[5] == ':')) {
+		o->upper = MSB_UPPER_TMPFS;
+		o->upper_bytes = 0;
+		size = text[5] ? text + 6 : NULL;
+	}
+	if (!size ||
+	    (num_parse_size(size, MIB, &o->upper_bytes) && o->upper_bytes))
+		return 0;
+	err_set(err, -EINVAL,
+	        "--root-disk: '%s' is neither a size nor tmpfs[:SIZE]", text);
+	if (strncmp(text, "flat", 4) == 0)
+		err_hint(err, "image and upper are always apart here: give "
+		              "the size alone, as 8G");
+	else if (strpbrk(text, "./"))
+		err_hint(err, "a disk image of yours is named in IMAGE's "
+		              "place, or mounted by --mount-disk");
+	else
+		err_hint(err, "for example 8G, or tmpfs:2G for memory");
 	return -EINVAL;
 }
 
@@ -269,7 +288,7 @@ static int fill(struct create_plan *p, const struct create_values *v,
 		r = take_seconds(c->idle_timeout_ms, "idle timeout",
 		                 &o->idle_timeout_s, err);
 	if (r == 0)
-		r = take_root_disk(v->root_disk, &o->upper_bytes, err);
+		r = take_root_disk(v->root_disk, o, err);
 	return r < 0 ? r : take_replace(v, o, err);
 }
 
@@ -296,6 +315,7 @@ static int make(struct create_plan *p, const struct create_values *v,
 		return no_memory(err);
 	fill_lists(p, has_command);
 	p->reference = p->conf.image;
+	p->root = v->live_root ? MSB_ROOT_LIVE : MSB_ROOT_PACKED;
 	p->pull = p->conf.pull ? p->conf.pull - 1 : MSB_PULL_MISSING;
 	return 0;
 }
@@ -330,6 +350,7 @@ int create_plan_image(struct create_plan *p, struct msb_home *home, bool quiet,
 
 	progress_init(&progress, "Pulling", quiet);
 	opts.policy = p->pull;
+	opts.root = p->root;
 	opts.event = progress_event;
 	opts.event_arg = &progress;
 	r = msb_image_pull(home, p->reference, &opts, ret_image, error);

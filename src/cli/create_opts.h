@@ -38,7 +38,7 @@ struct create_values {
 	uint64_t memory, max_duration_ms, idle_timeout_ms, boot_timeout_ms;
 	uint32_t cpus;
 	int32_t pull, engine, accel; /* 0: not given */
-	bool replace, quiet;
+	bool replace, quiet, live_root;
 };
 
 extern const char *const create_pull_choices[];
@@ -76,10 +76,15 @@ extern const char *const create_accel_choices[];
 		OPT_ROW('m', "memory", "SIZE", OPT_MEMORY,                     \
 	                CREATE_FIELD(memory),                                  \
 	                "Memory, as 512M or 2G; a bare number is MiB (512M)"), \
-		OPT_ROW(0, "root-disk", "SIZE", OPT_STRING,                    \
+		OPT_ROW(0, "root-disk", "SIZE|tmpfs[:SIZE]", OPT_STRING,       \
 	                CREATE_FIELD(root_disk),                               \
 	                "Room for what is written in the sandbox, as 8G; "     \
-	                "takes only what is used (8G)"),                       \
+	                "takes only what is used; tmpfs: in its memory, gone " \
+	                "when it stops (8G)"),                                 \
+		OPT_ROW(0, "live-root", NULL, OPT_FLAG,                        \
+	                CREATE_FIELD(live_root),                               \
+	                "Of an IMAGE that is a folder: show it as it is, "     \
+	                "below what is written, instead of a copy"),           \
 		OPT_ROW('e', "env", "KEY[=VALUE]", OPT_ENV, CREATE_FIELD(env), \
 	                "Set a variable; without VALUE copy it from here "     \
 	                "(repeatable)"),                                       \
@@ -169,6 +174,7 @@ struct create_plan {
 	struct msb_sandbox_opts opts;
 	const char *reference; /* of the image */
 	int32_t pull;          /* enum msb_pull_policy */
+	int32_t root;          /* enum msb_root */
 	/* What opts points to. */
 	struct conf conf;
 	struct strv command;
