@@ -76,6 +76,7 @@ int server_init(struct server *s, struct loop *loop, void (*changed)(void *arg),
 	                          .passwd_path = "/etc/passwd",
 	                          .group_path = "/etc/group"},
 	                .proc_fd = -1,
+	                .upper_fd = -1,
 	                .over = forget,
 	                .arg = s},
 		.changed = changed,
@@ -123,7 +124,7 @@ int server_adopt(struct server *s, int fd)
 	struct session *k;
 
 	if (s->nsessions == SERVER_SESSIONS_MAX) {
-		log_limited(LOG_WARN, "more than %d exec sessions: refused",
+		log_limited(LOG_WARN, "more than %d sessions: refused",
 		            SERVER_SESSIONS_MAX);
 		(void)close(fd);
 		return -EAGAIN;

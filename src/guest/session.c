@@ -12,6 +12,7 @@
 #include "base/fdio.h"
 #include "base/log.h"
 #include "base/num.h"
+#include "guest/files.h"
 #include "guest/pty.h"
 
 #include "base/banned.h"
@@ -21,7 +22,7 @@
 #define OUT_MAX    (4 * PROTO_DATA_MAX) /* never reached, see session.h */
 #define SIGNAL_MAX 64
 
-enum state { WAITING, STARTING, RUNNING, DRAINING, CLOSING };
+enum state { WAITING, STARTING, RUNNING, DRAINING, CLOSING, FILES };
 
 struct session {
 	const struct session_env *env;
@@ -29,8 +30,10 @@ struct session {
 	int sock;
 	struct loop_fd sock_src, status_src, in_src, out_src, err_src;
 	struct buf in, out; /* frames from and to the host */
+	size_t parsed;      /* bytes of `in` that are done with */
 	struct child child;
 	bool reaped, tty, has_stdin, input_end;
+	bool hung_up; /* FILES: the host is gone, the child has a moment */
 	int wait_status;
 	struct buf input; /* stdin that the command has not taken yet */
 	uint32_t ack;     /* stdin bytes to acknowledge */
@@ -221,6 +224,21 @@ static int on_exec(struct session *s, const struct proto_msg *m)
 	return 0;
 }
 
+/* The connection is the child's from here on. */
+static int on_files(struct session *s, const struct proto_msg *m)
+{
+	struct files_env env = {.upper_fd = s->env->upper_fd,
+	                        .proc_fd = s->env->proc_fd,
+	                        .spared = s->env->child.spared};
+	int r = files_start(&env, s->sock, &m->file_req, s->in.data + s->parsed,
+	                    s->in.len - s->parsed, &s->child.pid);
+
+	if (r < 0)
+		return r;
+	s->state = FILES;
+	return 0;
+}
+
 static int on_stdin(struct session *s, const struct proto_msg *m)
 {
 	const proto_bytes *d = &m->stdin_data.data;
@@ -251,16 +269,17 @@ static int on_resize(struct session *s, const struct proto_msg *m)
 	return 0;
 }
 
-/* What may arrive while the command lives; EXEC only once, at the start. */
+/* What may arrive while the command lives; the first two only at the start. */
 static const struct {
 	enum proto_type type;
 	enum state from, to;
 	int (*fn)(struct session *s, const struct proto_msg *m);
 } handlers[] = {
-	{PROTO_EXEC,   WAITING,  WAITING,  on_exec  },
-	{PROTO_STDIN,  STARTING, DRAINING, on_stdin },
-	{PROTO_SIGNAL, STARTING, DRAINING, on_signal},
-	{PROTO_RESIZE, STARTING, DRAINING, on_resize},
+	{PROTO_EXEC,     WAITING,  WAITING,  on_exec  },
+	{PROTO_FILE_REQ, WAITING,  WAITING,  on_files },
+	{PROTO_STDIN,    STARTING, DRAINING, on_stdin },
+	{PROTO_SIGNAL,   STARTING, DRAINING, on_signal},
+	{PROTO_RESIZE,   STARTING, DRAINING, on_resize},
 };
 
 static int dispatch(struct session *s, const struct proto_msg *m)
@@ -293,21 +312,22 @@ static int fill(struct session *s)
 static int parse(struct session *s)
 {
 	struct proto_msg msg;
-	size_t used = 0;
 	ssize_t n = 1;
 	int r = 0;
 
-	while (r >= 0 && n > 0 && used < s->in.len) {
-		n = proto_decode(s->in.data + used, s->in.len - used, &msg);
+	s->parsed = 0;
+	while (r >= 0 && n > 0 && s->parsed < s->in.len && s->state != FILES) {
+		n = proto_decode(s->in.data + s->parsed, s->in.len - s->parsed,
+		                 &msg);
 		if (n < 0)
 			return (int)n;
 		if (n == 0)
 			break;
-		used += (size_t)n;
+		s->parsed += (size_t)n;
 		r = dispatch(s, &msg);
 		proto_release(&msg);
 	}
-	buf_consume(&s->in, used);
+	buf_consume(&s->in, s->parsed);
 	return r;
 }
 
@@ -328,6 +348,16 @@ static int watch(struct session *s, struct loop_fd *src, int fd, bool want,
 	if (!want && src->added)
 		loop_del(s->env->loop, src);
 	return 0;
+}
+
+/* Of a file session only the end is seen: first the host's, then the child's.
+ */
+static int watch_files(struct session *s)
+{
+	if (s->hung_up)
+		return 0;
+	buf_release(&s->in);
+	return loop_mod(s->env->loop, &s->sock_src, EPOLLRDHUP);
 }
 
 static int watch_all(struct session *s)
@@ -378,13 +408,29 @@ static void update(struct session *s, int r)
 		r = put_exited(s);
 	if (r >= 0)
 		r = flush(s);
-	if (r >= 0 && !(s->state == CLOSING && s->out.len == 0))
+	if (r >= 0 && s->state == FILES)
+		r = s->reaped ? -ECONNRESET : watch_files(s);
+	else if (r >= 0 && !(s->state == CLOSING && s->out.len == 0))
 		r = watch_all(s);
 	if (r == -EPROTO)
-		log_limited(LOG_WARN,
-		            "an exec session broke the protocol: ended");
+		log_limited(LOG_WARN, "a session broke the protocol: ended");
 	if (r < 0 || (s->state == CLOSING && s->out.len == 0))
 		s->env->over(s->env->arg, s);
+}
+
+static void on_files_end(void *arg)
+{
+	update(arg, -ECONNRESET);
+}
+
+/* The child sees it too, and tidies up; for one that hangs there is a limit. */
+static void hang_up(struct session *s)
+{
+	s->hung_up = true;
+	loop_del(s->env->loop, &s->sock_src);
+	loop_timer_set(s->env->loop, &s->grace,
+	               clock_now_ns() + FILES_END_MS * NS_PER_MS, on_files_end,
+	               s);
 }
 
 static void on_sock(void *arg, uint32_t events)
@@ -392,6 +438,10 @@ static void on_sock(void *arg, uint32_t events)
 	struct session *s = arg;
 	int r = 0;
 
+	if (s->state == FILES) {
+		hang_up(s);
+		return;
+	}
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
 		r = fill(s);
 	if (r >= 0)

@@ -1,6 +1,8 @@
 /*
- * session.h - one exec session: a connection from the host, and its command.
+ * session.h - one session: a connection from the host, and its command or the
+ * child that serves its files (files.h), as the first message says.
  *
+ *	waiting --FILE_REQ--> files
  *	waiting --EXEC--> starting --status pipe--> running --reaped--> draining
  *	                     |                                             |
  *	                     +--EXEC_FAILED-----> closing <----EXITED------+
@@ -34,6 +36,7 @@ struct session_env {
 	struct loop *loop;
 	struct child_env child;
 	int proc_fd;
+	int upper_fd; /* see files.h */
 	/* The session is over: forget and session_free() it. */
 	void (*over)(void *arg, struct session *s);
 	void *arg;
@@ -45,7 +48,7 @@ struct session *session_new(const struct session_env *env, int fd);
 /* Closes everything; kills the command if it still runs. NULL is fine. */
 void session_free(struct session *s);
 
-/* The command's process, 0 before there is one and after it was reaped. */
+/* The command's or child's process, 0 before there is one and after it was reaped. */
 pid_t session_pid(const struct session *s);
 
 /* The process was reaped with this status of waitpid(). May end the session. */

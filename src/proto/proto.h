@@ -55,6 +55,8 @@
 #define PROTO_DATA_MAX     (32u << 10) /* bytes of one STDIN/STDOUT/STDERR */
 #define PROTO_STDIN_WINDOW (128u << 10)
 #define PROTO_STRS_MAX     8192
+#define PROTO_FILE_MAX     (128u << 10) /* bytes of one FILE_DATA */
+#define PROTO_XATTRS_MAX   (128u << 10) /* of one FILE_ENTRY */
 #define PROTO_CONSOLE_MAX  (8u << 10)   /* console tail in VMM_* messages */
 #define PROTO_REST_MAX     (128u << 10) /* VMM_KEEP.rest, VMM_TAKEN.rest */
 #define PROTO_VMM_MAX      (160u << 10) /* a whole packet of VMM_* */
@@ -103,15 +105,23 @@
  */
 
 /*
- * A file session, host -> guest PROTO_PORT_AGENT: FILE_REQ first. Then, by its
- * op, FILE_DATA and FILE_ENTRY either way, and FILE_DONE last, from the guest
- * (from the host too where it is the one that sends). Flow control is vsock's.
+ * A file session, host -> guest PROTO_PORT_AGENT: FILE_REQ first. What follows
+ * is said at enum proto_file_op; the guest's last word is FILE_DONE, and where
+ * the host sends, its own FILE_DONE goes before. A guest that has failed reads
+ * on until the host hears of it. PING from the guest only says that it is at
+ * work. Flow control is vsock's.
+ *
+ * A tree: FILE_ENTRY for its root (path ""), then for all below, a folder
+ * before what is in it. Behind a regular file comes its content: FILE_DATA in
+ * ascending order, what lies between two is zeros, and one without bytes at
+ * the offset where the file ends (which may differ from the entry's size: it
+ * is being written to).
  */
 #define PROTO_FILE_REQ_FIELDS(F, m) /* host -> guest */ \
 	F(m, u8, op)                   /* enum proto_file_op */ \
 	F(m, str, path) \
 	F(m, str, path2) \
-	F(m, u32, flags)               /* of msb_file_flags, and by op */ \
+	F(m, u32, flags)               /* enum proto_file_flag */ \
 	F(m, u32, mode) \
 	F(m, u32, uid) \
 	F(m, u32, gid) \
@@ -128,15 +138,17 @@
 	F(m, u32, rdev_major) \
 	F(m, u32, rdev_minor) \
 	F(m, u64, size) \
+	F(m, u64, allocated)           /* bytes on its disk; less: has holes */ \
 	F(m, u64, mtime_s)             /* two's complement */ \
 	F(m, u32, mtime_ns) \
 	F(m, bytes, xattrs)            /* (u8 nlen, u16 vlen, name, value)* */
 #define PROTO_FILE_DATA_FIELDS(F, m) \
+	F(m, u64, offset) \
 	F(m, bytes, data)
 #define PROTO_FILE_DONE_FIELDS(F, m) \
 	F(m, i32, error)               /* errno, positive; 0: well */ \
 	F(m, str, message)             /* what failed: a path, in words */ \
-	F(m, u64, count)
+	F(m, u64, count)               /* of bytes, or of entries */
 
 #define PROTO_EXEC_FIELDS(F, m)     /* host -> guest */ \
 	F(m, strs, argv)               /* argv[0] looked up in env's PATH */ \
@@ -286,21 +298,35 @@
 	M(79, vmm_stats_reply, VMM_STATS_REPLY)
 /* clang-format on */
 
+/* G: the guest's answer before FILE_DONE, H: what the host sends. */
 enum proto_file_op {
-	PROTO_FILE_STAT = 1,
-	PROTO_FILE_LIST, /* FILE_ENTRY for each */
+	PROTO_FILE_STAT = 1, /* G: FILE_ENTRY */
+	PROTO_FILE_LIST,     /* G: FILE_ENTRY for each, by name */
 	PROTO_FILE_MKDIR,
 	PROTO_FILE_REMOVE,
-	PROTO_FILE_RENAME,
+	PROTO_FILE_RENAME, /* to path2 */
 	PROTO_FILE_CHMOD,
 	PROTO_FILE_CHOWN,
-	PROTO_FILE_SYMLINK, /* path2: its text */
-	PROTO_FILE_COPY,
-	PROTO_FILE_READ,       /* FILE_ENTRY, FILE_DATA... */
-	PROTO_FILE_WRITE,      /* FILE_DATA... and FILE_DONE from the host */
-	PROTO_FILE_TREE_READ,  /* FILE_ENTRY with FILE_DATA behind files */
-	PROTO_FILE_TREE_WRITE, /* the same, from the host */
-	PROTO_FILE_UPPER_READ, /* TREE_READ of the upper, for a commit */
+	PROTO_FILE_SYMLINK,    /* path2: its text */
+	PROTO_FILE_COPY,       /* to path2, within the guest */
+	PROTO_FILE_READ,       /* G: FILE_ENTRY and its content */
+	PROTO_FILE_WRITE,      /* H: content */
+	PROTO_FILE_TREE_READ,  /* G: a tree */
+	PROTO_FILE_TREE_WRITE, /* H: a tree; path2: its name, for a folder */
+	PROTO_FILE_UPPER_READ, /* G: the upper as a tree, for a commit */
+};
+
+/* Those to 32 are enum msb_file_flags. */
+enum proto_file_flag {
+	PROTO_FILE_NO_FOLLOW = 1,
+	PROTO_FILE_RECURSIVE = 2,
+	PROTO_FILE_APPEND = 4,
+	PROTO_FILE_EXCLUSIVE = 8,
+	PROTO_FILE_FORCE = 16,
+	PROTO_FILE_NO_REPLACE = 32,
+	PROTO_FILE_OWNER = 64,    /* TREE_WRITE, COPY: keep owners */
+	PROTO_FILE_CONTENT = 128, /* TREE_WRITE: into the folder, not below */
+	PROTO_FILE_PARENTS = 256, /* TREE_WRITE: missing folders are made */
 };
 
 enum proto_file_kind {
