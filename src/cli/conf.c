@@ -7,16 +7,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/fdio.h"
 #include "base/num.h"
+#include "cli/conf_int.h"
 #include "cli/scripts.h"
-#include "cli/yaml_tree.h"
 #include "microsandbox.h"
 
 #include "base/banned.h"
 
-#define VALUE_MAX  (1u << 20)
 #define EXPAND_MAX (4u << 20)
 #define WORD_MAX   128
 
@@ -25,26 +23,6 @@ enum scope {
 	SCOPE_RESOURCE = 2,
 	SCOPE_RUNTIME = 4,
 	SCOPE_SCRIPT = 8,
-};
-
-/* One file that is read. */
-struct source {
-	struct conf *conf;
-	void *base; /* what the fields' offsets are in */
-	const char *path;
-	struct err *err;
-	size_t *expanded; /* bytes that variables of the file stand for */
-};
-
-/* One key: what its value must be, and where that goes. */
-struct field {
-	const char *name;
-	int (*set)(struct source *s, const struct field *f,
-	           const struct ytree_node *n);
-	size_t offset;
-	unsigned scopes;
-	const char *later; /* what brings it */
-	size_t flag;       /* of a list: the bool that says it was there */
 };
 
 void conf_release(struct conf *c)
@@ -62,14 +40,12 @@ void conf_release(struct conf *c)
 	*c = (struct conf){0};
 }
 
-#define WRONG(s, n, ...) ytree_error((s)->err, (s)->path, (n)->at, __VA_ARGS__)
-
-static int no_memory(struct source *s)
+int conf_no_memory(struct conf_source *s)
 {
 	return err_set(s->err, -ENOMEM, "%s: out of memory", s->path);
 }
 
-static void *member(struct source *s, const struct field *f)
+void *conf_member(struct conf_source *s, const struct conf_field *f)
 {
 	return (char *)s->base + f->offset;
 }
@@ -91,7 +67,7 @@ static size_t name_length(const char *text)
 }
 
 /* @text stands behind "${"; *@ret_next behind the "}". */
-static int expand_one(struct source *s, const struct ytree_node *n,
+static int expand_one(struct conf_source *s, const struct ytree_node *n,
                       const char *text, struct buf *out, const char **ret_next)
 {
 	size_t len = name_length(text);
@@ -99,8 +75,8 @@ static int expand_one(struct source *s, const struct ytree_node *n,
 	const char *value;
 
 	if (!len) {
-		WRONG(s, n, "only ${NAME} stands for something: '${%.40s'",
-		      text);
+		CONF_WRONG(s, n, "only ${NAME} stands for something: '${%.40s'",
+		           text);
 		err_hint(s->err, "a plain ${ is written $${");
 		return -EINVAL;
 	}
@@ -108,16 +84,17 @@ static int expand_one(struct source *s, const struct ytree_node *n,
 	name[len] = '\0';
 	value = getenv(name);
 	if (!value)
-		return WRONG(s, n, "variable %s is not set", name);
+		return CONF_WRONG(s, n, "variable %s is not set", name);
 	*s->expanded += strlen(value);
 	if (*s->expanded > EXPAND_MAX)
-		return WRONG(s, n, "variables stand for more than %u MiB",
-		             EXPAND_MAX >> 20);
+		return CONF_WRONG(s, n, "variables stand for more than %u MiB",
+		                  EXPAND_MAX >> 20);
 	*ret_next = text + len + 1;
 	return buf_adds(out, value);
 }
 
-static int expand(struct source *s, const struct ytree_node *n, struct buf *out)
+static int expand(struct conf_source *s, const struct ytree_node *n,
+                  struct buf *out)
 {
 	const char *p = n->text, *at;
 	int r = 0;
@@ -132,11 +109,11 @@ static int expand(struct source *s, const struct ytree_node *n, struct buf *out)
 		else
 			r = expand_one(s, n, p, out, &p);
 		if (r == -E2BIG)
-			return WRONG(s, n, "the value is too long");
+			return CONF_WRONG(s, n, "the value is too long");
 	}
 	if (r == 0)
 		r = buf_adds(out, p);
-	return r == -ENOMEM ? no_memory(s) : r;
+	return r == -ENOMEM ? conf_no_memory(s) : r;
 }
 
 static bool is_boolean(const struct ytree_node *n)
@@ -156,107 +133,140 @@ static const char *label(const struct ytree_node *n)
 }
 
 /* A scalar as text, with its variables. */
-static int value(struct source *s, const struct ytree_node *n, struct buf *out)
+int conf_value(struct conf_source *s, const struct ytree_node *n,
+               struct buf *out)
 {
 	if (n->kind != YTREE_SCALAR)
-		return WRONG(s, n, "%s is a %s, not a text", label(n),
-		             n->kind == YTREE_LIST ? "list" : "map");
+		return CONF_WRONG(s, n, "%s is a %s, not a text", label(n),
+		                  n->kind == YTREE_LIST ? "list" : "map");
 	if (ytree_is_null(n))
-		return WRONG(s, n, "%s has no value", label(n));
+		return CONF_WRONG(s, n, "%s has no value", label(n));
 	if (is_boolean(n)) {
-		WRONG(s, n, "%s is a boolean, not a text", label(n));
+		CONF_WRONG(s, n, "%s is a boolean, not a text", label(n));
 		err_hint(s->err, "put it in quotes");
 		return -EINVAL;
 	}
 	return expand(s, n, out);
 }
 
-#define VALUE_INIT BUF_INIT_MAX(VALUE_MAX)
-
-static int expect(struct source *s, const struct ytree_node *n,
-                  enum ytree_kind kind)
+int conf_expect(struct conf_source *s, const struct ytree_node *n,
+                enum ytree_kind kind)
 {
 	if (n->kind == kind)
 		return 0;
-	return WRONG(s, n, "%s is not a %s", label(n),
-	             kind == YTREE_LIST ? "list" : "map");
+	return CONF_WRONG(s, n, "%s is not a %s", label(n),
+	                  kind == YTREE_LIST ? "list" : "map");
 }
 
-static int set_text(struct source *s, const struct field *f,
-                    const struct ytree_node *n)
+int conf_set_any_text(struct conf_source *s, const struct conf_field *f,
+                      const struct ytree_node *n)
 {
-	struct buf cleanup_buf b = VALUE_INIT;
-	char **to = member(s, f), *text;
-	int r = value(s, n, &b);
+	struct buf cleanup_buf b = CONF_VALUE_INIT;
+	char **to = conf_member(s, f), *text;
+	int r = conf_value(s, n, &b);
 
 	if (r < 0)
 		return r;
-	if (b.len == 0)
-		return WRONG(s, n, "%s is empty", f->name);
 	text = buf_steal(&b);
 	if (!text)
-		return no_memory(s);
+		return conf_no_memory(s);
 	free(*to);
 	*to = text;
 	return 0;
 }
 
-/* A path of the host begins with a dot or slash; it starts at the file. */
-static int set_image_text(struct source *s, const struct field *f,
-                          const struct ytree_node *n)
+int conf_set_text(struct conf_source *s, const struct conf_field *f,
+                  const struct ytree_node *n)
 {
-	const char *slash = strrchr(s->path, '/');
-	char *text;
-	int r = set_text(s, f, n);
+	const char *const *to = conf_member(s, f);
+	int r = conf_set_any_text(s, f, n);
 
-	if (r < 0 || *s->conf->image != '.' || !slash)
-		return r;
-	if (asprintf(&text, "%s%.*s%s", strchr("./", *s->path) ? "" : "./",
-	             (int)(slash + 1 - s->path), s->path, s->conf->image) < 0)
-		return no_memory(s);
-	free(s->conf->image);
-	s->conf->image = text;
+	return r == 0 && !**to ? CONF_WRONG(s, n, "%s is empty", f->name) : r;
+}
+
+int conf_set_bool(struct conf_source *s, const struct conf_field *f,
+                  const struct ytree_node *n)
+{
+	if (n->kind != YTREE_SCALAR || !is_boolean(n))
+		return CONF_WRONG(s, n, "%s is neither true nor false",
+		                  f->name);
+	*(bool *)conf_member(s, f) = (*n->text | 0x20) == 't';
 	return 0;
 }
 
-static int set_bind(struct source *s, const struct field *f,
+/* What is relative begins at the file that says it. */
+static int put_beside(struct conf_source *s, char **path)
+{
+	const char *slash = strrchr(s->path, '/');
+	char *text;
+
+	if (**path == '/' || !slash)
+		return 0;
+	if (asprintf(&text, "%s%.*s%s", strchr("./", *s->path) ? "" : "./",
+	             (int)(slash + 1 - s->path), s->path, *path) < 0)
+		return conf_no_memory(s);
+	free(*path);
+	*path = text;
+	return 0;
+}
+
+int conf_set_path(struct conf_source *s, const struct conf_field *f,
+                  const struct ytree_node *n)
+{
+	int r = conf_set_text(s, f, n);
+
+	return r < 0 ? r : put_beside(s, conf_member(s, f));
+}
+
+/* A path of the host begins with a dot or slash. */
+static int set_image_text(struct conf_source *s, const struct conf_field *f,
+                          const struct ytree_node *n)
+{
+	int r = conf_set_text(s, f, n);
+
+	return r < 0 || *s->conf->image != '.' ? r
+	                                       : put_beside(s, &s->conf->image);
+}
+
+static int set_bind(struct conf_source *s, const struct conf_field *f,
                     const struct ytree_node *n)
 {
 	int r = set_image_text(s, f, n);
 
 	if (r == 0 && !strchr("./", *s->conf->image))
-		return WRONG(s, n, "%s is not a path: it begins with . or /",
-		             s->conf->image);
+		return CONF_WRONG(s, n,
+		                  "%s is not a path: it begins with . or /",
+		                  s->conf->image);
 	return r;
 }
 
-static int set_count(struct source *s, const struct field *f,
+static int set_count(struct conf_source *s, const struct conf_field *f,
                      const struct ytree_node *n)
 {
-	struct buf cleanup_buf b = VALUE_INIT;
+	struct buf cleanup_buf b = CONF_VALUE_INIT;
 	uint64_t count;
-	int r = value(s, n, &b);
+	int r = conf_value(s, n, &b);
 
 	if (r < 0)
 		return r;
 	if (!num_parse_u64(buf_str(&b), MSB_CPUS_MAX, &count) || count == 0)
-		return WRONG(s, n, "%s is not a number from 1 to %d", f->name,
-		             MSB_CPUS_MAX);
-	*(uint32_t *)member(s, f) = (uint32_t)count;
+		return CONF_WRONG(s, n, "%s is not a number from 1 to %d",
+		                  f->name, MSB_CPUS_MAX);
+	*(uint32_t *)conf_member(s, f) = (uint32_t)count;
 	return 0;
 }
 
-static int set_size(struct source *s, const struct field *f,
+static int set_size(struct conf_source *s, const struct conf_field *f,
                     const struct ytree_node *n)
 {
-	struct buf cleanup_buf b = VALUE_INIT;
-	uint64_t *to = member(s, f), size;
-	int r = value(s, n, &b);
+	struct buf cleanup_buf b = CONF_VALUE_INIT;
+	uint64_t *to = conf_member(s, f), size;
+	int r = conf_value(s, n, &b);
 
 	if (r < 0)
 		return r;
 	if (!num_parse_size(buf_str(&b), MIB, &size) || size == 0) {
-		WRONG(s, n, "%s is not a size", f->name);
+		CONF_WRONG(s, n, "%s is not a size", f->name);
 		err_hint(s->err, "for example 512M or 2G; a bare number is "
 		                 "MiB");
 		return -EINVAL;
@@ -265,17 +275,17 @@ static int set_size(struct source *s, const struct field *f,
 	return 0;
 }
 
-static int set_duration(struct source *s, const struct field *f,
+static int set_duration(struct conf_source *s, const struct conf_field *f,
                         const struct ytree_node *n)
 {
-	struct buf cleanup_buf b = VALUE_INIT;
-	uint64_t *to = member(s, f), ms;
-	int r = value(s, n, &b);
+	struct buf cleanup_buf b = CONF_VALUE_INIT;
+	uint64_t *to = conf_member(s, f), ms;
+	int r = conf_value(s, n, &b);
 
 	if (r < 0)
 		return r;
 	if (!num_parse_duration_ms(buf_str(&b), &ms) || ms == 0) {
-		WRONG(s, n, "%s is not a duration", f->name);
+		CONF_WRONG(s, n, "%s is not a duration", f->name);
 		err_hint(s->err, "for example 30s, 5m or 2h; a bare number is "
 		                 "seconds");
 		return -EINVAL;
@@ -284,7 +294,7 @@ static int set_duration(struct source *s, const struct field *f,
 	return 0;
 }
 
-static int set_pull(struct source *s, const struct field *f,
+static int set_pull(struct conf_source *s, const struct conf_field *f,
                     const struct ytree_node *n)
 {
 	static const struct {
@@ -296,8 +306,8 @@ static int set_pull(struct source *s, const struct field *f,
 		{"always",     MSB_PULL_ALWAYS },
 		{"never",      MSB_PULL_NEVER  },
 	};
-	struct buf cleanup_buf b = VALUE_INIT;
-	int r = value(s, n, &b);
+	struct buf cleanup_buf b = CONF_VALUE_INIT;
+	int r = conf_value(s, n, &b);
 
 	if (r < 0)
 		return r;
@@ -306,73 +316,73 @@ static int set_pull(struct source *s, const struct field *f,
 			s->conf->pull = (int32_t)words[i].policy + 1;
 			return 0;
 		}
-	return WRONG(s, n, "%s is not missing, always or never", f->name);
+	return CONF_WRONG(s, n, "%s is not missing, always or never", f->name);
 }
 
-static int set_list(struct source *s, const struct field *f,
+static int set_list(struct conf_source *s, const struct conf_field *f,
                     const struct ytree_node *n)
 {
-	struct strv *to = member(s, f);
-	int r = expect(s, n, YTREE_LIST);
+	struct strv *to = conf_member(s, f);
+	int r = conf_expect(s, n, YTREE_LIST);
 
 	if (r < 0)
 		return r;
 	strv_release(to);
 	for (const struct ytree_node *c = n->child; c && r == 0; c = c->next) {
-		struct buf cleanup_buf b = VALUE_INIT;
+		struct buf cleanup_buf b = CONF_VALUE_INIT;
 
-		r = value(s, c, &b);
+		r = conf_value(s, c, &b);
 		if (r == 0 && strv_add(to, buf_str(&b)) < 0)
-			r = no_memory(s);
+			r = conf_no_memory(s);
 	}
 	if (r == 0 && f->flag)
 		*(bool *)((char *)s->conf + f->flag) = true;
 	return r;
 }
 
-static int set_pair(struct source *s, struct strv *to,
+static int set_pair(struct conf_source *s, struct strv *to,
                     const struct ytree_node *n)
 {
-	struct buf cleanup_buf b = VALUE_INIT;
+	struct buf cleanup_buf b = CONF_VALUE_INIT;
 	int r;
 
 	if (strchr(n->key, '='))
 		return ytree_error(s->err, s->path, n->key_at,
 		                   "'%s' has a =", n->key);
 	(void)buf_printf(&b, "%s=", n->key);
-	r = value(s, n, &b);
+	r = conf_value(s, n, &b);
 	if (r == 0 && strv_env_set(to, buf_str(&b)) < 0)
-		r = no_memory(s);
+		r = conf_no_memory(s);
 	return r;
 }
 
-static int set_pairs(struct source *s, const struct field *f,
+static int set_pairs(struct conf_source *s, const struct conf_field *f,
                      const struct ytree_node *n)
 {
-	int r = expect(s, n, YTREE_MAP);
+	int r = conf_expect(s, n, YTREE_MAP);
 
 	for (const struct ytree_node *c = n->child; c && r == 0; c = c->next)
-		r = set_pair(s, member(s, f), c);
+		r = set_pair(s, conf_member(s, f), c);
 	return r;
 }
 
-static int set_scripts(struct source *s, const struct field *f,
+static int set_scripts(struct conf_source *s, const struct conf_field *f,
                        const struct ytree_node *n)
 {
-	int r = expect(s, n, YTREE_MAP);
+	int r = conf_expect(s, n, YTREE_MAP);
 
 	for (const struct ytree_node *c = n->child; c && r == 0; c = c->next) {
 		if (!scripts_name_ok(c->key, strlen(c->key)))
 			return ytree_error(s->err, s->path, c->key_at,
 			                   "'%s' cannot be a script's name",
 			                   c->key);
-		r = set_pair(s, member(s, f), c);
+		r = set_pair(s, conf_member(s, f), c);
 	}
 	return r;
 }
 
 /* Nothing in it is nothing refused. */
-static int set_later(struct source *s, const struct field *f,
+static int set_later(struct conf_source *s, const struct conf_field *f,
                      const struct ytree_node *n)
 {
 	if (n->kind != YTREE_SCALAR && !n->n)
@@ -385,7 +395,7 @@ static int set_later(struct source *s, const struct field *f,
 }
 
 /* What there is today is lo. */
-static int set_network(struct source *s, const struct field *f,
+static int set_network(struct conf_source *s, const struct conf_field *f,
                        const struct ytree_node *n)
 {
 	if (n->kind == YTREE_SCALAR && strcmp(n->text, "none") == 0)
@@ -393,7 +403,7 @@ static int set_network(struct source *s, const struct field *f,
 	return set_later(s, f, n);
 }
 
-static int set_security(struct source *s, const struct field *f,
+static int set_security(struct conf_source *s, const struct conf_field *f,
                         const struct ytree_node *n)
 {
 	if (n->kind == YTREE_SCALAR && strcmp(n->text, "default") == 0)
@@ -401,12 +411,12 @@ static int set_security(struct source *s, const struct field *f,
 	return set_later(s, f, n);
 }
 
-static int unknown(struct source *s, const struct field *known, unsigned scopes,
-                   const struct ytree_node *n)
+static int unknown(struct conf_source *s, const struct conf_field *known,
+                   unsigned scopes, const struct ytree_node *n)
 {
 	struct buf cleanup_buf all = BUF_INIT;
 
-	for (const struct field *f = known; f->name; f++)
+	for (const struct conf_field *f = known; f->name; f++)
 		if ((f->scopes & scopes) && !f->later)
 			(void)buf_printf(&all, "%s%s", all.len ? ", " : "",
 			                 f->name);
@@ -416,13 +426,13 @@ static int unknown(struct source *s, const struct field *known, unsigned scopes,
 }
 
 /* A map whose keys are those of @known that have one of @scopes. */
-static int read_map(struct source *s, const struct field *known,
-                    unsigned scopes, const struct ytree_node *n)
+int conf_map(struct conf_source *s, const struct conf_field *known,
+             unsigned scopes, const struct ytree_node *n)
 {
-	int r = expect(s, n, YTREE_MAP);
+	int r = conf_expect(s, n, YTREE_MAP);
 
 	for (const struct ytree_node *c = n->child; c && r == 0; c = c->next) {
-		const struct field *f = known;
+		const struct conf_field *f = known;
 
 		while (f->name &&
 		       (strcmp(f->name, c->key) != 0 || !(f->scopes & scopes)))
@@ -433,7 +443,6 @@ static int read_map(struct source *s, const struct field *known,
 }
 
 #define AT(f)  offsetof(struct conf, f)
-#define ALL    (~0u)
 #define FILES  "host files and volumes (issue 5)"
 #define NET    "the network (issue 6)"
 #define SECRET "secrets (issue 7)"
@@ -453,27 +462,27 @@ static int read_map(struct source *s, const struct field *known,
 		.scopes = SCOPE_SANDBOX | SCOPE_RUNTIME, .flag = AT(has)       \
 	}
 
-static const struct field init_fields[] = {
-	FIELD("cmd", set_text, init, ALL),
-	FIELD("args", set_list, init_args, ALL),
-	FIELD("env", set_pairs, init_env, ALL),
+static const struct conf_field init_fields[] = {
+	FIELD("cmd", conf_set_text, init, CONF_ALL),
+	FIELD("args", set_list, init_args, CONF_ALL),
+	FIELD("env", set_pairs, init_env, CONF_ALL),
 	{0},
 };
 
-static int set_init(struct source *s, const struct field *f,
+static int set_init(struct conf_source *s, const struct conf_field *f,
                     const struct ytree_node *n)
 {
 	(void)f;
-	return read_map(s, init_fields, ALL, n);
+	return conf_map(s, init_fields, CONF_ALL, n);
 }
 
-static const struct field image_fields[] = {
-	FIELD("oci", set_text, image, ALL),
-	FIELD("upper_size", set_size, upper, ALL),
-	FIELD("bind", set_bind, image, ALL),
-	FIELD_LATER("disk", set_later, FILES, ALL),
-	FIELD_LATER("fstype", set_later, FILES, ALL),
-	FIELD_LATER("snapshot", set_later, "snapshots", ALL),
+static const struct conf_field image_fields[] = {
+	FIELD("oci", conf_set_text, image, CONF_ALL),
+	FIELD("upper_size", set_size, upper, CONF_ALL),
+	FIELD("bind", set_bind, image, CONF_ALL),
+	FIELD_LATER("disk", set_later, FILES, CONF_ALL),
+	FIELD_LATER("fstype", set_later, FILES, CONF_ALL),
+	FIELD_LATER("snapshot", set_later, "snapshots", CONF_ALL),
 	{0},
 };
 
@@ -485,16 +494,16 @@ static bool has_key(const struct ytree_node *n, const char *key)
 	return false;
 }
 
-static int set_image(struct source *s, const struct field *f,
+static int set_image(struct conf_source *s, const struct conf_field *f,
                      const struct ytree_node *n)
 {
 	int r;
 
 	if (n->kind == YTREE_SCALAR)
 		return set_image_text(s, f, n);
-	r = read_map(s, image_fields, ALL, n);
+	r = conf_map(s, image_fields, CONF_ALL, n);
 	if (r == 0 && has_key(n, "oci") == has_key(n, "bind"))
-		return WRONG(s, n, "image needs one of oci and bind");
+		return CONF_WRONG(s, n, "image needs one of oci and bind");
 	return r;
 }
 
@@ -503,10 +512,13 @@ struct limit {
 	char *resource, *soft, *hard;
 };
 
-static const struct field limit_fields[] = {
-	{"resource",             set_text, offsetof(struct limit, resource), ALL, NULL, 0},
-	{"soft", set_text, offsetof(struct limit, soft), ALL, NULL, 0},
-	{"hard",		   set_text, offsetof(struct limit, hard), ALL, NULL, 0},
+static const struct conf_field limit_fields[] = {
+	{"resource",             conf_set_text, offsetof(struct limit, resource), CONF_ALL,
+         NULL, 0},
+	{"soft", conf_set_text, offsetof(struct limit, soft), CONF_ALL, NULL,
+         0},
+	{"hard",              conf_set_text, offsetof(struct limit, hard), CONF_ALL, NULL,
+         0},
 	{0		    },
 };
 
@@ -517,30 +529,30 @@ static void limit_release(struct limit *l)
 	free(l->hard);
 }
 
-static int set_limit(struct source *s, struct strv *to,
+static int set_limit(struct conf_source *s, struct strv *to,
                      const struct ytree_node *n)
 {
 	struct limit cleanup(limit_release) l = {0};
-	struct source in = *s;
+	struct conf_source in = *s;
 	int r;
 
 	in.base = &l;
-	r = read_map(&in, limit_fields, ALL, n);
+	r = conf_map(&in, limit_fields, CONF_ALL, n);
 	if (r < 0)
 		return r;
 	if (!l.resource || !l.soft)
-		return WRONG(s, n, "a limit needs resource and soft");
+		return CONF_WRONG(s, n, "a limit needs resource and soft");
 	if (strv_addf(to, "%s=%s%s%s", l.resource, l.soft, l.hard ? ":" : "",
 	              l.hard ? l.hard : "") < 0)
-		return no_memory(s);
+		return conf_no_memory(s);
 	return 0;
 }
 
-static int set_limits(struct source *s, const struct field *f,
+static int set_limits(struct conf_source *s, const struct conf_field *f,
                       const struct ytree_node *n)
 {
-	struct strv *to = member(s, f);
-	int r = expect(s, n, YTREE_LIST);
+	struct strv *to = conf_member(s, f);
+	int r = conf_expect(s, n, YTREE_LIST);
 
 	if (r == 0)
 		strv_release(to);
@@ -549,7 +561,7 @@ static int set_limits(struct source *s, const struct field *f,
 	return r;
 }
 
-static const struct field fields[] = {
+static const struct conf_field fields[] = {
 	FIELD("image", set_image, image, SCOPE_SANDBOX),
 	FIELD("pull_policy", set_pull, pull, SCOPE_SANDBOX),
 	FIELD("cpus", set_count, cpus, SCOPE_SANDBOX | SCOPE_RESOURCE),
@@ -559,10 +571,11 @@ static const struct field fields[] = {
 	FIELD("idle_timeout", set_duration, idle_timeout_ms,
               SCOPE_SANDBOX | SCOPE_RESOURCE),
 	FIELD("rlimits", set_limits, rlimits, SCOPE_SANDBOX | SCOPE_RESOURCE),
-	FIELD("workdir", set_text, workdir, SCOPE_SANDBOX | SCOPE_RUNTIME),
-	FIELD("shell", set_text, shell, SCOPE_SANDBOX | SCOPE_RUNTIME),
-	FIELD("user", set_text, user, SCOPE_SANDBOX | SCOPE_RUNTIME),
-	FIELD("hostname", set_text, hostname, SCOPE_SANDBOX | SCOPE_RUNTIME),
+	FIELD("workdir", conf_set_text, workdir, SCOPE_SANDBOX | SCOPE_RUNTIME),
+	FIELD("shell", conf_set_text, shell, SCOPE_SANDBOX | SCOPE_RUNTIME),
+	FIELD("user", conf_set_text, user, SCOPE_SANDBOX | SCOPE_RUNTIME),
+	FIELD("hostname", conf_set_text, hostname,
+              SCOPE_SANDBOX | SCOPE_RUNTIME),
 	FIELD_LIST("entrypoint", entrypoint, has_entrypoint),
 	FIELD_LIST("cmd", cmd, has_cmd),
 	FIELD("env", set_pairs, env, SCOPE_SANDBOX | SCOPE_RUNTIME),
@@ -609,26 +622,26 @@ static const struct document *find_document(const char *option, size_t len)
 static int parse(struct conf *c, const struct document *d, const char *path,
                  const struct buf *b, struct err *err)
 {
-	static const struct field scripts =
-		FIELD("scripts", set_scripts, scripts, ALL);
+	static const struct conf_field scripts =
+		FIELD("scripts", set_scripts, scripts, CONF_ALL);
 	struct ytree_node *cleanup_ytree tree = NULL;
 	size_t expanded = 0;
-	struct source s = {.conf = c,
-	                   .base = c,
-	                   .path = path,
-	                   .err = err,
-	                   .expanded = &expanded};
+	struct conf_source s = {.conf = c,
+	                        .base = c,
+	                        .path = path,
+	                        .err = err,
+	                        .expanded = &expanded};
 	int r = ytree_read(b->data, b->len, path, &tree, err);
 
 	if (r < 0)
 		return r;
 	if (d->scope == SCOPE_SCRIPT)
 		return set_scripts(&s, &scripts, tree);
-	return read_map(&s, fields, d->scope, tree);
+	return conf_map(&s, fields, d->scope, tree);
 }
 
 /* A pipe is fine, as in --conf <(...); a device is not. */
-static int read_file(const char *path, struct buf *b)
+int conf_read_file(const char *path, struct buf *b)
 {
 	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	struct stat st;
@@ -666,7 +679,7 @@ int conf_read(struct conf *c, const char *what, struct err *err)
 			err_hint(err, "it comes with %s", d->later);
 		return -EINVAL;
 	}
-	r = read_file(path, &b);
+	r = conf_read_file(path, &b);
 	if (r == -E2BIG)
 		return err_set(err, r, "%s: larger than %u KiB", path,
 		               YTREE_SIZE_MAX >> 10);
