@@ -23,6 +23,7 @@ enum scope {
 	SCOPE_RESOURCE = 2,
 	SCOPE_RUNTIME = 4,
 	SCOPE_SCRIPT = 8,
+	SCOPE_FS = 16,
 };
 
 void conf_release(struct conf *c)
@@ -37,6 +38,8 @@ void conf_release(struct conf *c)
 		free(texts[i]);
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
 		strv_release(lists[i]);
+	patch_list_release(&c->patch_files);
+	patch_list_release(&c->patches);
 	*c = (struct conf){0};
 }
 
@@ -586,9 +589,10 @@ static const struct conf_field fields[] = {
                     SCOPE_SANDBOX),
 	FIELD_LATER("security", set_security, FILES,
                     SCOPE_SANDBOX | SCOPE_RUNTIME),
-	FIELD_LATER("mounts", set_later, FILES, SCOPE_SANDBOX),
-	FIELD_LATER("patch_files", set_later, FILES, SCOPE_SANDBOX),
-	FIELD_LATER("patches", set_later, FILES, SCOPE_SANDBOX),
+	FIELD_LATER("mounts", set_later, FILES, SCOPE_SANDBOX | SCOPE_FS),
+	FIELD("patch_files", conf_set_patch_files, patch_files,
+              SCOPE_SANDBOX | SCOPE_FS),
+	FIELD("patches", conf_set_patches, patches, SCOPE_SANDBOX | SCOPE_FS),
 	FIELD_LATER("network", set_network, NET, SCOPE_SANDBOX),
 	FIELD_LATER("ports", set_later, NET, SCOPE_SANDBOX),
 	FIELD_LATER("secrets", set_later, SECRET, SCOPE_SANDBOX),
@@ -606,7 +610,7 @@ static const struct document {
 	{"runtime-conf",  SCOPE_RUNTIME,  NULL  },
 	{"script-conf",   SCOPE_SCRIPT,   NULL  },
 	{"net-conf",      0,              NET   },
-	{"fs-conf",       0,              FILES },
+	{"fs-conf",       SCOPE_FS,       NULL  },
 	{"secret-conf",   0,              SECRET},
 };
 

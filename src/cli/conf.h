@@ -19,6 +19,7 @@
 
 #include "base/err.h"
 #include "base/strv.h"
+#include "cli/patch_opts.h"
 
 /* Zero and NULL: not said. */
 struct conf {
@@ -31,15 +32,16 @@ struct conf {
 	struct strv init_args, init_env;
 	uint64_t memory, upper, max_duration_ms, idle_timeout_ms;
 	uint32_t cpus;
-	int32_t pull; /* enum msb_pull_policy + 1 */
+	int32_t pull;                           /* enum msb_pull_policy + 1 */
+	struct patch_list patch_files, patches; /* in this order */
 };
 
 void conf_release(struct conf *c);
 
 /*
  * Lay a file over @c. @what is "OPTION:PATH", OPTION one of conf,
- * resource-conf, runtime-conf, script-conf: which keys it may have; net-conf,
- * fs-conf and secret-conf are refused until there is such a thing. On failure
+ * resource-conf, runtime-conf, script-conf, fs-conf: which keys it may have;
+ * net-conf and secret-conf are refused until there is such a thing. On failure
  * @c holds a part of it.
  */
 int conf_read(struct conf *c, const char *what, struct err *err);

@@ -262,6 +262,25 @@ static void fill_lists(struct create_plan *p, bool has_command)
 			p->conf.entrypoint.n ? p->conf.entrypoint.v[0] : "";
 }
 
+/* Those of files first: the command line knows what they did. */
+static int fill_patches(struct create_plan *p, const struct create_values *v,
+                        struct err *err)
+{
+	int r = patch_list_move(&p->patches, &p->conf.patch_files);
+
+	if (r == 0)
+		r = patch_list_move(&p->patches, &p->conf.patches);
+	if (r < 0)
+		return no_memory(err);
+	r = patch_options(&p->patches, &v->patches, err);
+	if (r < 0)
+		return r;
+	if (patch_list_pointers(&p->patches, &p->patch_pointers) < 0)
+		return no_memory(err);
+	p->opts.patches = p->patch_pointers;
+	return 0;
+}
+
 static int fill(struct create_plan *p, const struct create_values *v,
                 struct err *err)
 {
@@ -314,6 +333,9 @@ static int make(struct create_plan *p, const struct create_values *v,
 	if (make_command(&p->conf, tail, &p->command, &has_command) < 0)
 		return no_memory(err);
 	fill_lists(p, has_command);
+	r = fill_patches(p, v, err);
+	if (r < 0)
+		return r;
 	p->reference = p->conf.image;
 	p->root = v->live_root ? MSB_ROOT_LIVE : MSB_ROOT_PACKED;
 	p->pull = p->conf.pull ? p->conf.pull - 1 : MSB_PULL_MISSING;
@@ -338,6 +360,8 @@ void create_plan_release(struct create_plan *p)
 {
 	conf_release(&p->conf);
 	strv_release(&p->command);
+	patch_list_release(&p->patches);
+	free(p->patch_pointers);
 	*p = (struct create_plan){0};
 }
 

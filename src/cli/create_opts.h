@@ -32,6 +32,7 @@ struct create_values {
 	struct strv env, labels, rlimits;
 	struct strv scripts, scripts_raw, script_paths;
 	struct strv init_args, init_env;
+	struct strv patches; /* "OPTION:VALUE", in the order given */
 	const char *name, *hostname, *workdir, *user, *entrypoint, *shell,
 		*init;
 	const char *root_disk, *replace_timeout;
@@ -65,7 +66,8 @@ extern const char *const create_accel_choices[];
 		OPT_ROW(0, "net-conf", "PATH", OPT_NAMED, CREATE_FIELD(conf),  \
 	                NULL),                                                 \
 		OPT_ROW(0, "fs-conf", "PATH", OPT_NAMED, CREATE_FIELD(conf),   \
-	                NULL),                                                 \
+	                "A file of mounts, patch_files and patches "           \
+	                "(repeatable)"),                                       \
 		OPT_ROW(0, "secret-conf", "PATH", OPT_NAMED,                   \
 	                CREATE_FIELD(conf), NULL),                             \
 		OPT_ROW('n', "name", "NAME", OPT_STRING, CREATE_FIELD(name),   \
@@ -116,6 +118,24 @@ extern const char *const create_accel_choices[];
 	                CREATE_FIELD(script_paths),                            \
 	                "The same with the content of a file here "            \
 	                "(repeatable)"),                                       \
+		OPT_ROW(0, "copy", "SRC:DST", OPT_NAMED,                       \
+	                CREATE_FIELD(patches),                                 \
+	                "Put a file or folder of this host into the root "     \
+	                "before the start; behind DST may stand :replace, "    \
+	                "mode=0644, uid=N, gid=N, with commas between "        \
+	                "(repeatable)"),                                       \
+		OPT_ROW(0, "copy-file", "SRC:DST", OPT_NAMED,                  \
+	                CREATE_FIELD(patches),                                 \
+	                "The same of what must be a file (repeatable)"),       \
+		OPT_ROW(0, "copy-dir", "SRC:DST", OPT_NAMED,                   \
+	                CREATE_FIELD(patches),                                 \
+	                "The same of what must be a folder (repeatable)"),     \
+		OPT_ROW(0, "mkdir", "DIR", OPT_NAMED, CREATE_FIELD(patches),   \
+	                "Make a folder in the root before the start "          \
+	                "(repeatable)"),                                       \
+		OPT_ROW(0, "rm", "FILE", OPT_NAMED, CREATE_FIELD(patches),     \
+	                "Take a file or folder from the root before the "      \
+	                "start (repeatable)"),                                 \
 		OPT_ROW(0, "init", "PATH|auto", OPT_STRING,                    \
 	                CREATE_FIELD(init),                                    \
 	                "Hand process 1 to this program when the machine is "  \
@@ -178,6 +198,8 @@ struct create_plan {
 	/* What opts points to. */
 	struct conf conf;
 	struct strv command;
+	struct patch_list patches;
+	const struct msb_patch **patch_pointers;
 };
 
 /*

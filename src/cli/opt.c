@@ -197,10 +197,9 @@ const char *opt_nearest(const char *word, const char *const *names, size_t n)
  * change here.
  */
 static const char *const later[] = {
-	"volume", "mount",     "tmpfs", "copy",   "mkdir",
-	"rm",     "from-snap", "port",  "net",    "no-net",
-	"dns-",   "no-dns",    "proxy", "socks",  "vsock",
-	"tls-",   "no-block",  "trust", "secret", "on-secret",
+	"volume", "mount",    "tmpfs",  "from-snap", "port",      "net",
+	"no-net", "dns-",     "no-dns", "proxy",     "socks",     "vsock",
+	"tls-",   "no-block", "trust",  "secret",    "on-secret",
 };
 #define LATER_LETTERS "vp"
 
