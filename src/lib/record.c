@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/num.h"
+#include "lib/patch.h"
 
 #include "base/banned.h"
 
@@ -43,6 +44,7 @@ static const struct field {
 	FIELD(scripts, LIST),
 	FIELD(command, LIST),
 	FIELD(mounts, MOUNTS),
+	FIELD(patches, LIST),
 	FIELD(has_main, NUMBER32),
 	NAMED("image_entrypoint", image.entrypoint, LIST),
 	NAMED("image_cmd", image.cmd, LIST),
@@ -151,6 +153,8 @@ int sandbox_config_take(struct sandbox_config *ret,
 		r = copy_list(&c.command, o->command);
 	if (r == 0)
 		r = mounts_take(&c.mounts, o->mounts);
+	if (r == 0)
+		r = lib_patch_list(o->patches, &c.patches);
 	if (r == 0)
 		r = copy_image(&c.image, image);
 	if (r < 0)

@@ -28,6 +28,7 @@ struct sandbox_config {
 	struct strv scripts; /* NAME=BODY */
 	struct strv command;
 	struct mounts mounts;
+	struct strv patches; /* KIND PATH, for people: the pin has them */
 	uint32_t has_main; /* there is a main command; `command` may be empty */
 	/* The image's: so that a command needs no look into the store. */
 	struct image_config image;

@@ -20,6 +20,7 @@
 #include "lib/image.h"
 #include "lib/life.h"
 #include "lib/options.h"
+#include "lib/patch.h"
 
 #include "base/banned.h"
 
@@ -255,6 +256,7 @@ int msb_sandbox_create(struct msb_home *home,
 	struct msb_sandbox_opts o = MSB_SANDBOX_OPTS_INIT;
 	struct msb_sandbox *sb;
 	struct defaults cleanup_defaults defaults = {0}; /* o is of it */
+	struct lib_patch cleanup_lib_patch patch = LIB_PATCH_INIT; /* this, too */
 	struct err err = {0};
 	int r;
 
@@ -272,6 +274,8 @@ int msb_sandbox_create(struct msb_home *home,
 		                        &o.image->image.config);
 	if (r == 0)
 		r = command_check(&sb->config, &err);
+	if (r == 0)
+		r = lib_patch_apply(home, &o, &patch, &err);
 	if (r == 0)
 		r = life_create(home, &o, sb, &err);
 	if (r == 0 && (o.flags & MSB_SANDBOX_NO_START)) {
