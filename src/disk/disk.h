@@ -27,6 +27,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/iov.h"
 
 enum disk_format { DISK_RAW, DISK_QCOW2 };
 
@@ -64,6 +65,9 @@ uint64_t disk_size(const struct disk *d); /* bytes */
  */
 int disk_read(struct disk *d, struct iovec *iov, unsigned n, uint64_t pos);
 int disk_write(struct disk *d, struct iovec *iov, unsigned n, uint64_t pos);
+/* The same; what was moved is dropped from @data, also when it fails. */
+int disk_read_iov(struct disk *d, struct iov *data, uint64_t pos);
+int disk_write_iov(struct disk *d, struct iov *data, uint64_t pos);
 int disk_flush(struct disk *d);
 /* A hint; then those bytes may read as anything old or zero. */
 int disk_discard(struct disk *d, uint64_t pos, uint64_t len);
@@ -84,13 +88,22 @@ int disk_map(struct disk *d, uint64_t pos, uint64_t len, bool *ret_hole,
 int qcow2_create(int fd, uint64_t size, const char *backing,
                  enum disk_format backing_format, struct err *err);
 
+/*
+ * Make the disk in @fd, which nobody has open, larger: what is added reads as
+ * zeros, whatever lies below. -EINVAL when it would become smaller.
+ */
+int qcow2_grow(int fd, uint64_t size, struct err *err);
+
 /* What a header says, checked; for inspection. */
 struct qcow2_info {
-	uint32_t version, cluster_bits;
-	uint64_t size;
-	char backing[1024]; /* "": none. Escape it before you show it */
+	uint32_t version, cluster_bits, refcount_order;
+	uint64_t size, file_len; /* of the disk, of the file */
+	char backing[1024];      /* "": none. Escape it before you show it */
 };
 int qcow2_look(int fd, struct qcow2_info *ret, struct err *err);
+
+/* A qcow2 file of such a disk does not grow beyond it. */
+uint64_t qcow2_file_max(const struct qcow2_info *info);
 
 static inline void cleanup_disk_fn(struct disk **d)
 {
