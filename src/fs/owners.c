@@ -1,0 +1,73 @@
+/*
+ * owners.c - owners and modes that change by what the guest does, and what
+ * must not outlive a change of the data: setuid, setgid, capabilities.
+ */
+#include <errno.h>
+
+#include "fs/server.h"
+
+#include "base/banned.h"
+
+static int path_file(struct fs *fs, struct node *n, struct owner_file *ret)
+{
+	int fd = node_fd(fs, n);
+
+	*ret = (struct owner_file){
+		.fd = fd, .proc_fd = fs->proc_fd, .is_path = true};
+	return fd < 0 ? fd : 0;
+}
+
+int change_owner(struct fs *fs, struct node *n, const struct view *v,
+                 const struct owner *want)
+{
+	struct owner_file f;
+	int r;
+
+	/* Nothing can be kept of a link, and nothing depends on its owner. */
+	if (S_ISLNK(v->host.st_mode))
+		return 0;
+	if (want->uid == v->st.st_uid && want->gid == v->st.st_gid &&
+	    want->mode == v->st.st_mode)
+		return 0;
+	r = path_file(fs, n, &f);
+	n->shown_ctime = 0;
+	return r < 0 ? r
+	             : owner_keep(&f, &node_share(fs, n)->cfg.owners, &v->host,
+	                          want);
+}
+
+static int drop_bits(struct fs *fs, struct node *n)
+{
+	struct owner want;
+	struct view v;
+	int r = view_node(fs, n, &v);
+
+	if (r < 0)
+		return r;
+	want = (struct owner){v.st.st_uid, v.st.st_gid, v.st.st_mode,
+	                      (uint32_t)v.st.st_rdev};
+	want.mode &= ~(uint32_t)S_ISUID;
+	if (want.mode & S_IXGRP)
+		want.mode &= ~(uint32_t)S_ISGID;
+	return change_owner(fs, n, &v, &want);
+}
+
+int drop_privileges(struct fs *fs, struct node *n, bool kill)
+{
+	struct owner_file f;
+	int r;
+
+	if (n->type != S_IFREG)
+		return 0;
+	if (kill) {
+		r = drop_bits(fs, n);
+		if (r < 0)
+			return r;
+	}
+	r = path_file(fs, n, &f);
+	if (r < 0)
+		return r;
+	if (xattr_get(&f, XATTR_CAPS, NULL, 0) < 0)
+		return 0;
+	return xattr_remove(&f, XATTR_CAPS);
+}
