@@ -35,7 +35,7 @@ static json_t *config_json(const struct msb_sandbox_info *i)
 {
 	return json_pack(
 		"{s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-		"s:o, s:o, s:o, s:o, s:o, s:o}",
+		"s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 		"image", i->image, "image_digest", describe_string(i->image_id),
 		"cpus", (json_int_t)i->cpus, "memory_mib",
 		(json_int_t)(i->memory_bytes / MIB), "root_disk_mib",
@@ -46,8 +46,9 @@ static json_t *config_json(const struct msb_sandbox_info *i)
 		describe_string(i->entrypoint), "command",
 		describe_list(i->command), "env", describe_pairs(i->env),
 		"rlimits", describe_list(i->rlimits), "scripts",
-		describe_list(i->scripts), "init", describe_string(i->init),
-		"labels", describe_pairs(i->labels), "max_duration_secs",
+		describe_list(i->scripts), "patches", describe_list(i->patches),
+		"init", describe_string(i->init), "labels",
+		describe_pairs(i->labels), "max_duration_secs",
 		seconds_or_null(i->max_duration_s), "idle_timeout_secs",
 		seconds_or_null(i->idle_timeout_s));
 }
@@ -187,6 +188,7 @@ static void show_config(const struct msb_sandbox_info *i)
 	field_list("Environment", i->env);
 	field_list("Limits", i->rlimits);
 	field_list("Scripts", i->scripts);
+	field_list("Patches", i->patches);
 	field_list("Labels", i->labels);
 	field_limit("Max duration", i->max_duration_s);
 	field_limit("Idle timeout", i->idle_timeout_s);

@@ -128,6 +128,7 @@ static void fill_config(struct msb_sandbox_info *i,
 	i->env = list(&c->env);
 	i->rlimits = list(&c->rlimits);
 	i->command = list(&c->command);
+	i->patches = list(&c->patches);
 }
 
 static int name_scripts(struct inspection *x)
