@@ -357,6 +357,18 @@ static int read_record(const struct store *s, struct volume *v, struct err *err)
 	             : 0;
 }
 
+/* Whether the name still stands for the folder that @v has open. */
+static bool is_there(const struct store *s, const struct volume *v)
+{
+	cleanup_close int parent = open_parent(s, false);
+	struct stat now, then;
+
+	return parent >= 0 &&
+	       fstatat(parent, v->name, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       fstat(v->dir_fd, &then) == 0 && now.st_dev == then.st_dev &&
+	       now.st_ino == then.st_ino;
+}
+
 int volume_open(struct store *s, const char *name, struct volume *ret,
                 struct err *err)
 {
@@ -377,7 +389,7 @@ int volume_open(struct store *s, const char *name, struct volume *ret,
 	(void)snprintf(v.name, sizeof(v.name), "%s", name);
 	r = read_record(s, &v, err);
 	if (r < 0)
-		return r;
+		return is_there(s, &v) ? r : volume_no_such(name, err);
 	*ret = v;
 	v = (struct volume)VOLUME_INIT;
 	return 0;
@@ -426,18 +438,6 @@ void volume_use_release(struct volume_use *u)
 	close_fd(&u->fd);
 	close_fd(&u->usage_fd);
 	close_fd(&u->lock_fd);
-}
-
-/* Whether the name still stands for the folder that @v has open. */
-static bool is_there(const struct store *s, const struct volume *v)
-{
-	cleanup_close int parent = open_parent(s, false);
-	struct stat now, then;
-
-	return parent >= 0 &&
-	       fstatat(parent, v->name, &now, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       fstat(v->dir_fd, &then) == 0 && now.st_dev == then.st_dev &&
-	       now.st_ino == then.st_ino;
 }
 
 static int count_data(const struct volume *v, uint64_t *ret)
