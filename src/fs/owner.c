@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/num.h"
 #include "fs/owner.h"
 #include "fs/xattr.h"
@@ -18,12 +17,6 @@
 #define BITS_RWX     0777u
 #define BITS_SPECIAL 07000u /* setuid, setgid, sticky */
 #define BITS_ALL     07777u
-
-/*
- * A file system's clock has steps (a tick, 10 ms at most): what changed in the
- * same step as we looked has the same ctime. Only what is older is remembered.
- */
-#define SETTLED_NS (30 * (int64_t)NS_PER_MS)
 
 static const char magic[4] = {'M', 'S', 'B', '1'};
 static const char magic_old[4] = {1, 0, 0, 0};
@@ -175,35 +168,6 @@ static bool read_attr(const struct owner_file *f, struct owner *ret,
 	return had;
 }
 
-static int64_t ctime_of(const struct stat *st)
-{
-	return (int64_t)st->st_ctim.tv_sec * (int64_t)NS_PER_S +
-	       st->st_ctim.tv_nsec;
-}
-
-static bool get_attr(const struct owner_file *f, const struct stat *st,
-                     struct owner *ret, bool *ret_old)
-{
-	struct owner_memo *m = f->memo;
-	int64_t then = ctime_of(st);
-	bool had;
-
-	if (m && m->ctime_ns && m->ctime_ns == then) {
-		*ret = m->o;
-		*ret_old = m->old;
-		return m->o.mode != 0;
-	}
-	had = read_attr(f, ret, ret_old);
-	if (m && (int64_t)clock_unix_ns() - then > SETTLED_NS) {
-		*m = (struct owner_memo){.ctime_ns = then};
-		if (had) {
-			m->o = *ret;
-			m->old = *ret_old;
-		}
-	}
-	return had;
-}
-
 static void apply_mode(const struct owner *o, bool old, struct stat *st)
 {
 	bool is_dir = S_ISDIR(st->st_mode);
@@ -226,7 +190,7 @@ void owner_show(const struct owner_file *f, const struct fs_owners *map,
 {
 	struct owner o;
 	bool old = false;
-	bool had = can_have(st) && get_attr(f, st, &o, &old) && fits(&o, st);
+	bool had = can_have(st) && read_attr(f, &o, &old) && fits(&o, st);
 
 	show_host(map, st);
 	if (had) {
@@ -371,7 +335,8 @@ static int keep_named(const struct owner_file *f, const struct fs_owners *map,
 		return -errno;
 	if (fstat(fd, &now) < 0)
 		return -errno;
-	if (now.st_ino != st->st_ino || now.st_dev != st->st_dev)
+	if (now.st_ino != st->st_ino || now.st_dev != st->st_dev ||
+	    (now.st_mode & S_IFMT) != (st->st_mode & S_IFMT))
 		return -ESTALE;
 	own.fd = fd;
 	own.is_path = true;

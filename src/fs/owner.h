@@ -57,7 +57,7 @@
  * How it is read, and what that costs (Linux 6.18, ext4; openat2 with O_PATH
  * and fstat alone: 4.0 us): fgetxattr() refuses an O_PATH descriptor, and
  * getxattrat() with an empty path does, too. So, best first:
- *   - @memo: the same ctime as at the last look: nothing is asked (0 us);
+ *   - the same ctime as at the last look: not asked (the caller's node);
  *   - @name in the folder @fd (+1.0 us without attribute, +2.5 with);
  *   - @proc_fd's magic link of the descriptor (+2.3 us, +5 us).
  * Both by getxattrat() and listxattrat() (Linux 6.13); on an older kernel by
@@ -87,20 +87,13 @@ struct owner {
 	uint32_t uid, gid, mode, rdev;
 };
 
-/* What was read at that ctime; zeroed: nothing yet. For the inode's table. */
-struct owner_memo {
-	int64_t ctime_ns;
-	struct owner o; /* mode 0: there is none */
-	bool old;       /* it was the predecessor's */
-};
-
 /*
  * Of a file open for reading, or of /proc/self/fd/N by @proc_fd for O_PATH.
  * With @name (one component, checked) the entry of that name in the folder
  * @fd, never followed: a walk needs no descriptor for each file. Who swaps the
  * name after the caller's fstatat() gets another file's attribute shown for
  * this one until the next look, nothing else: the folder is the same.
- * The rest is optional, zero: not there.
+ * @fresh is optional.
  */
 struct owner_file {
 	int fd;
@@ -108,7 +101,6 @@ struct owner_file {
 	bool is_path;     /* @fd is O_PATH */
 	const char *name; /* NULL: @fd itself */
 	bool fresh;       /* this request made it: it has no attribute yet */
-	struct owner_memo *memo;
 };
 
 /*

@@ -90,7 +90,7 @@ static int ask_host(const struct quota *q, struct room *ret)
 
 static int take_reserve(struct quota *q, uint64_t bytes, uint64_t names)
 {
-	struct room room;
+	struct room room = {0};
 	int r;
 
 	if (bytes > q->reserve_left || names > q->reserve_names) {
