@@ -92,6 +92,11 @@ int disk_flush(struct disk *d)
 	return d->read_only ? 0 : d->ops->flush(d);
 }
 
+int disk_settle(struct disk *d)
+{
+	return d->read_only || !d->ops->settle ? 0 : d->ops->settle(d);
+}
+
 int disk_discard(struct disk *d, uint64_t pos, uint64_t len)
 {
 	int r = check_range(d, pos, len, true);

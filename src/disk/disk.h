@@ -69,6 +69,8 @@ int disk_write(struct disk *d, struct iovec *iov, unsigned n, uint64_t pos);
 int disk_read_iov(struct disk *d, struct iov *data, uint64_t pos);
 int disk_write_iov(struct disk *d, struct iov *data, uint64_t pos);
 int disk_flush(struct disk *d);
+/* Write the tables that only memory knows, as disk_close() does. */
+int disk_settle(struct disk *d);
 /* A hint; then those bytes may read as anything old or zero. */
 int disk_discard(struct disk *d, uint64_t pos, uint64_t len);
 /* They read as zeros; with @unmap without taking room if that can be. */
@@ -90,7 +92,9 @@ int qcow2_create(int fd, uint64_t size, const char *backing,
 
 /*
  * Make the disk in @fd, which nobody has open, larger: what is added reads as
- * zeros, whatever lies below. -EINVAL when it would become smaller.
+ * zeros (as far as nothing larger lies below). -EINVAL when it would become
+ * smaller, -EFBIG when its tables have no room for that (4 TiB with clusters
+ * of 64 KiB).
  */
 int qcow2_grow(int fd, uint64_t size, struct err *err);
 

@@ -26,6 +26,7 @@ struct disk_ops {
 	int (*write)(struct disk *d, struct iov *data, uint64_t len,
 	             uint64_t pos);
 	int (*flush)(struct disk *d);
+	int (*settle)(struct disk *d); /* NULL: there is nothing to */
 	int (*discard)(struct disk *d, uint64_t pos, uint64_t len);
 	int (*zero)(struct disk *d, uint64_t pos, uint64_t len, bool unmap);
 	int (*map)(struct disk *d, uint64_t pos, uint64_t len, bool *ret_hole,
@@ -48,11 +49,11 @@ int disk_open_qcow2(const struct disk_layer *layers, uint32_t n, bool read_only,
 int file_length(int fd, uint64_t *ret);
 
 /*
- * Move the first @len bytes of @data from or to @fd at @at. file_read() gives
+ * Move the first @len bytes of @data from or to @fd at @at. file_load() gives
  * zeros behind the end of the file if @zeros, else it is -EIO there.
  */
-int file_read(int fd, struct iov *data, uint64_t len, uint64_t at, bool zeros);
-int file_write(int fd, struct iov *data, uint64_t len, uint64_t at);
+int file_load(int fd, struct iov *data, uint64_t len, uint64_t at, bool zeros);
+int file_store(int fd, struct iov *data, uint64_t len, uint64_t at);
 
 /* The same with one buffer; what is behind the end reads as zeros. */
 int file_get(int fd, void *data, size_t len, uint64_t at);

@@ -80,7 +80,7 @@ static int each_piece(struct disk *d, struct request *r, uint64_t pos,
 /* The file ended before its extent did: whoever made the disk is to blame. */
 static int read_piece(struct request *r, const struct disk_extent *p)
 {
-	int err = file_read(p->fd, r->data, p->len, p->offset, false);
+	int err = file_load(p->fd, r->data, p->len, p->offset, false);
 
 	if (err == -EIO)
 		log_limited(LOG_WARN,
@@ -92,7 +92,7 @@ static int read_piece(struct request *r, const struct disk_extent *p)
 
 static int write_piece(struct request *r, const struct disk_extent *p)
 {
-	return file_write(p->fd, r->data, p->len, p->offset);
+	return file_store(p->fd, r->data, p->len, p->offset);
 }
 
 /* A discard is a hint: a file system that has no holes is no error. */

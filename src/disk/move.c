@@ -65,7 +65,7 @@ static ssize_t move(int fd, struct iov *data, uint64_t len, uint64_t at,
 	return n;
 }
 
-int file_read(int fd, struct iov *data, uint64_t len, uint64_t at, bool zeros)
+int file_load(int fd, struct iov *data, uint64_t len, uint64_t at, bool zeros)
 {
 	while (len) {
 		ssize_t n = move(fd, data, len, at, preadv);
@@ -84,7 +84,7 @@ int file_read(int fd, struct iov *data, uint64_t len, uint64_t at, bool zeros)
 	return 0;
 }
 
-int file_write(int fd, struct iov *data, uint64_t len, uint64_t at)
+int file_store(int fd, struct iov *data, uint64_t len, uint64_t at)
 {
 	while (len) {
 		ssize_t n = move(fd, data, len, at, pwritev);
@@ -102,7 +102,7 @@ int file_get(int fd, void *data, size_t len, uint64_t at)
 	struct iovec v = {data, len};
 	struct iov one = {&v, 1, len};
 
-	return file_read(fd, &one, len, at, true);
+	return file_load(fd, &one, len, at, true);
 }
 
 int file_put(int fd, const void *data, size_t len, uint64_t at)
@@ -110,7 +110,7 @@ int file_put(int fd, const void *data, size_t len, uint64_t at)
 	struct iovec v = {(void *)(uintptr_t)data, len};
 	struct iov one = {&v, 1, len};
 
-	return file_write(fd, &one, len, at);
+	return file_store(fd, &one, len, at);
 }
 
 int file_punch(int fd, uint64_t at, uint64_t len)

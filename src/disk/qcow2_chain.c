@@ -28,13 +28,21 @@ static void chain_free(struct chain *c)
 	free(c);
 }
 
-static void chain_close(struct disk *d)
+static int chain_settle(struct disk *d)
 {
 	struct chain *c = (struct chain *)d;
-	int r = d->read_only || c->broken ? 0 : qcow2_commit(c, false);
+	int r = qcow2_commit(c, false);
 
 	if (r == 0 && c->dirty) /* counts of what was given up */
 		r = qcow2_commit(c, false);
+	return r;
+}
+
+static void chain_close(struct disk *d)
+{
+	struct chain *c = (struct chain *)d;
+	int r = d->read_only || c->broken ? 0 : chain_settle(d);
+
 	if (r < 0)
 		log_limited(LOG_WARN, "disk: cannot write its tables: %s",
 		            strerror(-r));
@@ -51,6 +59,7 @@ static const struct disk_ops chain_ops = {
 	.read = chain_read,
 	.write = chain_write,
 	.flush = chain_flush,
+	.settle = chain_settle,
 	.discard = chain_discard,
 	.zero = chain_zero,
 	.map = chain_map,

@@ -22,7 +22,7 @@ static int read_run(struct chain *c, struct qcow2 *q, uint64_t pos,
 	switch (w->what) {
 	case DATA:
 		if (q)
-			return file_read(q->fd, data, w->len, w->at, true);
+			return file_load(q->fd, data, w->len, w->at, true);
 		return c->base->ops->read(c->base, data, w->len, pos);
 	case PACKED:
 		return read_packed(c, q, pos, data, w);

@@ -135,7 +135,7 @@ static int fill(struct chain *c, struct iov *data, uint64_t len, uint64_t pos,
 
 	if (r == 0)
 		r = copy_old(c, pos + len, tail, at + head + len, fresh);
-	return r < 0 ? r : file_write(q->fd, data, len, at + head);
+	return r < 0 ? r : file_store(q->fd, data, len, at + head);
 }
 
 /* Into clusters of its own; *len gets what fits into those there are. */
@@ -179,7 +179,7 @@ int chain_write(struct disk *d, struct iov *data, uint64_t len, uint64_t pos)
 
 		r = qcow2_map(c, q, pos, len, &w);
 		if (r == 0 && w.what == DATA && w.ours)
-			r = file_write(q->fd, data, w.len, w.at);
+			r = file_store(q->fd, data, w.len, w.at);
 		else if (r == 0)
 			r = write_new(c, data, &w.len, pos, &w);
 		pos += w.len;
