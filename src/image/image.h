@@ -137,13 +137,11 @@ int image_find_pinned(struct store *s, const char *id, struct image *ret,
 
 /*
  * A snapshot's pin is the file `image` in its folder, HOME/snapshots/@folder,
- * and so comes and goes with that. To a snapshot from the pin of the sandbox
- * @id, and back to a new one's: -ENOENT when there is none to copy.
+ * and so comes and goes with that: a copy of the pin of the sandbox @id.
+ * -ENOENT when that has none.
  */
 int image_pin_snapshot(struct store *s, const char *id, const char *folder,
                        struct err *err);
-int image_pin_fork(struct store *s, const char *folder, const char *id,
-                   struct err *err);
 /* As image_find_pinned(). */
 int image_find_snapshot(struct store *s, const char *folder, struct image *ret,
                         struct err *err);

@@ -163,16 +163,6 @@ int image_pin_snapshot(struct store *s, const char *id, const char *folder,
 	return copy_record(s, from, to, err);
 }
 
-int image_pin_fork(struct store *s, const char *folder, const char *id,
-                   struct err *err)
-{
-	char from[PIN_SNAPSHOT_PATH_LEN], to[PIN_PATH_LEN];
-
-	if (!pin_path(id, to) || !pin_snapshot_path(folder, from))
-		return err_set(err, -EINVAL, "no snapshot's name: %s", folder);
-	return copy_record(s, from, to, err);
-}
-
 int image_find_snapshot(struct store *s, const char *folder, struct image *ret,
                         struct err *err)
 {

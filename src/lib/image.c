@@ -238,6 +238,21 @@ int msb_image_open(struct msb_home *home, const char *reference,
 	return 0;
 }
 
+struct msb_image *lib_image_new(struct image *image)
+{
+	struct msb_image *h = calloc(1, sizeof(*h));
+
+	if (h) {
+		h->image = *image;
+		*image = (struct image){0};
+	}
+	if (h && fill_info(h, !h->image.config_json) == 0)
+		return h;
+	msb_image_free(h);
+	image_release(image);
+	return NULL;
+}
+
 /* Takes what is in @images; what is not taken is released by the caller. */
 static int wrap_all(struct image *images, uint32_t n, struct msb_image **list)
 {

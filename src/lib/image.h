@@ -12,6 +12,9 @@ struct msb_image {
 	char **layers;
 };
 
+/* A handle around @image, which it takes, also on failure; NULL: no memory. */
+struct msb_image *lib_image_new(struct image *image);
+
 /* Open the root disk; merges the layers again when the store dropped that. */
 int lib_image_open_root(struct store *s, const struct image *image,
                         struct rootfs *ret, struct err *err);

@@ -15,6 +15,7 @@
 #include "base/num.h"
 #include "image/image.h"
 #include "lib/error.h"
+#include "lib/upper.h"
 
 #include "base/banned.h"
 
@@ -51,16 +52,29 @@ int32_t life_state(const struct state_sandbox *row, bool locked)
 	                                 : MSB_STATE_CRASHED;
 }
 
+/* Whether files of others were below its disk. */
+static bool is_chained(struct msb_home *home, const char *id)
+{
+	struct place cleanup_place p = PLACE_INIT;
+
+	return place_open(home->store, id, &p, NULL) == 0 &&
+	       faccessat(p.dir_fd, DISKS_FILE, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 /* The row first: a folder without it is swept by its mark. */
 int life_drop(struct msb_home *home, struct state *st, const char *id,
               struct err *err)
 {
+	bool chained = is_chained(home, id);
 	int r = state_remove(st, id, err);
 
 	if (r < 0 && r != -ENOENT)
 		return r;
 	(void)image_unpin(home->store, id);
-	return place_remove(home->store, id, err);
+	r = place_remove(home->store, id, err);
+	if (r == 0 && chained)
+		disks_sweep(home->store);
+	return r;
 }
 
 /* Under its lock, or without a folder: @p NULL. */
@@ -253,7 +267,7 @@ static int remove_locked(struct msb_home *home, const struct place *p,
 		return r;
 	r = remove_row(st, p, id, err);
 	/* On a full disk the row needs room, and its data go in any case. */
-	if (r == -ENOSPC && p && unlinkat(p->dir_fd, PLACE_UPPER, 0) == 0)
+	if (r == -ENOSPC && p && upper_remove(p) == 0)
 		r = remove_row(st, p, id, err);
 	if (r == 0 || r == -ENOENT)
 		r = life_drop(home, st, id, err);

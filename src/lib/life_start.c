@@ -18,6 +18,7 @@
 #include "lib/image.h"
 #include "lib/launch.h"
 #include "lib/modify.h"
+#include "lib/snapshot.h"
 
 #include "base/banned.h"
 
@@ -81,43 +82,41 @@ static int open_file(const struct place *p, const char *name, int flags,
 	                : 0;
 }
 
+/* Of one that is not kept the files go here: it holds them open. */
+static int open_files_of_upper(struct msb_sandbox *sb, struct launch_disk *d,
+                               struct err *err)
+{
+	struct upper u;
+	int r = upper_open(sb->home->store, &sb->place, sb->config.upper_bytes,
+	                   false, &u, err);
+
+	if (r < 0)
+		return r;
+	memcpy(d->layers, u.layers, sizeof(u.layers));
+	d->nlayers = u.n;
+	sb->config.upper_bytes = u.bytes;
+	if (sb->ephemeral)
+		upper_forget(&sb->place);
+	return 0;
+}
+
 /*
  * A disk that is to be larger becomes so here, with a hole at its end. The
  * guest's agent lets the file system fill it (src/guest/mount.c): no program
  * of the host reads what a guest wrote.
  */
-static int open_upper_disk(struct msb_sandbox *sb, int *ret, struct err *err)
-{
-	struct stat st;
-	int r;
-
-	if (sb->ephemeral)
-		return upper_create(sb->home->store, sb->config.upper_bytes,
-		                    ret, err);
-	r = open_file(&sb->place, PLACE_UPPER, O_RDWR, ret, err);
-	if (r == 0 && fstat(*ret, &st) < 0)
-		r = -errno;
-	if (r < 0)
-		return r;
-	if ((uint64_t)st.st_size < sb->config.upper_bytes &&
-	    ftruncate(*ret, (off_t)sb->config.upper_bytes) < 0)
-		return err_set(err, -errno,
-		               "cannot make its " PLACE_UPPER " larger: %s",
-		               strerror(errno));
-	sb->config.upper_bytes =
-		MAX(sb->config.upper_bytes, (uint64_t)st.st_size);
-	return 0;
-}
-
 static int open_upper(struct msb_sandbox *sb, struct launch *l, struct err *err)
 {
 	struct launch_disk *d = launch_add_disk(l, "upper");
 
 	if (!d)
 		return -E2BIG;
+	if (!sb->ephemeral || upper_is_forked(&sb->place))
+		return open_files_of_upper(sb, d, err);
 	d->layers[0] = (struct disk_layer){-1, DISK_RAW};
 	d->nlayers = 1;
-	return open_upper_disk(sb, &d->layers[0].fd, err);
+	return upper_create(sb->home->store, sb->config.upper_bytes,
+	                    &d->layers[0].fd, err);
 }
 
 static int open_root(struct msb_sandbox *sb, const struct image *image,
@@ -246,14 +245,21 @@ static int make_row(const struct msb_sandbox *sb,
 	return strv_add_all(&row->labels, (char *const *)(uintptr_t)o->labels);
 }
 
-/* What a kept one has in its folder before it is on record. */
-static int fill_folder(struct msb_sandbox *sb, const struct image *image,
+/* What is in its folder before it is on record. */
+static int fill_folder(struct msb_sandbox *sb, const struct msb_sandbox_opts *o,
                        struct err *err)
 {
-	int r = upper_create_at(sb->home->store, sb->config.upper_bytes,
-	                        sb->place.dir_fd, PLACE_UPPER, err);
+	struct store *s = sb->home->store;
+	uint64_t bytes = sb->config.upper_bytes;
+	int r = 0;
 
-	return r < 0 ? r : image_pin(sb->home->store, image, sb->id, err);
+	if (o->snapshot)
+		r = snapshot_fork(s, o->snapshot, &sb->place, bytes, err);
+	else if (!sb->ephemeral)
+		r = upper_make(s, &sb->place, bytes, err);
+	if (r == 0 && !sb->ephemeral)
+		r = image_pin(s, &o->image->image, sb->id, err);
+	return r;
 }
 
 static int add_row(struct msb_sandbox *sb, struct state_sandbox *row,
@@ -276,8 +282,8 @@ static int put_on_record(struct msb_sandbox *sb,
 	struct state_sandbox cleanup_state_sandbox row = {0};
 	int r = make_row(sb, o, &row);
 
-	if (r == 0 && !sb->ephemeral)
-		r = fill_folder(sb, &o->image->image, err);
+	if (r == 0)
+		r = fill_folder(sb, o, err);
 	if (r == 0)
 		r = add_row(sb, &row, err);
 	*ret_added = r == 0;

@@ -7,6 +7,7 @@
 #include "lib/error.h"
 #include "lib/options.h"
 #include "lib/sandbox.h"
+#include "lib/upper.h"
 
 #include "base/banned.h"
 
@@ -18,10 +19,11 @@
 /* Bytes that the named upper occupies; 0: it has none, it was unlinked. */
 static uint64_t upper_used(const struct msb_sandbox *sb)
 {
+	struct disk_chain cleanup_disk_chain c = {0};
 	struct stat st;
 
-	if (sb->place.dir_fd < 0 || fstatat(sb->place.dir_fd, "upper.ext4", &st,
-	                                    AT_SYMLINK_NOFOLLOW) < 0)
+	if (sb->place.dir_fd < 0 || upper_chain(&sb->place, &c, NULL) < 0 ||
+	    fstatat(sb->place.dir_fd, c.file, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
 	return (uint64_t)st.st_blocks * 512;
 }

@@ -20,6 +20,7 @@
 #include "lib/image.h"
 #include "lib/life.h"
 #include "lib/options.h"
+#include "lib/snapshot.h"
 #include "lib/patch.h"
 
 #include "base/banned.h"
@@ -178,8 +179,16 @@ static int check_opts(const struct msb_sandbox_opts *o, struct err *err)
 {
 	int r;
 
-	if (!o->image)
+	if (!o->image && !o->snapshot)
 		return err_set(err, -EINVAL, "a sandbox needs an image");
+	if (o->image && o->snapshot)
+		return err_set(err, -EINVAL,
+		               "a snapshot knows its image: there cannot be "
+		               "another");
+	if (o->snapshot && o->upper == MSB_UPPER_TMPFS)
+		return err_set(err, -EINVAL,
+		               "what a snapshot holds is on a disk: a tmpfs "
+		               "cannot begin with it");
 	if (o->name && !sandbox_is_name(o->name, MSB_NAME_MAX))
 		return bad_name(o->name, "sandbox name", MSB_NAME_MAX, err);
 	r = sandbox_check_values(o, err);
@@ -248,6 +257,37 @@ static int give(struct msb_sandbox *sb, int r, const struct err *err,
 	return 0;
 }
 
+/* What a sandbox that begins as a snapshot is made of: @o points into it. */
+struct fork {
+	struct snapshot snapshot;
+	struct msb_image *image;
+};
+
+static void fork_release(struct fork *f)
+{
+	snapshot_release(&f->snapshot);
+	msb_image_free(f->image);
+}
+
+static int take_snapshot(struct msb_home *home, struct msb_sandbox_opts *o,
+                         struct fork *f, struct err *err)
+{
+	struct image image = {0};
+	int r;
+
+	if (!o->snapshot)
+		return 0;
+	r = snapshot_for_fork(home->store, o->snapshot, &f->snapshot, &image,
+	                      &o->upper_bytes, err);
+	if (r < 0)
+		return r;
+	f->image = lib_image_new(&image);
+	o->image = f->image;
+	/* Whatever the name means by the time it is forked. */
+	o->snapshot = f->snapshot.digest;
+	return f->image ? 0 : -ENOMEM;
+}
+
 int msb_sandbox_create(struct msb_home *home,
                        const struct msb_sandbox_opts *opts,
                        struct msb_sandbox **ret_sandbox,
@@ -256,6 +296,7 @@ int msb_sandbox_create(struct msb_home *home,
 	struct msb_sandbox_opts o = MSB_SANDBOX_OPTS_INIT;
 	struct msb_sandbox *sb;
 	struct defaults cleanup_defaults defaults = {0}; /* o is of it */
+	struct fork cleanup(fork_release) fork = {0};    /* and of this */
 	struct lib_patch cleanup_lib_patch patch = LIB_PATCH_INIT; /* this, too */
 	struct err err = {0};
 	int r;
@@ -269,6 +310,8 @@ int msb_sandbox_create(struct msb_home *home,
 	r = check_opts(&o, &err);
 	if (r == 0)
 		r = defaults_fill(&o, home->store->home, &defaults, &err);
+	if (r == 0)
+		r = take_snapshot(home, &o, &fork, &err);
 	if (r == 0)
 		r = sandbox_config_take(&sb->config, &o,
 		                        &o.image->image.config);
@@ -376,6 +419,7 @@ void sandbox_unref(struct msb_sandbox *sb)
 	leave_child(sb);
 	machine_release(&sb->machine);
 	place_release(&sb->place);
+	free(sb->file_text);
 	sandbox_config_release(&sb->config);
 	if (sb->home)
 		home_unref(sb->home);
