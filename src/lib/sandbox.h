@@ -19,6 +19,7 @@ struct msb_sandbox {
 	unsigned refs; /* the handle and each msb_exec */
 	struct machine machine;
 	int32_t recorded; /* the state that the record knows of */
+	char *file_text;  /* strings of msb_file_stat()'s last answer */
 	/* the members to here: under the lock */
 	struct msb_home *home; /* a reference; NULL in unit tests */
 	struct place place;
