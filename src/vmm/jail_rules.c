@@ -154,6 +154,9 @@ static const struct rule rules[] = {
 	{B,       SCMP_SYS(preadv2)},
 	{B,       SCMP_SYS(pwritev2)},
 	{B,       SCMP_SYS(fdatasync)},
+	/* qcow2: a file that grew ends with its last cluster; holes of raw. */
+	{B,       SCMP_SYS(ftruncate)},
+	{B,       SCMP_SYS(lseek)},
 	{B | S,   SCMP_SYS(fallocate)}, /* discard; the balloon's pages */
 
 	/*
@@ -182,6 +185,7 @@ static const struct rule rules[] = {
 	{F,       SCMP_SYS(unlinkat)},
 	{F,       SCMP_SYS(symlinkat)},
 	{F,       SCMP_SYS(linkat)},
+	{F,       SCMP_SYS(renameat)}, /* glibc's renameat2() without flags */
 	{F,       SCMP_SYS(renameat2)},
 	{F,       SCMP_SYS(fchmod)},
 	{F,       SCMP_SYS(fchmodat)},
