@@ -40,6 +40,7 @@ void conf_release(struct conf *c)
 		strv_release(lists[i]);
 	patch_list_release(&c->patch_files);
 	patch_list_release(&c->patches);
+	mount_opts_release(&c->mounts);
 	*c = (struct conf){0};
 }
 
@@ -589,7 +590,7 @@ static const struct conf_field fields[] = {
                     SCOPE_SANDBOX),
 	FIELD_LATER("security", set_security, FILES,
                     SCOPE_SANDBOX | SCOPE_RUNTIME),
-	FIELD_LATER("mounts", set_later, FILES, SCOPE_SANDBOX | SCOPE_FS),
+	FIELD("mounts", conf_set_mounts, mounts, SCOPE_SANDBOX | SCOPE_FS),
 	FIELD("patch_files", conf_set_patch_files, patch_files,
               SCOPE_SANDBOX | SCOPE_FS),
 	FIELD("patches", conf_set_patches, patches, SCOPE_SANDBOX | SCOPE_FS),

@@ -19,6 +19,7 @@
 
 #include "base/err.h"
 #include "base/strv.h"
+#include "cli/mount_opts.h"
 #include "cli/patch_opts.h"
 
 /* Zero and NULL: not said. */
@@ -33,6 +34,7 @@ struct conf {
 	uint64_t memory, upper, max_duration_ms, idle_timeout_ms;
 	uint32_t cpus;
 	int32_t pull;                           /* enum msb_pull_policy + 1 */
+	struct mount_opts mounts;
 	struct patch_list patch_files, patches; /* in this order */
 };
 

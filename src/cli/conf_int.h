@@ -68,6 +68,10 @@ int conf_set_patches(struct conf_source *s, const struct conf_field *f,
 int conf_set_patch_files(struct conf_source *s, const struct conf_field *f,
                          const struct ytree_node *n);
 
+/* `mounts`: see mount_opts.h. */
+int conf_set_mounts(struct conf_source *s, const struct conf_field *f,
+                    const struct ytree_node *n);
+
 /* Read the file @path, which may be a pipe: at most YTREE_SIZE_MAX bytes. */
 int conf_read_file(const char *path, struct buf *b);
 

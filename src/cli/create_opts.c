@@ -281,6 +281,16 @@ static int fill_patches(struct create_plan *p, const struct create_values *v,
 	return 0;
 }
 
+/* Those of files first; two at one target the library refuses. */
+static int fill_mounts(struct create_plan *p, const struct create_values *v,
+                       struct err *err)
+{
+	int r = mount_opts_add_all(&p->conf.mounts, &v->mounts, err);
+
+	p->opts.mounts = (const struct msb_mount *const *)p->conf.mounts.v;
+	return r;
+}
+
 static int fill(struct create_plan *p, const struct create_values *v,
                 struct err *err)
 {
@@ -333,7 +343,9 @@ static int make(struct create_plan *p, const struct create_values *v,
 	if (make_command(&p->conf, tail, &p->command, &has_command) < 0)
 		return no_memory(err);
 	fill_lists(p, has_command);
-	r = fill_patches(p, v, err);
+	r = fill_mounts(p, v, err);
+	if (r == 0)
+		r = fill_patches(p, v, err);
 	if (r < 0)
 		return r;
 	p->reference = p->conf.image;

@@ -32,6 +32,7 @@ struct create_values {
 	struct strv env, labels, rlimits;
 	struct strv scripts, scripts_raw, script_paths;
 	struct strv init_args, init_env;
+	struct strv mounts;  /* "OPTION:VALUE" */
 	struct strv patches; /* "OPTION:VALUE", in the order given */
 	const char *name, *hostname, *workdir, *user, *entrypoint, *shell,
 		*init;
@@ -118,6 +119,27 @@ extern const char *const create_accel_choices[];
 	                CREATE_FIELD(script_paths),                            \
 	                "The same with the content of a file here "            \
 	                "(repeatable)"),                                       \
+		OPT_ROW('v', "volume", "SOURCE:TARGET[:OPTIONS]", OPT_NAMED,   \
+	                CREATE_FIELD(mounts),                                  \
+	                "Show a folder or file of this host (/x, ./x), or a "  \
+	                "volume by its name, at TARGET inside; see below for " \
+	                "OPTIONS (repeatable)"),                               \
+		OPT_ROW(0, "mount-dir", "SOURCE:TARGET[:OPTIONS]", OPT_NAMED,  \
+	                CREATE_FIELD(mounts),                                  \
+	                "The same of what must be a folder (repeatable)"),     \
+		OPT_ROW(0, "mount-file", "SOURCE:TARGET[:OPTIONS]", OPT_NAMED, \
+	                CREATE_FIELD(mounts),                                  \
+	                "The same of what must be a file (repeatable)"),       \
+		OPT_ROW(0, "mount-named", "NAME:TARGET[:OPTIONS]", OPT_NAMED,  \
+	                CREATE_FIELD(mounts),                                  \
+	                "The same of a volume, made if there is none; see "    \
+	                "msb volume (repeatable)"),                            \
+		OPT_ROW(0, "mount-disk", "SOURCE:TARGET[:OPTIONS]", OPT_NAMED, \
+	                CREATE_FIELD(mounts),                                  \
+	                "Mount the file system in a disk image (repeatable)"), \
+		OPT_ROW(0, "tmpfs", "TARGET[:SIZE][:OPTIONS]", OPT_NAMED,      \
+	                CREATE_FIELD(mounts),                                  \
+	                "A folder in the machine's memory (repeatable)"),      \
 		OPT_ROW(0, "copy", "SRC:DST", OPT_NAMED,                       \
 	                CREATE_FIELD(patches),                                 \
 	                "Put a file or folder of this host into the root "     \

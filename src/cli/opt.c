@@ -197,11 +197,11 @@ const char *opt_nearest(const char *word, const char *const *names, size_t n)
  * change here.
  */
 static const char *const later[] = {
-	"volume", "mount",    "tmpfs",  "from-snap", "port",      "net",
-	"no-net", "dns-",     "no-dns", "proxy",     "socks",     "vsock",
-	"tls-",   "no-block", "trust",  "secret",    "on-secret",
+	"port",  "net",    "no-net",    "dns-",
+	"no-dns",    "proxy", "socks",  "vsock",     "tls-",
+	"no-block",  "trust", "secret", "on-secret",
 };
-#define LATER_LETTERS "vp"
+#define LATER_LETTERS "p"
 
 static bool comes_later(const char *word)
 {
