@@ -395,6 +395,10 @@ MSB_API void msb_snapshots_free(struct msb_snapshots *list);
 MSB_API size_t msb_snapshots_count(const struct msb_snapshots *list);
 MSB_API const struct msb_snapshot_info *
 msb_snapshots_get(const struct msb_snapshots *list, size_t i);
+/* What it was written over. */
+MSB_API int msb_snapshot_image(struct msb_home *home, const char *name,
+                               struct msb_image **ret_image,
+                               struct msb_error *error);
 /* Read it all and compare: MSB_ERR_DIGEST. */
 MSB_API int msb_snapshot_verify(struct msb_home *home, const char *name,
                                 struct msb_error *error);

@@ -34,6 +34,13 @@ COMMAND_DECLARE(install)
 COMMAND_DECLARE(uninstall)
 COMMAND_DECLARE(launch)
 COMMAND_DECLARE(doctor)
+COMMAND_DECLARE(snapshot_create)
+COMMAND_DECLARE(snapshot_list)
+COMMAND_DECLARE(snapshot_inspect)
+COMMAND_DECLARE(snapshot_verify)
+COMMAND_DECLARE(snapshot_remove)
+COMMAND_DECLARE(snapshot_save)
+COMMAND_DECLARE(snapshot_load)
 COMMAND_DECLARE(completion)
 COMMAND_DECLARE(self_uninstall)
 
@@ -270,6 +277,47 @@ static const struct command image_commands[] = {
 	{0},
 };
 
+static const char snapshot_create_details[] =
+	"Of a sandbox that was stopped: what was written in it, over its "
+	"image. No data is copied, and both go on apart from each other. New "
+	"sandboxes begin with it by msb run --from-snapshot NAME, any number.";
+
+static const char snapshot_remove_details[] =
+	"Sandboxes that began with it keep what they have; its data goes when "
+	"nothing needs it any more.";
+
+static const char snapshot_save_details[] =
+	"One file with all that the snapshot holds, as zstd-compressed tar, "
+	"with digests of all of it. It can be loaded where its image is, or "
+	"anywhere when it was saved --with-image.";
+
+static const char snapshot_load_details[] =
+	"Everything in the archive is checked against its digests before the "
+	"snapshot appears; nothing is left of one that is damaged. It keeps "
+	"its name unless NAME is given.";
+
+static const struct command snapshot_commands[] = {
+	ROW(snapshot_create, "create", NULL, "Commands", "<NAME>",
+            "Keep what was written in a sandbox", snapshot_create_details, 1,
+            1, false),
+	ROW(snapshot_list, "list", "ls", "Commands", "", "List snapshots", NULL,
+            0, 0, false),
+	ROW(snapshot_inspect, "inspect", NULL, "Commands", "<SNAPSHOT>",
+            "Show all about a snapshot",
+            "SNAPSHOT is a name, or 12 or more digits of a digest.", 1, 1,
+            false),
+	ROW(snapshot_verify, "verify", NULL, "Commands", "<SNAPSHOT>",
+            "Read it all and compare it with its digest",
+            "For snapshots that were made with --integrity.", 1, 1, false),
+	ROW(snapshot_remove, "remove", "rm", "Commands", "<SNAPSHOTS>...",
+            "Remove snapshots", snapshot_remove_details, 1, -1, false),
+	ROW(snapshot_save, "save", NULL, "Commands", "<SNAPSHOT> <OUT>",
+            "Write a snapshot to a file", snapshot_save_details, 2, 2, false),
+	ROW(snapshot_load, "load", NULL, "Commands", "<ARCHIVE> [NAME]",
+            "Read a snapshot from a file", snapshot_load_details, 1, 2, false),
+	{0},
+};
+
 static const struct command self_commands[] = {
 	ROW(doctor, "doctor", "check", "Commands", "",
             "Check whether this machine can run sandboxes",
@@ -340,6 +388,13 @@ static const struct command root_commands[] = {
             "Fetch an image from a registry", pull_details, 1, 1, false),
 	ROW(load, "load", NULL, "Images", "", "Load images from an archive",
             load_details, 0, 0, false),
+	{.name = "snapshot",
+         .aliases = "snap",
+         .group = "Snapshots",
+         .usage = "",
+         .summary = "Keep what was written in a sandbox, and begin new ones "
+                    "with it",
+         .sub = snapshot_commands},
 	GROUP("image", "Images", "Work with images", image_commands),
 	ROW(image_list, "images", NULL, NULL, "", "List images", NULL, 0, 0,
             false),

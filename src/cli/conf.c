@@ -28,7 +28,7 @@ enum scope {
 
 void conf_release(struct conf *c)
 {
-	char *const texts[] = {c->image, c->workdir,  c->shell,
+	char *const texts[] = {c->image, c->snapshot, c->workdir, c->shell,
 	                       c->user,  c->hostname, c->init};
 	struct strv *const lists[] = {
 		&c->entrypoint, &c->cmd,       &c->env,      &c->labels,
@@ -486,7 +486,7 @@ static const struct conf_field image_fields[] = {
 	FIELD("bind", set_bind, image, CONF_ALL),
 	FIELD_LATER("disk", set_later, FILES, CONF_ALL),
 	FIELD_LATER("fstype", set_later, FILES, CONF_ALL),
-	FIELD_LATER("snapshot", set_later, "snapshots", CONF_ALL),
+	FIELD("snapshot", conf_set_text, snapshot, CONF_ALL),
 	{0},
 };
 
@@ -506,8 +506,11 @@ static int set_image(struct conf_source *s, const struct conf_field *f,
 	if (n->kind == YTREE_SCALAR)
 		return set_image_text(s, f, n);
 	r = conf_map(s, image_fields, CONF_ALL, n);
-	if (r == 0 && has_key(n, "oci") == has_key(n, "bind"))
-		return CONF_WRONG(s, n, "image needs one of oci and bind");
+	if (r == 0 && has_key(n, "oci") + has_key(n, "bind") +
+	                              has_key(n, "snapshot") !=
+	                      1)
+		return CONF_WRONG(s, n,
+		                  "image needs one of oci, bind and snapshot");
 	return r;
 }
 

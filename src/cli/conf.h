@@ -24,7 +24,7 @@
 
 /* Zero and NULL: not said. */
 struct conf {
-	char *image, *workdir, *shell, *user, *hostname, *init;
+	char *image, *snapshot, *workdir, *shell, *user, *hostname, *init;
 	struct strv entrypoint, cmd;
 	bool has_entrypoint, has_cmd; /* an empty list says something, too */
 	struct strv env, labels;      /* KEY=VALUE */
@@ -33,7 +33,7 @@ struct conf {
 	struct strv init_args, init_env;
 	uint64_t memory, upper, max_duration_ms, idle_timeout_ms;
 	uint32_t cpus;
-	int32_t pull;                           /* enum msb_pull_policy + 1 */
+	int32_t pull; /* enum msb_pull_policy + 1 */
 	struct mount_opts mounts;
 	struct patch_list patch_files, patches; /* in this order */
 };

@@ -92,6 +92,7 @@ static int put_texts(struct conf *c, const struct create_values *v,
 		const char *from;
 	} texts[] = {
 		{&c->image,    image      },
+		{&c->snapshot, v->snapshot},
                 {&c->workdir,  v->workdir },
 		{&c->shell,    v->shell   },
                 {&c->user,     v->user    },
@@ -119,11 +120,25 @@ static void put_numbers(struct conf *c, const struct create_values *v)
 		c->pull = v->pull;
 }
 
+/* What the command line names takes the place of what the files say. */
+static void drop_other(struct conf *c, const char *image, const char *snapshot)
+{
+	if (snapshot && !image) {
+		free(c->image);
+		c->image = NULL;
+	}
+	if (image && !snapshot) {
+		free(c->snapshot);
+		c->snapshot = NULL;
+	}
+}
+
 /* The flags, over what the files said. */
 static int put_flags(struct conf *c, const struct create_values *v,
                      const char *image, struct err *err)
 {
 	put_numbers(c, v);
+	drop_other(c, image, v->snapshot);
 	if (put_texts(c, v, image) < 0 || put_pairs(&c->env, &v->env) < 0 ||
 	    put_pairs(&c->rlimits, &v->rlimits) < 0 ||
 	    put_pairs(&c->init_env, &v->init_env) < 0 ||
@@ -219,12 +234,23 @@ static int take_replace(const struct create_values *v,
 static int check(const struct create_values *v, const struct conf *c,
                  struct err *err)
 {
-	if (!c->image) {
+	if (!c->image && !c->snapshot) {
 		err_set(err, -EINVAL, "an image is missing");
 		err_hint(err, "name one, or a file with --conf that has "
 		              "'image: ...'");
 		return -EINVAL;
 	}
+	if (c->image && c->snapshot) {
+		err_set(err, -EINVAL, "there is both an image, %s, and a "
+		                      "snapshot, %s",
+		        c->image, c->snapshot);
+		err_hint(err, "a snapshot knows its image; a command comes "
+		              "behind --");
+		return -EINVAL;
+	}
+	if (c->snapshot && v->live_root)
+		return err_set(err, -EINVAL,
+		               "--live-root is for folders, not for snapshots");
 	if (!c->init && (c->init_args.n || c->init_env.n))
 		return err_set(err, -EINVAL,
 		               "--init-arg and --init-env need --init");
@@ -309,6 +335,7 @@ static int fill(struct create_plan *p, const struct create_values *v,
 	o->upper_bytes = c->upper;
 	o->engine = v->engine;
 	o->accel = v->accel;
+	o->snapshot = c->snapshot;
 	o->boot_timeout_ms = (uint32_t)MIN(v->boot_timeout_ms, BOOT_MAX_MS);
 	o->flags = v->name ? MSB_SANDBOX_KEEP : 0;
 	r = take_seconds(c->max_duration_ms, "maximum duration",
@@ -384,6 +411,9 @@ int create_plan_image(struct create_plan *p, struct msb_home *home, bool quiet,
 	struct progress progress;
 	int r;
 
+	if (p->opts.snapshot)
+		return msb_snapshot_image(home, p->opts.snapshot, ret_image,
+		                          error);
 	progress_init(&progress, "Pulling", quiet);
 	opts.policy = p->pull;
 	opts.root = p->root;

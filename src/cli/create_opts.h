@@ -36,7 +36,7 @@ struct create_values {
 	struct strv patches; /* "OPTION:VALUE", in the order given */
 	const char *name, *hostname, *workdir, *user, *entrypoint, *shell,
 		*init;
-	const char *root_disk, *replace_timeout;
+	const char *root_disk, *replace_timeout, *snapshot;
 	uint64_t memory, max_duration_ms, idle_timeout_ms, boot_timeout_ms;
 	uint32_t cpus;
 	int32_t pull, engine, accel; /* 0: not given */
@@ -84,6 +84,12 @@ extern const char *const create_accel_choices[];
 	                "Room for what is written in the sandbox, as 8G; "     \
 	                "takes only what is used; tmpfs: in its memory, gone " \
 	                "when it stops (8G)"),                                 \
+		OPT_ROW(0, "from-snapshot", "NAME", OPT_STRING,                \
+	                CREATE_FIELD(snapshot),                                \
+	                "Begin with what a snapshot holds, and its image, "    \
+	                "instead of IMAGE"),                                   \
+		OPT_ROW(0, "from-snap", "NAME", OPT_STRING,                    \
+	                CREATE_FIELD(snapshot), NULL),                         \
 		OPT_ROW(0, "live-root", NULL, OPT_FLAG,                        \
 	                CREATE_FIELD(live_root),                               \
 	                "Of an IMAGE that is a folder: show it as it is, "     \

@@ -10,6 +10,7 @@
 #include "base/num.h"
 #include "lib/disk_tree.h"
 #include "lib/error.h"
+#include "lib/image.h"
 
 #include "base/banned.h"
 
@@ -226,6 +227,27 @@ const struct msb_snapshot_info *
 msb_snapshots_get(const struct msb_snapshots *list, size_t i)
 {
 	return i < list->n ? &list->infos[i] : NULL;
+}
+
+int msb_snapshot_image(struct msb_home *home, const char *name,
+                       struct msb_image **ret_image, struct msb_error *error)
+{
+	struct snapshot cleanup_snapshot sn = {0};
+	struct image image = {0};
+	struct msb_image *h = NULL;
+	struct err err = {0};
+	int r = snapshot_find(home->store, name, &sn, &err);
+
+	if (r == 0)
+		r = image_find_snapshot(home->store, sn.name, &image, &err);
+	if (r == 0) {
+		h = lib_image_new(&image);
+		r = h ? 0 : -ENOMEM;
+	}
+	if (r < 0)
+		return error_return(error, r, &err);
+	*ret_image = h;
+	return 0;
 }
 
 /* ---- verify and remove --------------------------------------------------- */
