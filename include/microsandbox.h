@@ -607,6 +607,7 @@ struct msb_sandbox_info {
 	const char *const *command;                          /* empty: none */
 	uint64_t started_ms, ready_ms, ended_ms, created_ms; /* unix; 0 */
 	const char *const *patches; /* "KIND PATH" of each, in order */
+	const struct msb_mount *const *mounts; /* NULL-terminated */
 };
 
 /* By name or id. MSB_ERR_NOT_FOUND. */

@@ -35,7 +35,7 @@ static json_t *config_json(const struct msb_sandbox_info *i)
 {
 	return json_pack(
 		"{s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-		"s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+		"s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 		"image", i->image, "image_digest", describe_string(i->image_id),
 		"cpus", (json_int_t)i->cpus, "memory_mib",
 		(json_int_t)(i->memory_bytes / MIB), "root_disk_mib",
@@ -47,7 +47,7 @@ static json_t *config_json(const struct msb_sandbox_info *i)
 		describe_list(i->command), "env", describe_pairs(i->env),
 		"rlimits", describe_list(i->rlimits), "scripts",
 		describe_list(i->scripts), "patches", describe_list(i->patches),
-		"init", describe_string(i->init), "labels",
+		"mounts", describe_mounts(i->mounts), "init", describe_string(i->init), "labels",
 		describe_pairs(i->labels), "max_duration_secs",
 		seconds_or_null(i->max_duration_s), "idle_timeout_secs",
 		seconds_or_null(i->idle_timeout_s));
@@ -164,6 +164,16 @@ static void show_end(const struct msb_sandbox_info *i)
 		field_if("", i->end_message);
 }
 
+static void show_mounts(const struct msb_mount *const *list)
+{
+	for (const struct msb_mount *const *m = list; *m; m++) {
+		struct buf cleanup_buf b = BUF_INIT;
+
+		describe_mount(*m, &b);
+		field(m == list ? "Mounts" : "", "%s", buf_str(&b));
+	}
+}
+
 static void show_config(const struct msb_sandbox_info *i)
 {
 	struct buf cleanup_buf command = BUF_INIT;
@@ -189,6 +199,7 @@ static void show_config(const struct msb_sandbox_info *i)
 	field_list("Limits", i->rlimits);
 	field_list("Scripts", i->scripts);
 	field_list("Patches", i->patches);
+	show_mounts(i->mounts);
 	field_list("Labels", i->labels);
 	field_limit("Max duration", i->max_duration_s);
 	field_limit("Idle timeout", i->idle_timeout_s);

@@ -267,7 +267,7 @@ static char *const *tail_of(const struct installation *in)
 /* What the launcher calls msb with. */
 static int make_args(struct installation *in, struct strv *args)
 {
-	struct strv cleanup_strv conf = {0}, paths = {0};
+	struct strv cleanup_strv conf = {0}, paths = {0}, mounts = {0};
 	const struct create_values *v = &in->v->create;
 	struct create_values c = *v;
 	int r = add_all_absolute(&conf, &v->conf, &in->err);
@@ -277,6 +277,9 @@ static int make_args(struct installation *in, struct strv *args)
 	if (r < 0)
 		return r;
 	c.conf = conf;
+	if (mount_opts_absolute(&v->mounts, &mounts) < 0)
+		return no_memory(&in->err);
+	c.mounts = mounts;
 	c.script_paths = paths;
 	c.name = in->v->tmp ? NULL : in->name;
 	/* Its output is the command's; the image is here already. */

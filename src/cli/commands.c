@@ -43,6 +43,11 @@ COMMAND_DECLARE(snapshot_save)
 COMMAND_DECLARE(snapshot_load)
 COMMAND_DECLARE(completion)
 COMMAND_DECLARE(self_uninstall)
+COMMAND_DECLARE(volume_create)
+COMMAND_DECLARE(volume_list)
+COMMAND_DECLARE(volume_inspect)
+COMMAND_DECLARE(volume_remove)
+COMMAND_DECLARE(volume_prune)
 
 #define CLI_OPT(letter, field, help)                                           \
 	OPT_ROW(letter, #field, NULL, OPT_FLAG, offsetof(struct cli, field),   \
@@ -148,6 +153,21 @@ static const char remove_launcher_details[] =
 	"the sandbox of that name: msb rm removes it.";
 
 /* Of the commands that make a sandbox. */
+#define MOUNT_DETAILS                                                          \
+	"\n\n"                                                                 \
+	"OPTIONS of -v and --mount-* are words with commas between: ro (also " \
+	"for root in the machine; kept on this side), rw, noexec, nosuid, "    \
+	"nodev; of folders, files and volumes uid=N,gid=N (who all files "     \
+	"belong to inside; else who made them there, and yours the sandbox's " \
+	"user), cache=auto|always|none (when changes made here are seen: "     \
+	"within a second, maybe never, at once), quota=SIZE (how much may be " \
+	"added; of a volume that is made by this: how much it may have); of "  \
+	"volumes kind=dir|disk and size=SIZE, see msb volume create; of disk " \
+	"images format=raw|qcow2, fstype=TYPE; of paths follow (SOURCE may "   \
+	"be a symbolic link). Of --tmpfs also mode=1777. SOURCE must be "      \
+	"there, and changes in it are changes here; TARGET is made if it is "  \
+	"not there. A ':' of a path is written \\:, in quotes."
+
 #define CONF_DETAILS                                                           \
 	"\n\n"                                                                 \
 	"A file of --conf is YAML; any of its keys may be left out:\n"         \
@@ -168,6 +188,10 @@ static const char remove_launcher_details[] =
 	"  labels: {team: a}\n"                                                \
 	"  init: {cmd: auto, args: [], env: {}}\n"                             \
 	"  network: none                 # what there is now\n"                \
+	"  mounts:\n"                                                          \
+	"  - ./src:/src:ro               # as -v, from this folder\n"          \
+	"  - {named: cache, target: /var/cache, quota: 1G}\n"                  \
+	"  - {tmpfs: {size: 64M}, target: /scratch, noexec: true}\n"           \
 	"  scripts:\n"                                                         \
 	"    build: |                    # #!SHELL goes before it\n"           \
 	"      make -j2\n"                                                     \
@@ -203,7 +227,8 @@ static const char run_details[] =
 	"  msb run alpine -- echo hello\n"
 	"  msb run -m 1G -c 2 -e DEBUG=1 python:3.11 -- python3 -V\n"
 	"  msb run -d -n web python:3.11 -- python3 -m http.server\n"
-	"  tar c . | msb run debian -- tar tv" CONF_DETAILS;
+	"  msb run -v .:/src -w /src gcc -- make\n"
+	"  tar c . | msb run debian -- tar tv" MOUNT_DETAILS CONF_DETAILS;
 
 static const char exec_details[] =
 	"COMMAND runs as it is, without the image's ENTRYPOINT; without one, "
@@ -247,7 +272,8 @@ static const char create_details[] =
 	"Examples:\n"
 	"  msb create -n box -m 1G python:3.11\n"
 	"  msb exec box -- python3 -V\n"
-	"  msb create --idle-timeout 10m --label team=a alpine" CONF_DETAILS;
+	"  msb create --idle-timeout 10m --label team=a "
+	"alpine" MOUNT_DETAILS CONF_DETAILS;
 
 static const char modify_details[] =
 	"Shows what changes, and when. Labels, variables, workdir, user and "
@@ -315,6 +341,32 @@ static const struct command snapshot_commands[] = {
             "Write a snapshot to a file", snapshot_save_details, 2, 2, false),
 	ROW(snapshot_load, "load", NULL, "Commands", "<ARCHIVE> [NAME]",
             "Read a snapshot from a file", snapshot_load_details, 1, 2, false),
+	{0},
+};
+
+static const char volume_create_details[] =
+	"A volume keeps files when sandboxes go, until msb volume rm. Mount it "
+	"by its name: msb run -v NAME:/data IMAGE. A dir may be mounted by "
+	"several sandboxes at once, which see each other's files; it takes "
+	"what is in it, and at most --size. A disk has a file system of its "
+	"own, is as fast as the root, and is of one sandbox at a time; it "
+	"takes what was written to it.";
+
+static const char volume_remove_details[] =
+	"With all that is in them. One that a machine has mounted is always "
+	"refused; one that only sandboxes on record mount needs --force.";
+
+static const struct command volume_commands[] = {
+	ROW(volume_create, "create", NULL, "Commands", "[NAME]",
+            "Make a volume", volume_create_details, 0, 1, false),
+	ROW(volume_list, "list", "ls", "Commands", "", "List volumes", NULL, 0,
+            0, false),
+	ROW(volume_inspect, "inspect", NULL, "Commands", "<NAME>",
+            "Show all about a volume", NULL, 1, 1, false),
+	ROW(volume_remove, "remove", "rm", "Commands", "<NAMES>...",
+            "Remove volumes", volume_remove_details, 1, -1, false),
+	ROW(volume_prune, "prune", NULL, "Commands", "",
+            "Remove volumes that no sandbox mounts", NULL, 0, 0, false),
 	{0},
 };
 
@@ -400,6 +452,13 @@ static const struct command root_commands[] = {
             false),
 	ROW(image_remove, "rmi", NULL, NULL, "<IMAGE>...", "Remove images",
             NULL, 1, -1, false),
+	{.name = "volume",
+         .aliases = "vol",
+         .group = "Volumes",
+         .usage = "",
+         .summary = "Keep files that sandboxes share and that stay when they "
+                    "go",
+         .sub = volume_commands},
 	ROW(install, "install", NULL, "Other", "[IMAGE]",
             "Make a sandbox a command of yours", install_details, 0, 1, true),
 	ROW(uninstall, "uninstall", NULL, "Other", "<NAMES>...",

@@ -1,5 +1,6 @@
 #include "cli/describe.h"
 
+#include <stdarg.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -178,4 +179,125 @@ json_t *describe_pairs(const char *const *list)
 		(void)json_object_setn_new(o, *list, key, json_string(value));
 	}
 	return o;
+}
+
+/* ---- mounts ---------------------------------------------------------------
+ */
+
+static const char *const mount_kinds[] = {
+	[MSB_MOUNT_DIR] = "dir",     [MSB_MOUNT_FILE] = "file",
+	[MSB_MOUNT_NAMED] = "named", [MSB_MOUNT_DISK] = "disk",
+	[MSB_MOUNT_TMPFS] = "tmpfs",
+};
+static const char *const caches[] = {
+	[MSB_CACHE_AUTO] = "auto",
+	[MSB_CACHE_ALWAYS] = "always",
+	[MSB_CACHE_NONE] = "none",
+};
+static const struct {
+	uint32_t flag;
+	const char *word, *key;
+} mount_flags[] = {
+	{MSB_MOUNT_READ_ONLY, "ro",     "readonly"},
+	{MSB_MOUNT_NOEXEC,    "noexec", "noexec"  },
+	{MSB_MOUNT_NOSUID,    "nosuid", "nosuid"  },
+	{MSB_MOUNT_NODEV,     "nodev",  "nodev"   },
+	{MSB_MOUNT_FOLLOW,    "follow", "follow"  },
+};
+
+static const char *mount_kind(const struct msb_mount *m)
+{
+	return m->kind > 0 && (size_t)m->kind < ARRAY_SIZE(mount_kinds)
+	               ? mount_kinds[m->kind]
+	               : "unknown";
+}
+
+static const char *cache_of(const struct msb_mount *m)
+{
+	return m->cache >= 0 && (size_t)m->cache < ARRAY_SIZE(caches)
+	               ? caches[m->cache]
+	               : "unknown";
+}
+
+static void add_option(struct buf *b, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void add_option(struct buf *b, const char *fmt, ...)
+{
+	va_list ap;
+
+	(void)buf_adds(b, b->len ? ", " : "");
+	va_start(ap, fmt);
+	(void)buf_vprintf(b, fmt, ap);
+	va_end(ap);
+}
+
+static void mount_options(const struct msb_mount *m, struct buf *b)
+{
+	char text[32];
+
+	for (size_t i = 0; i < ARRAY_SIZE(mount_flags); i++)
+		if (m->flags & mount_flags[i].flag)
+			add_option(b, "%s", mount_flags[i].word);
+	if (m->flags & MSB_MOUNT_OWNER)
+		add_option(b, "uid=%u, gid=%u", m->uid, m->gid);
+	if (m->cache)
+		add_option(b, "cache=%s", cache_of(m));
+	if (m->quota_bytes)
+		add_option(b, "quota=%s",
+		           num_format_size(m->quota_bytes, text, sizeof(text)));
+	if (m->size_bytes)
+		add_option(b, "size=%s",
+		           num_format_size(m->size_bytes, text, sizeof(text)));
+	if (m->mode)
+		add_option(b, "mode=%04o", m->mode);
+	if (m->format)
+		add_option(b, "format=%s", m->format);
+	if (m->fstype)
+		add_option(b, "fstype=%s", m->fstype);
+}
+
+void describe_mount(const struct msb_mount *m, struct buf *ret)
+{
+	struct buf cleanup_buf options = BUF_INIT;
+
+	mount_options(m, &options);
+	(void)buf_printf(ret, "%s %s%sat %s", mount_kind(m),
+	                 m->source ? m->source : "", m->source ? " " : "",
+	                 m->target);
+	if (options.len)
+		(void)buf_printf(ret, " (%s)", buf_str(&options));
+}
+
+static json_t *number_or_null(bool set, uint64_t n)
+{
+	return set ? json_integer((json_int_t)n) : json_null();
+}
+
+static json_t *mount_json(const struct msb_mount *m)
+{
+	bool owner = m->flags & MSB_MOUNT_OWNER;
+	json_t *o = json_pack(
+		"{s:s, s:s?, s:s, s:s, s:o, s:o, s:o, s:o, s:s?, s:s?}", "kind",
+		mount_kind(m), "source", m->source, "target", m->target,
+		"cache", cache_of(m), "uid", number_or_null(owner, m->uid),
+		"gid", number_or_null(owner, m->gid), "quota_bytes",
+		number_or_null(m->quota_bytes, m->quota_bytes), "size_bytes",
+		number_or_null(m->size_bytes, m->size_bytes), "format",
+		m->format, "fstype", m->fstype);
+
+	for (size_t i = 0; i < ARRAY_SIZE(mount_flags); i++)
+		(void)json_object_set_new(
+			o, mount_flags[i].key,
+			json_boolean(m->flags & mount_flags[i].flag));
+	return o;
+}
+
+json_t *describe_mounts(const struct msb_mount *const *list)
+{
+	json_t *a = json_array();
+
+	for (; list && *list; list++)
+		(void)json_array_append_new(a, mount_json(*list));
+	return a;
 }

@@ -35,6 +35,10 @@ void describe_end(const struct msb_sandbox_info *i, struct buf *ret);
  */
 void describe_argv(const char *const *argv, size_t max, struct buf *ret);
 
+/* "dir /src at /data (ro, cache=none)". */
+void describe_mount(const struct msb_mount *m, struct buf *ret);
+json_t *describe_mounts(const struct msb_mount *const *list);
+
 /* "1 day", "59 seconds". */
 void describe_seconds(int64_t seconds, struct buf *ret);
 

@@ -111,6 +111,8 @@ static void fill_row(struct msb_sandbox_info *i, const struct state_sandbox *b)
 	           (b->detached ? (uint32_t)MSB_SANDBOX_DETACHED : 0u);
 }
 
+static const struct msb_mount *const no_mounts[] = {NULL};
+
 static void fill_config(struct msb_sandbox_info *i,
                         const struct sandbox_config *c)
 {
@@ -129,6 +131,8 @@ static void fill_config(struct msb_sandbox_info *i,
 	i->rlimits = list(&c->rlimits);
 	i->command = list(&c->command);
 	i->patches = list(&c->patches);
+	i->mounts = c->mounts.n ? (const struct msb_mount *const *)c->mounts.v
+	                        : no_mounts;
 }
 
 static int name_scripts(struct inspection *x)
