@@ -337,6 +337,11 @@ MSB_API int msb_copy_in_tar(struct msb_sandbox *sandbox, int fd, const char *to,
 MSB_API int msb_copy_out_tar(struct msb_sandbox *sandbox, const char *from,
                              int fd, const struct msb_copy_opts *opts,
                              struct msb_error *error);
+/* From one sandbox to another, without a copy in between. */
+MSB_API int msb_copy_across(struct msb_sandbox *source, const char *from,
+                            struct msb_sandbox *target, const char *to,
+                            const struct msb_copy_opts *opts,
+                            struct msb_error *error);
 
 /* ---- snapshots --------------------------------------------------------- */
 

@@ -9,9 +9,9 @@
 #include "base/fdio.h"
 #include "base/num.h"
 #include "files/name.h"
+#include "files/placer.h"
 #include "files/walk.h"
 #include "files/whole.h"
-#include "files/writer.h"
 #include "guest/files_op.h"
 
 #include "base/banned.h"
@@ -229,60 +229,6 @@ int files_op_tree_read(struct files_op *op, struct err *err)
 	                  &sink, err);
 }
 
-/* A tree whose place is known when its root is: by the first entry. */
-struct placing {
-	const struct proto_file_req *req;
-	struct files_writer writer;
-	struct files_sink sink;
-	const char *to, *name;
-	bool open;
-};
-
-static uint32_t write_flags(const struct proto_file_req *q)
-{
-	return (q->flags & PROTO_FILE_OWNER ? FILES_WRITE_OWNER : 0) |
-	       (q->flags & PROTO_FILE_PARENTS ? FILES_WRITE_PARENTS : 0);
-}
-
-static int place_entry(void *arg, const struct proto_file_entry *e,
-                       struct err *err)
-{
-	struct placing *p = arg;
-	struct files_place place;
-	int r;
-
-	if (p->open)
-		return p->sink.entry(p->sink.arg, e, err);
-	r = files_place(p->to, p->name, S_ISDIR(e->mode),
-	                p->req->flags & PROTO_FILE_CONTENT, &place, err);
-	if (r < 0)
-		return r;
-	files_writer_init(&p->writer, &place, write_flags(p->req));
-	p->sink = files_writer_sink(&p->writer);
-	p->open = true;
-	return p->sink.entry(p->sink.arg, e, err);
-}
-
-static int place_data(void *arg, uint64_t off, const void *data, uint32_t len,
-                      struct err *err)
-{
-	struct placing *p = arg;
-
-	return p->sink.data(p->sink.arg, off, data, len, err);
-}
-
-static int placing_end(struct placing *p, int r, uint64_t *count,
-                       struct err *err)
-{
-	if (!p->open)
-		return r;
-	if (r >= 0)
-		r = files_writer_finish(&p->writer, err);
-	*count = p->writer.nfiles;
-	files_writer_release(&p->writer);
-	return r;
-}
-
 static bool is_name(const char *s)
 {
 	return files_name_is_clean(s) && !strchr(s, '/');
@@ -290,10 +236,16 @@ static bool is_name(const char *s)
 
 int files_op_tree_write(struct files_op *op, struct err *err)
 {
-	struct placing p = {.req = op->req,
-	                    .to = or_root(op->req->path),
-	                    .name = op->req->path2};
-	struct files_sink sink = {place_entry, place_data, &p};
+	struct files_placer p = {.to = or_root(op->req->path),
+	                         .name = op->req->path2,
+	                         .content = op->req->flags & PROTO_FILE_CONTENT,
+	                         .flags = (op->req->flags & PROTO_FILE_OWNER
+	                                           ? FILES_WRITE_OWNER
+	                                           : 0) |
+	                                  (op->req->flags & PROTO_FILE_PARENTS
+	                                           ? FILES_WRITE_PARENTS
+	                                           : 0)};
+	struct files_sink sink = files_placer_sink(&p);
 	const struct proto_file_done *done;
 	int r;
 
@@ -302,7 +254,9 @@ int files_op_tree_write(struct files_op *op, struct err *err)
 	r = files_link_receive(&op->link, &sink, &done, err);
 	if (r == 0 && done->error)
 		r = err_set(err, -ECANCELED, "the host gave up");
-	return placing_end(&p, r, &op->count, err);
+	r = files_placer_end(&p, r, err);
+	op->count = p.writer.nfiles;
+	return r;
 }
 
 /* ---- copies within ------------------------------------------------------- */

@@ -13,32 +13,6 @@
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 
-int msb_copy_in(struct msb_sandbox *sandbox, const char *from, const char *to,
-                const struct msb_copy_opts *opts, struct msb_error *error)
-{
-	return error_set(error, -EOPNOTSUPP, "msb_copy_in is not there yet");
-}
-
-int msb_copy_out(struct msb_sandbox *sandbox, const char *from, const char *to,
-                 const struct msb_copy_opts *opts, struct msb_error *error)
-{
-	return error_set(error, -EOPNOTSUPP, "msb_copy_out is not there yet");
-}
-
-int msb_copy_in_tar(struct msb_sandbox *sandbox, int fd, const char *to,
-                    const struct msb_copy_opts *opts, struct msb_error *error)
-{
-	return error_set(error, -EOPNOTSUPP,
-	                 "msb_copy_in_tar is not there yet");
-}
-
-int msb_copy_out_tar(struct msb_sandbox *sandbox, const char *from, int fd,
-                     const struct msb_copy_opts *opts, struct msb_error *error)
-{
-	return error_set(error, -EOPNOTSUPP,
-	                 "msb_copy_out_tar is not there yet");
-}
-
 int msb_snapshot_save(struct msb_home *home, const char *name, const char *path,
                       uint32_t flags, struct msb_error *error)
 {
