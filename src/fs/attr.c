@@ -67,9 +67,7 @@ static int truncation_fd(struct req *q, int *ret_owned)
 static int set_size(struct req *q, const struct view *v)
 {
 	const struct fuse_setattr_in *a = &q->a.setattr;
-	bool seen = seen_is(q->node, &v->host);
 	cleanup_close int owned = -1;
-	struct stat before, after;
 	int fd, r;
 
 	if (!S_ISREG(v->host.st_mode) || !S_ISREG(v->st.st_mode))
@@ -79,15 +77,10 @@ static int set_size(struct req *q, const struct view *v)
 	fd = truncation_fd(q, &owned);
 	if (fd < 0)
 		return fd;
-	if (fstat(fd, &before) < 0 || ftruncate(fd, (off_t)a->size) < 0 ||
-	    fstat(fd, &after) < 0)
-		return -errno;
-	quota_settle(&q->share->quota, 0, view_bytes(&before),
-	             view_bytes(&after));
-	r = drop_privileges(q->fs, q->node, a->valid & FATTR_KILL_SUIDGID);
-	if (seen && fstat(fd, &after) == 0)
-		seen_set(q->node, &after);
-	return r;
+	r = change_size(q->share, q->node, fd, a->size);
+	return r < 0 ? r
+	             : drop_privileges(q->fs, q->node,
+	                               a->valid & FATTR_KILL_SUIDGID);
 }
 
 /* Linux's rules for chmod() and chown(). */

@@ -16,8 +16,6 @@
 /* A copy answers in time: the guest asks on for the rest. */
 #define COPY_MAX (64 * MIB)
 
-#define PAGE 4096u
-
 static int fit(uint64_t offset, uint64_t len)
 {
 	uint64_t end;
@@ -45,20 +43,6 @@ int op_read(struct req *q)
 }
 
 /*
- * What a change of @len bytes at @offset may add to what is occupied: nothing
- * when the file has no holes and reaches so far already.
- */
-static uint64_t may_grow(const struct stat *st, uint64_t offset, uint64_t len)
-{
-	uint64_t size = (uint64_t)st->st_size;
-
-	if ((uint64_t)st->st_blocks * 512 >= size && offset + len <= size)
-		return 0;
-	/* The ends' pages, and what the host keeps to find them. */
-	return num_align_up(len, PAGE) + 2 * (uint64_t)PAGE;
-}
-
-/*
  * A change to @fd by the guest: room is taken before and settled after, and
  * the guest's cache stays good if it was.
  */
@@ -71,18 +55,45 @@ struct change {
 	bool seen;
 };
 
+/* Whether the file has blocks for all of that already. */
+static bool is_there(int fd, const struct stat *st, uint64_t offset,
+                     uint64_t len)
+{
+	uint64_t size = (uint64_t)st->st_size;
+	off_t hole;
+
+	if (offset + len > size)
+		return false;
+	if ((uint64_t)st->st_blocks * 512 >= size)
+		return true;
+	hole = lseek(fd, (off_t)offset, SEEK_HOLE);
+	return hole >= 0 && (uint64_t)hole >= offset + len;
+}
+
+static int take_room(struct change *c, uint64_t offset, uint64_t len)
+{
+	int r;
+
+	if (!len || is_there(c->fd, &c->before, offset, len))
+		return 0;
+	c->taken = quota_room(offset, len);
+	r = quota_take(&c->share->quota, c->taken);
+	if (r < 0)
+		c->taken = 0;
+	return r;
+}
+
+/* At most @len bytes at @offset are filled; then change_end() must follow. */
 static int change_begin(struct change *c, uint64_t offset, uint64_t len)
 {
 	int r;
 
-	if (fstat(c->fd, &c->before) < 0)
-		return -errno;
-	c->taken = may_grow(&c->before, offset, len);
-	r = c->taken ? quota_take(&c->share->quota, c->taken) : 0;
+	quota_lock(&c->share->quota, c->node->ino);
+	r = fstat(c->fd, &c->before) < 0 ? -errno : take_room(c, offset, len);
 	if (r < 0)
-		return r;
-	c->seen = seen_is(c->node, &c->before);
-	return 0;
+		quota_unlock(&c->share->quota, c->node->ino);
+	c->seen = r == 0 && seen_is(c->node, &c->before);
+	return r;
 }
 
 static void change_end(struct change *c)
@@ -91,11 +102,34 @@ static void change_end(struct change *c)
 
 	if (fstat(c->fd, &st) < 0)
 		st = c->before;
-	quota_settle(&c->share->quota, c->taken,
-	             (uint64_t)c->before.st_blocks * 512,
-	             (uint64_t)st.st_blocks * 512);
+	quota_settle(&c->share->quota, c->taken, view_bytes(&c->before),
+	             view_bytes(&st));
+	quota_unlock(&c->share->quota, c->node->ino);
 	if (c->seen)
 		seen_set(c->node, &st);
+}
+
+/* Make it longer or shorter: a hole costs nothing. */
+int change_size(struct share *share, struct node *n, int fd, uint64_t size)
+{
+	struct change c = {.share = share, .node = n, .fd = fd};
+	int r = change_begin(&c, 0, 0);
+
+	if (r < 0)
+		return r;
+	if (ftruncate(fd, (off_t)size) < 0)
+		r = -errno;
+	change_end(&c);
+	return r;
+}
+
+/*
+ * Where no flag says so: Linux lets who has CAP_FSETID keep the bits, and in
+ * the guest that is root.
+ */
+static bool is_user(const struct req *q)
+{
+	return q->h.uid != 0;
 }
 
 static int drop_on_write(struct req *q, struct handle *h, bool kill)
@@ -170,7 +204,7 @@ int op_fallocate(struct req *q)
 		return -EOPNOTSUPP;
 	r = fit(a->offset, a->length);
 	if (r == 0)
-		r = drop_on_write(q, h, false);
+		r = drop_on_write(q, h, is_user(q));
 	if (r < 0)
 		return r;
 	c = (struct change){.share = q->share, .node = q->node, .fd = h->fd};
@@ -240,7 +274,7 @@ int op_copy(struct req *q)
 	if (r == 0)
 		r = fit(a->off_out, len);
 	if (r == 0)
-		r = drop_privileges(q->fs, c.node, false);
+		r = drop_privileges(q->fs, c.node, is_user(q));
 	if (r == 0)
 		r = change_begin(&c, a->off_out, len);
 	if (r < 0)

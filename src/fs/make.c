@@ -17,13 +17,11 @@
 
 #include "base/banned.h"
 
-/* What a new name may occupy until it is known. */
-#define NEW_BYTES (QUOTA_INODE_BYTES + 4096u)
-
 struct maker {
 	struct req *q;
 	int dir_fd;
 	struct owner owner;
+	uint64_t taken;
 };
 
 /* Linux's rules for a folder with setgid: the group, and on to folders. */
@@ -38,6 +36,22 @@ static int inherit(struct maker *m)
 	if (S_ISDIR(m->owner.mode))
 		m->owner.mode |= S_ISGID;
 	return 0;
+}
+
+/* A folder's blocks do not count, its being there does; a link may need one. */
+static int take_name(struct maker *m)
+{
+	uint64_t more = S_ISDIR(m->owner.mode)   ? QUOTA_FOLDER_BYTES
+	                : S_ISLNK(m->owner.mode) ? QUOTA_BLOCK
+	                                         : 0;
+	int r;
+
+	if (m->q->h.opcode == FUSE_TMPFILE)
+		return 0;
+	r = quota_take_name(&m->q->share->quota, more);
+	if (r == 0)
+		m->taken = QUOTA_INODE_BYTES + more;
+	return r;
 }
 
 static int begin(struct maker *m, struct req *q, uint32_t mode, uint32_t rdev,
@@ -57,18 +71,26 @@ static int begin(struct maker *m, struct req *q, uint32_t mode, uint32_t rdev,
 		return r;
 	if (q->fs->nnodes >= q->fs->nodes_max)
 		return -ENFILE;
-	return quota_take(&q->share->quota, NEW_BYTES);
+	return take_name(m);
 }
 
 static void give_back(struct maker *m)
 {
-	quota_give(&m->q->share->quota, NEW_BYTES);
+	quota_give(&m->q->share->quota, m->taken);
 }
 
 static void undo(struct maker *m, int flags)
 {
 	(void)unlinkat(m->dir_fd, m->q->name, flags);
 	give_back(m);
+}
+
+/* Of what was taken for blocks, only what they are. */
+static void settle(struct maker *m, const struct stat *st)
+{
+	uint64_t blocks = S_ISLNK(st->st_mode) ? QUOTA_BLOCK : 0;
+
+	quota_settle(&m->q->share->quota, blocks, 0, view_bytes(st));
 }
 
 /* Keep the owner of the new file @f, then make it known. */
@@ -88,7 +110,7 @@ static int finish(struct maker *m, const struct owner_file *f, const char *name,
 	if (r < 0)
 		return r;
 	view_show(fs, share, f, *ret, v);
-	quota_settle(&share->quota, NEW_BYTES, 0, view_bytes(&v->host));
+	settle(m, &v->host);
 	return 0;
 }
 
@@ -155,7 +177,7 @@ static int create_there(struct req *q, int dir_fd)
 
 int op_create(struct req *q)
 {
-	struct owner_file f = {.proc_fd = q->fs->proc_fd};
+	struct owner_file f = {.proc_fd = q->fs->proc_fd, .fresh = true};
 	cleanup_close int fd = -1;
 	struct maker m;
 	struct view v;
@@ -180,7 +202,7 @@ int op_create(struct req *q)
 	r = created(q, n, &v, take_fd(fd));
 	node_unref(q->fs, n);
 	if (r < 0)
-		(void)unlinkat(m.dir_fd, q->name, 0);
+		undo(&m, 0);
 	return r;
 }
 
@@ -201,7 +223,7 @@ static int pin_new(struct req *q, struct node *n, int fd)
 
 int op_tmpfile(struct req *q)
 {
-	struct owner_file f = {.proc_fd = q->fs->proc_fd};
+	struct owner_file f = {.proc_fd = q->fs->proc_fd, .fresh = true};
 	cleanup_close int fd = -1;
 	struct maker m;
 	struct view v;
@@ -239,7 +261,7 @@ static bool is_special(uint32_t mode)
 int op_mknod(struct req *q)
 {
 	uint32_t mode = q->a.mknod.mode & (S_IFMT | 07777);
-	struct owner_file f = {.proc_fd = q->fs->proc_fd};
+	struct owner_file f = {.proc_fd = q->fs->proc_fd, .fresh = true};
 	cleanup_close int fd = -1;
 	struct maker m;
 	struct view v;
@@ -271,7 +293,8 @@ int op_mknod(struct req *q)
 
 int op_mkdir(struct req *q)
 {
-	struct owner_file f = {.proc_fd = q->fs->proc_fd, .is_path = true};
+	struct owner_file f = {
+		.proc_fd = q->fs->proc_fd, .is_path = true, .fresh = true};
 	cleanup_close int fd = -1;
 	struct maker m;
 	struct view v;

@@ -55,11 +55,17 @@ static void lost(struct req *q, struct node *dir, const char *name,
 
 	if (n && node_is_at(n, dir, name))
 		node_lose_anchor(q->fs, n);
+	if (!w->there)
+		return;
+	quota_give(&q->share->quota,
+	           QUOTA_INODE_BYTES + (S_ISDIR(w->v.host.st_mode)
+	                                        ? QUOTA_FOLDER_BYTES
+	                                        : 0));
 	if (!was_last(w))
 		return;
 	if (n && n->fd >= 0)
 		n->flags |= NODE_GONE; /* frees its room at its end */
-	else if (w->there)
+	else
 		quota_give(&q->share->quota, view_bytes(&w->v.host));
 }
 

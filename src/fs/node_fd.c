@@ -64,7 +64,7 @@ void node_end(struct fs *fs, struct node *n)
 	struct stat st;
 
 	if (n->flags & NODE_GONE && n->fd >= 0 && fstat(n->fd, &st) == 0 &&
-	    (st.st_nlink == 0 || S_ISDIR(st.st_mode)))
+	    st.st_nlink == 0)
 		quota_give(&fs->shares[n->share].quota, view_bytes(&st));
 	node_close(fs, n);
 }

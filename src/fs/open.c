@@ -51,20 +51,16 @@ int open_answer(struct req *q, struct node *n, const struct view *v, int fd,
 	return 0;
 }
 
-/* O_TRUNC, once the file is open; what it occupied is free then. */
+/* O_TRUNC, once the file is open. */
 static int empty(struct req *q, int fd, struct view *v)
 {
-	struct stat st;
-	int r;
+	int r = change_size(q->share, q->node, fd, 0);
 
-	if (ftruncate(fd, 0) < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	quota_settle(&q->share->quota, 0, view_bytes(&v->host),
-	             view_bytes(&st));
-	v->host = st;
-	r = drop_privileges(q->fs, q->node,
-	                    q->a.open.open_flags & FUSE_OPEN_KILL_SUIDGID);
-	return r;
+	if (r == 0)
+		r = drop_privileges(q->fs, q->node,
+		                    q->a.open.open_flags &
+		                            FUSE_OPEN_KILL_SUIDGID);
+	return r < 0 || fstat(fd, &v->host) == 0 ? r : -errno;
 }
 
 static int check_open(const struct req *q, const struct view *v)

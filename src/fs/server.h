@@ -227,7 +227,7 @@ void view_show(struct fs *fs, const struct share *share,
                const struct owner_file *f, struct node *n, struct view *v);
 int view_node(struct fs *fs, struct node *n, struct view *v);
 int64_t ns_of(const struct timespec *ts);
-uint64_t view_bytes(const struct stat *st);
+uint64_t view_bytes(const struct stat *st); /* that count for the quota */
 void wire_attr(struct fs *fs, const struct stat *st, struct fuse_attr *ret);
 uint64_t wire_ino(struct fs *fs, uint64_t dev, uint64_t ino);
 void wire_entry(struct fs *fs, const struct node *n, const struct view *v,
@@ -296,6 +296,9 @@ int op_getxattr(struct req *q);
 int op_setxattr(struct req *q);
 int op_listxattr(struct req *q);
 int op_removexattr(struct req *q);
+
+/* data.c: ftruncate() with all that belongs to it. */
+int change_size(struct share *share, struct node *n, int fd, uint64_t size);
 
 /* open.c, for CREATE: a handle on @fd (taken), and the answer's part. */
 int open_answer(struct req *q, struct node *n, const struct view *v, int fd,

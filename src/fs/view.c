@@ -138,7 +138,7 @@ int view_node(struct fs *fs, struct node *n, struct view *v)
 
 uint64_t view_bytes(const struct stat *st)
 {
-	return (uint64_t)st->st_blocks * 512 + QUOTA_INODE_BYTES;
+	return S_ISDIR(st->st_mode) ? 0 : (uint64_t)st->st_blocks * 512;
 }
 
 struct share *node_share(struct fs *fs, const struct node *n)

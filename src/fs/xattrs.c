@@ -103,6 +103,30 @@ int op_getxattr(struct req *q)
 	return n < 0 ? (int)n : answer(q, size, value, (size_t)n);
 }
 
+/* Attributes count where they are blocks of a file's. */
+static uint64_t bytes_now(const struct owner_file *f)
+{
+	struct stat st;
+
+	return fstat(f->fd, &st) == 0 ? view_bytes(&st) : 0;
+}
+
+static int set_attr(struct req *q, const struct owner_file *f, const char *name)
+{
+	struct quota *quota = &q->share->quota;
+	uint64_t room = quota_room(0, q->value_len), before;
+	int r = quota_take(quota, room);
+
+	if (r < 0)
+		return r;
+	quota_lock(quota, q->node->ino);
+	before = bytes_now(f);
+	r = xattr_set(f, name, q->value, q->value_len, (int)q->a.xattr.flags);
+	quota_settle(quota, room, before, bytes_now(f));
+	quota_unlock(quota, q->node->ino);
+	return r;
+}
+
 int op_setxattr(struct req *q)
 {
 	char name[WIRE_NAME_MAX + 1];
@@ -115,12 +139,7 @@ int op_setxattr(struct req *q)
 	if (r == 0)
 		r = target(q, &f);
 	if (r == 0)
-		r = quota_take(&q->share->quota, q->value_len);
-	if (r < 0)
-		return r;
-	r = xattr_set(&f, name, q->value, q->value_len, (int)q->a.xattr.flags);
-	/* What an attribute occupies is not known; a file's blocks are. */
-	quota_give(&q->share->quota, q->value_len);
+		r = set_attr(q, &f, name);
 	if (r == 0 && strcmp(name, XATTR_CAPS) == 0)
 		caps_set(q->fs, q->node);
 	return r;
@@ -130,11 +149,17 @@ int op_removexattr(struct req *q)
 {
 	char name[WIRE_NAME_MAX + 1];
 	struct owner_file f;
+	uint64_t before;
 	int r = host_name(q->name, name, -EPERM);
 
 	if (r == 0)
 		r = target(q, &f);
-	return r < 0 ? r : xattr_remove(&f, name);
+	if (r < 0)
+		return r;
+	before = bytes_now(&f);
+	r = xattr_remove(&f, name);
+	quota_settle(&q->share->quota, 0, before, bytes_now(&f));
+	return r;
 }
 
 /* Turn the host's list of @len bytes into the guest's, in place. */

@@ -201,6 +201,7 @@ static const struct rule rules[] = {
 	{F,       SCMP_SYS(fremovexattr)},
 	{F,       SCMP_SYS(fchdir)},
 	{F,       SCMP_SYS(syncfs)},
+	{F,       SCMP_SYS(fcntl),    {EQ(1, F_OFD_SETLK)}}, /* quota.h */
 	{F,       463},                /* setxattrat and its like: 6.13 */
 	{F,       464},
 	{F,       465},
