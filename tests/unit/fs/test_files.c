@@ -364,6 +364,24 @@ static void caches_none_and_always(void **state)
 	assert_int_equal(flags, FOPEN_KEEP_CACHE);
 }
 
+/* These two requests do not say that they must: who asks decides. */
+static void fallocate_by_a_user_ends_setuid(void **state)
+{
+	struct driver *d = *state;
+	uint64_t a = (uint64_t)d_share(d, "a"), n, fh;
+	struct fuse_attr at;
+
+	assert_int_equal(d_create(d, a, "suid", O_RDWR, 06755, &n, &fh), 0);
+	d->uid = 0;
+	assert_int_equal(d_fallocate(d, n, fh, 0, 0, 100), 0);
+	assert_int_equal(d_getattr(d, n, &at), 0);
+	assert_int_equal(at.mode & 07777, 06755);
+	d->uid = 1000;
+	assert_int_equal(d_fallocate(d, n, fh, 0, 100, 100), 0);
+	assert_int_equal(d_getattr(d, n, &at), 0);
+	assert_int_equal(at.mode & 07777, 0755);
+}
+
 /* As Linux asks for with HANDLE_KILLPRIV_V2. */
 static void writes_end_setuid_and_capabilities(void **state)
 {
@@ -449,6 +467,7 @@ int main(void)
 		BOTH(cached_data_is_good_until_the_host_changes_it),
 		cmocka_unit_test_setup_teardown(caches_none_and_always,
 	                                        setup_caches, teardown),
+		BOTH(fallocate_by_a_user_ends_setuid),
 		BOTH(writes_end_setuid_and_capabilities),
 		BOTH(wrong_handles_are_refused),
 	};
