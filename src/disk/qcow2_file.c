@@ -102,10 +102,11 @@ static int check_writable(const struct qcow2 *q, struct err *err)
 		               "qcow2 is written in files, not on block "
 		               "devices");
 	if (q->h.incompatible & 3) {
+		(void)err_set(err, -EUCLEAN,
+		              "it was not closed properly, or is known to be "
+		              "damaged");
 		err_hint(err, "repair it: qemu-img check -r all FILE");
-		return err_set(err, -EUCLEAN,
-		               "it was not closed properly, or is known to "
-		               "be damaged");
+		return -EUCLEAN;
 	}
 	if (q->h.snapshots)
 		return err_set(err, -EOPNOTSUPP,

@@ -1,12 +1,11 @@
 /*
  * Theory
  *
- * A disk is a row of extents, each a piece of some file. A request is checked
- * against the capacity as a whole, then cut at the extents' borders; each
- * piece is one preadv() or pwritev() between the file and guest memory, so no
- * byte is copied here. Requests run one after the other in the loop's thread:
- * nothing is in flight between two notifications, so reset has nothing to
- * wait for and no completion can come late.
+ * A request is checked against the capacity as a whole, then done by the
+ * backend, between its files and guest memory: no byte is copied here.
+ * Requests run one after the other in the loop's thread: nothing is in flight
+ * between two notifications, so reset has nothing to wait for and no
+ * completion can come late.
  *
  *	request   | header 16 | data .............. | status 1 |
  *	          |<- readable, then writable, cut anywhere -->|
@@ -17,11 +16,9 @@
 #include "virtio/blk.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -83,16 +80,9 @@ struct blk_space {
 };
 _Static_assert(sizeof(struct blk_space) == 60, "virtio_blk_config");
 
-struct extent {
-	uint64_t start; /* on the disk, in bytes */
-	struct blk_extent at;
-};
-
 struct blk {
 	struct virtio_dev dev;
-	struct extent *extents; /* sorted by start, without gaps */
-	uint32_t nextents;
-	uint64_t size;
+	struct blk_backend backend;
 	bool read_only;
 	char serial[SERIAL_LEN];
 	struct blk_space space;
@@ -107,110 +97,21 @@ struct request {
 	size_t written;     /* bytes put into @in */
 };
 
-/* A step on one piece of one file; returns 0 or a negative errno. */
-typedef int (*piece_fn)(struct request *r, const struct blk_extent *piece);
-
-static const struct extent *extent_of(const struct blk *b, uint64_t pos)
-{
-	uint32_t low = 0, high = b->nextents;
-
-	while (high - low > 1) {
-		uint32_t mid = low + (high - low) / 2;
-
-		if (b->extents[mid].start <= pos)
-			low = mid;
-		else
-			high = mid;
-	}
-	return &b->extents[low];
-}
-
-/* Do @fn for each piece of the disk's bytes [pos, pos + len). */
-static int each_piece(struct request *r, uint64_t pos, uint64_t len,
-                      piece_fn fn)
-{
-	const struct extent *e = len ? extent_of(r->b, pos) : NULL;
-	int err;
-
-	for (; len; e++) {
-		uint64_t skip = pos - e->start;
-		struct blk_extent piece = {e->at.fd, e->at.offset + skip,
-		                           MIN(len, e->at.len - skip)};
-
-		err = fn(r, &piece);
-		if (err < 0)
-			return err;
-		pos += piece.len;
-		len -= piece.len;
-	}
-	return 0;
-}
-
 /* Does [sector, sector + count) lie on the disk? */
 static bool on_disk(const struct blk *b, uint64_t sector, uint64_t count)
 {
 	uint64_t end;
 
-	return num_add(sector, count, &end) && end <= b->size / SECTOR;
+	return num_add(sector, count, &end) && end <= b->backend.size / SECTOR;
 }
 
-/* The file ended before its extent did: whoever made the disk is to blame. */
-static int short_file(const struct blk_extent *piece)
+typedef int (*move_fn)(void *arg, struct iov *data, uint64_t pos);
+
+static int do_rw(struct request *r, struct iov *data, move_fn fn)
 {
-	log_limited(LOG_WARN,
-	            "blk: a disk's file is shorter than its extent "
-	            "of %llu bytes",
-	            (unsigned long long)piece->len);
-	return -EIO;
-}
-
-/* Move all of @iov to or from the file; short counts go on. */
-static int transfer(const struct blk_extent *piece, struct iov *data,
-                    ssize_t (*op)(int, const struct iovec *, int, off_t),
-                    size_t *done)
-{
-	uint64_t pos = piece->offset;
-
-	while (data->len) {
-		ssize_t n = op(piece->fd, data->v, (int)data->n, (off_t)pos);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			return short_file(piece);
-		iov_skip(data, (size_t)n);
-		pos += (uint64_t)n;
-		*done += (size_t)n;
-	}
-	return 0;
-}
-
-static int read_piece(struct request *r, const struct blk_extent *piece)
-{
-	struct iovec v[VQ_CHAIN_MAX];
-	struct iov data = {v, 0, (size_t)piece->len};
-
-	data.n = iov_take(&r->in, data.len, v);
-	return transfer(piece, &data, preadv, &r->written);
-}
-
-static int write_piece(struct request *r, const struct blk_extent *piece)
-{
-	struct iovec v[VQ_CHAIN_MAX];
-	struct iov data = {v, 0, (size_t)piece->len};
-	size_t done = 0;
-
-	data.n = iov_take(&r->out, data.len, v);
-	return transfer(piece, &data, pwritev, &done);
-}
-
-static int do_rw(struct request *r, uint64_t len, piece_fn fn)
-{
-	if (len % SECTOR || !on_disk(r->b, r->sector, len / SECTOR))
+	if (data->len % SECTOR || !on_disk(r->b, r->sector, data->len / SECTOR))
 		return -EINVAL;
-	return each_piece(r, r->sector * SECTOR, len, fn);
+	return fn(r->b->backend.arg, data, r->sector * SECTOR);
 }
 
 /* Only this disk's thread writes them. */
@@ -225,8 +126,9 @@ static void count(_Atomic uint64_t *number, uint64_t more)
 static int do_in(struct request *r)
 {
 	const size_t len = r->in.len;
-	int err = do_rw(r, len, read_piece);
+	int err = do_rw(r, &r->in, r->b->backend.read);
 
+	r->written += len - r->in.len;
 	if (err == 0) {
 		count(&r->b->reads, 1);
 		count(&r->b->read_bytes, len);
@@ -237,7 +139,7 @@ static int do_in(struct request *r)
 static int do_out(struct request *r)
 {
 	const size_t len = r->out.len;
-	int err = do_rw(r, len, write_piece);
+	int err = do_rw(r, &r->out, r->b->backend.write);
 
 	if (err == 0) {
 		count(&r->b->writes, 1);
@@ -246,21 +148,9 @@ static int do_out(struct request *r)
 	return err;
 }
 
-/* A disk's extents share few files: sync each once. */
 static int do_flush(struct request *r)
 {
-	const struct blk *b = r->b;
-
-	for (uint32_t i = 0; !b->read_only && i < b->nextents; i++) {
-		int fd = b->extents[i].at.fd;
-		uint32_t first = 0;
-
-		while (b->extents[first].at.fd != fd)
-			first++;
-		if (first == i && fdatasync(fd) < 0)
-			return -errno;
-	}
-	return 0;
+	return r->b->read_only ? 0 : r->b->backend.flush(r->b->backend.arg);
 }
 
 static int do_get_id(struct request *r)
@@ -270,56 +160,6 @@ static int do_get_id(struct request *r)
 	if (err == 0)
 		r->written += SERIAL_LEN;
 	return err;
-}
-
-static int punch_piece(struct request *r, const struct blk_extent *piece)
-{
-	(void)r;
-	return fallocate(piece->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-	                 (off_t)piece->offset, (off_t)piece->len) < 0
-	               ? -errno
-	               : 0;
-}
-
-/* A discard is a hint: a file system that has no holes is no error. */
-static int discard_piece(struct request *r, const struct blk_extent *piece)
-{
-	int err = punch_piece(r, piece);
-
-	return err == -EOPNOTSUPP ? 0 : err;
-}
-
-static int write_zeros(const struct blk_extent *piece)
-{
-	static const uint8_t zeros[64 * KIB];
-	uint64_t done = 0;
-
-	while (done < piece->len) {
-		size_t part = MIN(sizeof(zeros), piece->len - done);
-		ssize_t n = pwrite(piece->fd, zeros, part,
-		                   (off_t)(piece->offset + done));
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		done += n > 0 ? (uint64_t)n : 0;
-	}
-	return 0;
-}
-
-static int zero_piece(struct request *r, const struct blk_extent *piece)
-{
-	(void)r;
-	if (fallocate(piece->fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
-	              (off_t)piece->offset, (off_t)piece->len) == 0)
-		return 0;
-	return errno == EOPNOTSUPP ? write_zeros(piece) : -errno;
-}
-
-static int unmap_piece(struct request *r, const struct blk_extent *piece)
-{
-	int err = punch_piece(r, piece);
-
-	return err == -EOPNOTSUPP ? zero_piece(r, piece) : err;
 }
 
 struct range {
@@ -362,8 +202,9 @@ static int do_discard(struct request *r)
 		if (g[i].flags)
 			return -EOPNOTSUPP;
 	for (unsigned i = 0; err == 0 && i < n; i++)
-		err = each_piece(r, g[i].sector * SECTOR,
-		                 (uint64_t)g[i].count * SECTOR, discard_piece);
+		err = r->b->backend.discard(r->b->backend.arg,
+		                            g[i].sector * SECTOR,
+		                            (uint64_t)g[i].count * SECTOR);
 	return err;
 }
 
@@ -374,9 +215,9 @@ static int do_write_zeroes(struct request *r)
 	int err = get_ranges(r, ZEROES_SECTORS_MAX, g, &n);
 
 	for (unsigned i = 0; err == 0 && i < n; i++)
-		err = each_piece(r, g[i].sector * SECTOR,
-		                 (uint64_t)g[i].count * SECTOR,
-		                 g[i].flags ? unmap_piece : zero_piece);
+		err = r->b->backend.zero(
+			r->b->backend.arg, g[i].sector * SECTOR,
+			(uint64_t)g[i].count * SECTOR, g[i].flags != 0);
 	return err;
 }
 
@@ -470,8 +311,11 @@ static void blk_reset(struct virtio_dev *d)
 
 static void blk_free(struct virtio_dev *d)
 {
-	free(((struct blk *)d)->extents);
-	free(d);
+	struct blk *b = (struct blk *)d;
+
+	if (b->backend.close)
+		b->backend.close(b->backend.arg);
+	free(b);
 }
 
 static const struct virtio_dev_ops blk_ops = {
@@ -488,27 +332,6 @@ static const struct virtio_dev_ops blk_ops = {
 	.free = blk_free,
 };
 
-static int copy_extents(struct blk *b, const struct blk_config *cfg,
-                        struct err *err)
-{
-	for (uint32_t i = 0; i < cfg->nextents; i++) {
-		const struct blk_extent *e = &cfg->extents[i];
-		uint64_t end;
-
-		if (e->fd < 0 || !e->len || e->len % SECTOR ||
-		    !num_add(e->offset, e->len, &end) || end > INT64_MAX)
-			return err_set(err, -EINVAL,
-			               "extent %u of disk %s is malformed", i,
-			               cfg->serial);
-		b->extents[i] = (struct extent){b->size, *e};
-		if (!num_add(b->size, e->len, &b->size) || b->size > INT64_MAX)
-			return err_set(err, -EINVAL, "disk %s is too large",
-			               cfg->serial);
-	}
-	b->nextents = cfg->nextents;
-	return 0;
-}
-
 /*
  * Sectors stay at 512 bytes, as partition tables in users' images count in
  * them; the physical block of 4 KiB tells file systems what is cheap.
@@ -517,7 +340,7 @@ static void fill_space(struct blk *b)
 {
 	struct blk_space *s = &b->space;
 
-	put_le64(s->capacity, b->size / SECTOR);
+	put_le64(s->capacity, b->backend.size / SECTOR);
 	put_le32(s->seg_max, SEG_MAX);
 	put_le32(s->blk_size, SECTOR);
 	s->physical_exp = 3;
@@ -550,29 +373,32 @@ int blk_new(const struct blk_config *cfg, struct virtio_dev **ret,
             struct err *err)
 {
 	cleanup_free struct blk *b = calloc(1, sizeof(*b));
-	cleanup_free struct extent *extents =
-		calloc(MAX(cfg->nextents, 1u), sizeof(*extents));
 	size_t serial_len = strlen(cfg->serial);
-	int r;
 
-	if (!b || !extents)
+	if (!b)
 		return err_set(err, -ENOMEM, "no memory for disk %s",
 		               cfg->serial);
-	if (!cfg->nextents || serial_len > SERIAL_LEN)
+	if (!cfg->backend->size || cfg->backend->size % SECTOR ||
+	    serial_len > SERIAL_LEN)
 		return err_set(err, -EINVAL,
-		               "disk %s: no extents, or the serial has more "
-		               "than %u bytes",
+		               "disk %s: it has no sectors, or the serial has "
+		               "more than %u bytes",
 		               cfg->serial, SERIAL_LEN);
-	b->extents = extents;
-	r = copy_extents(b, cfg, err);
-	if (r < 0)
-		return r;
+	b->backend = *cfg->backend;
 	b->read_only = cfg->read_only;
 	memcpy(b->serial, cfg->serial, serial_len);
 	fill_space(b);
 	b->dev.ops = &blk_ops;
 	b->dev.offered = features(b);
-	(void)take_ptr(extents);
 	*ret = &take_ptr(b)->dev;
 	return 0;
+}
+
+int blk_settle(struct virtio_dev *d)
+{
+	struct blk *b = (struct blk *)d;
+
+	return b->read_only || !b->backend.settle
+	               ? 0
+	               : b->backend.settle(b->backend.arg);
 }

@@ -309,9 +309,9 @@ static int read_strs(const struct field *f, const json_t *v, void *out,
 #define DISK_BYTES_MAX (INT64_MAX / 2)
 
 static const struct field extent_fields[] = {
-	FD("fd", struct blk_extent, fd),
-	INT("offset", read_u64, struct blk_extent, offset, 0, DISK_BYTES_MAX),
-	INT("len", read_u64, struct blk_extent, len, 1, DISK_BYTES_MAX),
+	FD("fd", struct disk_extent, fd),
+	INT("offset", read_u64, struct disk_extent, offset, 0, DISK_BYTES_MAX),
+	INT("len", read_u64, struct disk_extent, len, 1, DISK_BYTES_MAX),
 	{0},
 };
 
@@ -348,6 +348,41 @@ static int read_extents(const struct field *f, const json_t *v, void *out,
 	return 0;
 }
 
+static const struct field layer_fields[] = {
+	FD("fd", struct disk_layer, fd),
+	NAME("format", struct disk_layer, format, disk_format_names),
+	{0},
+};
+
+static int read_layers(const struct field *f, const json_t *v, void *out,
+                       const char *where, struct err *err)
+{
+	struct vmm_disk *d =
+		(void *)((char *)out - offsetof(struct vmm_disk, layers));
+	size_t n = json_array_size(v);
+	char path[96];
+
+	if (!json_is_array(v) || n == 0 || n > DISK_LAYERS_MAX)
+		return err_set(err, -EINVAL,
+		               "config: %s%s is not a list of 1 to %d", where,
+		               f->key, DISK_LAYERS_MAX);
+	d->layers = calloc(n, sizeof(*d->layers));
+	if (!d->layers)
+		return err_set(err, -ENOMEM, "out of memory");
+	d->nlayers = (uint32_t)n;
+	for (size_t i = 0; i < n; i++) {
+		int r;
+
+		(void)snprintf(path, sizeof(path), "%s%s[%zu].", where, f->key,
+		               i);
+		r = read_object(layer_fields, json_array_get(v, i),
+		                &d->layers[i], path, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 static const struct field disk_fields[] = {
 	STR("serial", struct vmm_disk, serial, 1, is_name_char),
 	{.key = "read_only",
@@ -355,8 +390,13 @@ static const struct field disk_fields[] = {
                                                               .offset = offsetof(struct vmm_disk, read_only)},
 	{.key = "extents",
                                                               .read = read_extents,
-                                                              .offset = offsetof(struct vmm_disk, extents)},
-	{0				 },
+                                                              .offset = offsetof(struct vmm_disk, extents),
+                                                              .optional = true},
+	{.key = "layers",
+                                                              .read = read_layers,
+                                                              .offset = offsetof(struct vmm_disk, layers),
+                                                              .optional = true},
+	{0	      },
 };
 
 static int read_disks(const struct field *f, const json_t *v, void *out,
@@ -380,6 +420,11 @@ static int read_disks(const struct field *f, const json_t *v, void *out,
 		                path, err);
 		if (r < 0)
 			return r;
+		if (!c->disks[i].nextents == !c->disks[i].nlayers)
+			return err_set(err, -EINVAL,
+			               "config: %s has not one of extents "
+			               "and layers",
+			               path);
 	}
 	return 0;
 }
@@ -550,25 +595,46 @@ const struct vmm_disk *config_disk(const struct vmm_config *c,
 	return NULL;
 }
 
+/* Each by a name of its own that devices.c has a line for. */
+static int check_serials(const struct vmm_config *c, struct err *err)
+{
+	static const char *const known[] = {"root",  "upper", "disk0",
+	                                    "disk1", "disk2", "disk3"};
+
+	_Static_assert(ARRAY_SIZE(known) == VMM_DISKS_MAX, "as many as can be");
+	for (unsigned i = 0; i < c->ndisks; i++) {
+		const char *serial = c->disks[i].serial;
+		size_t k = 0;
+
+		while (k < ARRAY_SIZE(known) && strcmp(known[k], serial) != 0)
+			k++;
+		if (k == ARRAY_SIZE(known))
+			return err_set(
+				err, -EINVAL,
+				"config: disks: \"%s\" is neither "
+				"\"root\" nor \"upper\" nor \"disk0\" to "
+				"\"disk3\"",
+				serial);
+		if (config_disk(c, serial) != &c->disks[i])
+			return err_set(err, -EINVAL,
+			               "config: disks: two are \"%s\"", serial);
+	}
+	return 0;
+}
+
 /* What no single value shows. */
 static int check_disks(const struct vmm_config *c, struct err *err)
 {
 	const struct vmm_disk *root = config_disk(c, "root");
 	bool is_share = !strcmp(vmm_root_types[c->root_type], "share");
 
-	if (!root && is_share)
-		return 0;
-	if (!root)
+	if (!root && !is_share)
 		return err_set(err, -EINVAL,
 		               "config: disks: none has the serial \"root\"");
-	if (!root->read_only) /* sandboxes share its layers */
+	if (root && !root->read_only) /* sandboxes share its layers */
 		return err_set(err, -EINVAL,
 		               "config: disks: root is not read-only");
-	if (c->ndisks == 2 && !config_disk(c, "upper"))
-		return err_set(err, -EINVAL,
-		               "config: disks: the second one is not "
-		               "\"upper\"");
-	return 0;
+	return check_serials(c, err);
 }
 
 /* The kvm engine has nothing that could run without KVM. */
@@ -706,8 +772,10 @@ void config_release(struct vmm_config *c)
 {
 	if (!c)
 		return;
-	for (unsigned i = 0; i < c->ndisks; i++)
+	for (unsigned i = 0; i < c->ndisks; i++) {
 		free(c->disks[i].extents);
+		free(c->disks[i].layers);
+	}
 	strv_release(&c->scripts);
 	strv_release(&c->init);
 	strv_release(&c->init_env);

@@ -17,8 +17,8 @@
 
 #include "base/err.h"
 #include "base/strv.h"
+#include "disk/disk.h"
 #include "fs/fs.h"
-#include "virtio/blk.h"
 #include "vmm/accel.h"
 
 #define VMM_CONFIG_VERSION 1
@@ -26,7 +26,7 @@
 #define VMM_NAME_MAX       64
 #define VMM_CMDLINE_MAX    1536 /* x86 takes 2047; QEMU adds its devices */
 #define VMM_SERIAL_MAX     20   /* virtio-blk's own limit */
-#define VMM_DISKS_MAX      2    /* root, upper */
+#define VMM_DISKS_MAX      6    /* root, upper, disk0 ... disk3 */
 #define VMM_EXTENTS_MAX    4096
 #define VMM_CPUS_MAX       64
 #define VMM_MEMORY_MIN_MIB 64
@@ -47,8 +47,10 @@
 struct vmm_disk {
 	char serial[VMM_SERIAL_MAX + 1];
 	bool read_only;
-	struct blk_extent *extents; /* owned */
+	struct disk_extent *extents; /* owned; or layers */
 	uint32_t nextents;
+	struct disk_layer *layers; /* owned; the top first */
+	uint32_t nlayers;
 };
 
 struct vmm_config {

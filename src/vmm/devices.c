@@ -1,7 +1,9 @@
 #include "vmm/devices.h"
 
 #include <errno.h>
+#include <semaphore.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "base/num.h"
@@ -11,6 +13,7 @@
 #include "virtio/fs.h"
 #include "virtio/rng.h"
 #include "virtio/vsock.h"
+#include "vmm/disk_dev.h"
 
 #include "base/banned.h"
 
@@ -19,6 +22,9 @@
 
 /* A model's calls are shallow; its requests are in its own struct. */
 #define THREAD_STACK (256u * 1024)
+
+/* A disk's tables are written in less, but for a host that hangs. */
+#define SETTLE_S 10
 
 struct device_class {
 	const char *name; /* a disk's serial, too */
@@ -46,11 +52,14 @@ static int make_disk(struct devices *d, struct device *dev, struct err *err)
 {
 	const struct vmm_disk *disk = config_disk(d->cfg, dev->class->name);
 
-	return blk_new(&(struct blk_config){.extents = disk->extents,
-	                                    .nextents = disk->nextents,
-	                                    .read_only = disk->read_only,
-	                                    .serial = disk->serial},
-	               &dev->model, err);
+	return disk_dev_new(
+		&(struct disk_dev_config){.extents = disk->extents,
+	                                  .nextents = disk->nextents,
+	                                  .read_only = disk->read_only,
+	                                  .serial = disk->serial,
+	                                  .layers = disk->layers,
+	                                  .nlayers = disk->nlayers},
+		&dev->model, err);
 }
 
 static bool has_shares(const struct vmm_config *cfg, const char *name)
@@ -125,15 +134,72 @@ static const struct device_class classes[] = {
 	{"vsock",   VIRTIO_ID_VSOCK,   false, JAIL_MAIN,  false, always,     make_vsock},
 	{"rng",     VIRTIO_ID_RNG,     true,  JAIL_SMALL, false, always,     make_rng  },
 	{"fs",      VIRTIO_ID_FS,      true,  JAIL_FS,    false, has_shares, make_fs   },
+	{"disk0",   VIRTIO_ID_BLOCK,   true,  JAIL_BLOCK, false, has_disk,
+         make_disk								     },
+	{"disk1",   VIRTIO_ID_BLOCK,   true,  JAIL_BLOCK, false, has_disk,
+         make_disk								     },
+	{"disk2",   VIRTIO_ID_BLOCK,   true,  JAIL_BLOCK, false, has_disk,
+         make_disk								     },
+	{"disk3",   VIRTIO_ID_BLOCK,   true,  JAIL_BLOCK, false, has_disk,
+         make_disk								     },
 	{"console", VIRTIO_ID_CONSOLE, false, JAIL_MAIN,  true,  always,
          make_console								  },
 	{"balloon", VIRTIO_ID_BALLOON, true,  JAIL_SMALL, true,  always,
          make_balloon								  },
 };
 
-void devices_plan(struct devices *d, const struct vmm_config *cfg,
-                  const struct engine_ops *ops, struct loop *main_loop,
-                  int console_fd)
+static void leave_out(struct devices *d, size_t i)
+{
+	d->n--;
+	for (; i < d->n; i++) {
+		d->list[i] = d->list[i + 1];
+		d->slots[i] = d->slots[i + 1];
+	}
+}
+
+/*
+ * What a machine can do without when the engine has too few slots, in this
+ * order: rng, as BOOT brings entropy and processors have their own source; the
+ * balloon, without which memory comes back when the machine ends. QEMU's
+ * microvm has 8 slots; root, upper, vsock, fs leave 4 for disks.
+ */
+static const char *const spare[] = {"rng", "balloon"};
+
+/* Slots in use: the list, and what the engine brings itself. */
+static size_t slots_used(const struct devices *d, const struct engine_ops *ops)
+{
+	return d->n + (ops->own_console && !d->no_balloon);
+}
+
+static int make_room(struct devices *d, const struct engine_ops *ops,
+                     struct err *err)
+{
+	for (size_t k = 0; k < ARRAY_SIZE(spare); k++) {
+		size_t i = 0;
+
+		if (slots_used(d, ops) <= ops->slots_max)
+			return 0;
+		while (i < d->n &&
+		       strcmp(d->list[i].class->name, spare[k]) != 0)
+			i++;
+		if (i < d->n)
+			leave_out(d, i);
+		else if (strcmp(spare[k], "balloon") == 0)
+			d->no_balloon = true;
+	}
+	if (slots_used(d, ops) <= ops->slots_max)
+		return 0;
+	(void)err_set(err, -E2BIG,
+	              "the machine would have %zu virtio devices, the %s "
+	              "engine takes %u",
+	              slots_used(d, ops), ops->name, ops->slots_max);
+	err_hint(err, "use fewer disks, or the kvm engine");
+	return -E2BIG;
+}
+
+int devices_plan(struct devices *d, const struct vmm_config *cfg,
+                 const struct engine_ops *ops, struct loop *main_loop,
+                 int console_fd, struct err *err)
 {
 	*d = (struct devices){
 		.cfg = cfg, .main_loop = main_loop, .console_fd = console_fd};
@@ -148,6 +214,7 @@ void devices_plan(struct devices *d, const struct vmm_config *cfg,
 			(struct engine_slot){class->name, class->virtio_id};
 		d->n++;
 	}
+	return make_room(d, ops, err);
 }
 
 static void *thread_main(void *arg)
@@ -196,6 +263,7 @@ static int start_one(struct devices *d, size_t i, const struct engine_ops *ops,
 		r = ops->attach(e, i, dev->model, dev->loop, err);
 	if (r == 0 && dev->class->threaded)
 		r = start_thread(dev, err);
+	dev->running = r == 0 && dev->class->threaded;
 	return r;
 }
 
@@ -210,6 +278,54 @@ int devices_start(struct devices *d, const struct engine_ops *ops,
 			                d->list[i].class->name);
 	}
 	return 0;
+}
+
+/* One disk's last job, in its thread. */
+struct settling {
+	struct device *dev;
+	sem_t done;
+};
+
+static void settle_one(void *arg)
+{
+	struct settling *s = arg;
+	int r = blk_settle(s->dev->model);
+
+	if (r < 0)
+		log_error("disk %s: cannot write its tables: %s",
+		          s->dev->class->name, strerror(-r));
+	(void)sem_post(&s->done);
+}
+
+void devices_settle(struct devices *d)
+{
+	/* Not freed when a thread is late: it may still use it. */
+	static struct settling jobs[ENGINE_DEVICES_MAX];
+	struct timespec until;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += SETTLE_S;
+	for (size_t i = 0; i < d->n; i++) {
+		struct device *dev = &d->list[i];
+		const struct vmm_disk *disk =
+			config_disk(d->cfg, dev->class->name);
+
+		if (!disk || disk->read_only || !disk->nlayers || !dev->running)
+			continue;
+		jobs[i].dev = dev;
+		if (sem_init(&jobs[i].done, 0, 0) < 0 ||
+		    loop_post(dev->loop, settle_one, &jobs[i]) < 0)
+			continue;
+		while (sem_clockwait(&jobs[i].done, CLOCK_MONOTONIC, &until) <
+		       0) {
+			if (errno == EINTR)
+				continue;
+			log_error("disk %s: its tables are not written",
+			          dev->class->name);
+			dev->running = false;
+			break;
+		}
+	}
 }
 
 struct virtio_dev *devices_find(const struct devices *d, const char *name)

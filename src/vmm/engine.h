@@ -68,13 +68,15 @@ struct engine_opts {
 	const struct jail_paths *paths;  /* of the program that it is */
 	const struct engine_slot *slots; /* must outlive the engine */
 	size_t nslots;
-	int serial_fd; /* a socket for the guest's serial port; borrowed */
+	bool no_balloon; /* its own is left out */
+	int serial_fd;   /* a socket for the guest's serial port; borrowed */
 	struct engine_events events;
 };
 
 struct engine_ops {
 	const char *name;
-	bool own_console; /* console and balloon are not ours to make */
+	bool own_console;   /* console and balloon are not ours to make */
+	unsigned slots_max; /* virtio devices, with a balloon of its own */
 	/*
 	 * Can it run this config here? @named: the user asked for this engine,
 	 * so that only what makes it impossible counts.

@@ -326,7 +326,8 @@ static int spawn(struct engine *e, const struct engine_opts *o, struct err *err)
 	                                  .nslots = e->nslots,
 	                                  .paths = o->paths,
 	                                  .serial_fd = o->serial_fd,
-	                                  .tsc_khz = tsc_khz},
+	                                  .tsc_khz = tsc_khz,
+	                                  .no_balloon = o->no_balloon},
 	              &argv);
 	if (r < 0)
 		return err_set(err, r, "cannot make QEMU's command line: %s",
@@ -448,6 +449,7 @@ static uint64_t qemu_spawn_ns(const struct engine *e)
 const struct engine_ops engine_qemu = {
 	.name = "qemu",
 	.own_console = true,
+	.slots_max = 8, /* of the microvm board, see hw/i386/microvm.c */
 	.probe = qemu_probe,
 	.start = qemu_start,
 	.attach = qemu_attach,

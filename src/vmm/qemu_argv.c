@@ -165,7 +165,8 @@ int qemu_argv(const struct qemu_args *a, struct strv *ret)
 	option(&l, "-serial", "chardev:serial");
 	for (size_t i = 0; i < a->nslots; i++)
 		add_device(&l, &a->slots[i], a->slot_fds[i]);
-	add_balloon(&l);
+	if (!a->no_balloon)
+		add_balloon(&l);
 	if (l.r < 0) {
 		strv_release(&l.words);
 		return l.r;

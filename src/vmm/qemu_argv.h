@@ -25,6 +25,7 @@ struct qemu_args {
 	int serial_fd;
 	uint32_t tsc_khz;               /* of this host, for TCG; 0: unknown */
 	const struct jail_paths *paths; /* where its files are for it */
+	bool no_balloon;
 };
 
 /* 0, -ENOMEM, -ENODEV (a slot that QEMU has no vhost-user form of). */

@@ -83,6 +83,7 @@ static void end_engine(struct vm *vm)
 	if (vm->engine)
 		vm->ops->free(vm->engine);
 	vm->engine = NULL;
+	devices_settle(&vm->devices);
 }
 
 void vm_fail(struct vm *vm, const char *stage, const struct err *err)
@@ -163,6 +164,7 @@ static void on_ended(void *arg, const struct engine_end *end)
 	struct vm *vm = arg;
 
 	console_drain(&vm->console);
+	devices_settle(&vm->devices); /* before anybody is told of the end */
 	if (vm->state == VM_STARTING || vm->state == VM_CANCELLED)
 		died_in_boot(vm, end);
 	else if (vm->state == VM_ENDED)

@@ -160,6 +160,17 @@ int vm_close_others(struct vm *vm, struct err *err)
 	return 0;
 }
 
+/* A damaged one is told of when its device is made. */
+static uint64_t layer_max(const struct disk_layer *l)
+{
+	struct qcow2_info info;
+	struct stat st;
+
+	if (l->format == DISK_QCOW2 && qcow2_look(l->fd, &info, NULL) == 0)
+		return qcow2_file_max(&info);
+	return fstat(l->fd, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
 /* Disks have their size; console and log have bounds of their own. */
 static uint64_t file_max(const struct vmm_config *c)
 {
@@ -177,6 +188,8 @@ static uint64_t file_max(const struct vmm_config *c)
 		for (uint32_t k = 0; k < d->nextents && !d->read_only; k++)
 			most = MAX(most,
 			           d->extents[k].offset + d->extents[k].len);
+		if (d->nlayers && !d->read_only)
+			most = MAX(most, layer_max(&d->layers[0]));
 	}
 	return most;
 }
@@ -215,7 +228,10 @@ int vm_start_engine(struct vm *vm, struct err *err)
 	if (r < 0)
 		return r;
 	vm->console.copy = to_journal;
-	devices_plan(&vm->devices, &vm->cfg, vm->ops, vm->loop, vm->serial_fd);
+	r = devices_plan(&vm->devices, &vm->cfg, vm->ops, vm->loop,
+	                 vm->serial_fd, err);
+	if (r < 0)
+		return r;
 	return vm->ops->start(
 		&(struct engine_opts){.loop = vm->loop,
 	                              .cfg = &vm->cfg,
@@ -223,6 +239,7 @@ int vm_start_engine(struct vm *vm, struct err *err)
 	                              .paths = &vm->paths,
 	                              .slots = vm->devices.slots,
 	                              .nslots = vm->devices.n,
+	                              .no_balloon = vm->devices.no_balloon,
 	                              .serial_fd = vm->serial_fd,
 	                              .events = vm_engine_events(vm)},
 		&vm->engine, err);

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "virtio/blk.h"
+#include "vmm/disk_dev.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -14,15 +14,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static struct virtio_dev *disk(int fd, bool read_only)
 {
-	const struct blk_extent e[] = {
+	const struct disk_extent e[] = {
 		{fd, 0x1000, 0x4000},
 		{fd, 0x8000, 0x200 },
 		{fd, 0x9000, 0x8000}
         };
-	const struct blk_config cfg = {e, 3, read_only, "fuzz"};
+	const struct disk_dev_config cfg = {e, 3, read_only, "fuzz", NULL, 0};
 	struct virtio_dev *d;
 
-	if (blk_new(&cfg, &d, NULL) < 0)
+	if (disk_dev_new(&cfg, &d, NULL) < 0)
 		abort();
 	return d;
 }

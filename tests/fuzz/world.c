@@ -14,11 +14,11 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "virtio/balloon.h"
-#include "virtio/blk.h"
 #include "virtio/console.h"
 #include "virtio/mmio_int.h"
 #include "virtio/rng.h"
 #include "virtio/vsock.h"
+#include "vmm/disk_dev.h"
 
 #define PART      0x8000u
 #define RAM       (2 * PART)
@@ -446,14 +446,14 @@ static void (*const steps[16])(struct world *, struct node *,
 
 static struct virtio_dev *make_disk(const struct world *w, bool read_only)
 {
-	const struct blk_extent e[2] = {
+	const struct disk_extent e[2] = {
 		{w->disk_fd, DISK / 2, DISK / 2},
                 {w->disk_fd, 0,        DISK / 2}
         };
-	const struct blk_config cfg = {e, 2, read_only, "disk"};
+	const struct disk_dev_config cfg = {e, 2, read_only, "disk"};
 	struct virtio_dev *dev;
 
-	must(blk_new(&cfg, &dev, NULL) == 0);
+	must(disk_dev_new(&cfg, &dev, NULL) == 0);
 	return dev;
 }
 

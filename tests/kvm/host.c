@@ -11,10 +11,10 @@
 #include "base/fdio.h"
 #include "base/num.h"
 #include "virtio/balloon.h"
-#include "virtio/blk.h"
 #include "virtio/console.h"
 #include "virtio/rng.h"
 #include "virtio/vsock.h"
+#include "vmm/disk_dev.h"
 #include "vmm/jail.h"
 
 #define PORT_ECHO 1234
@@ -45,14 +45,15 @@ static int make_disk(struct host *h, struct unit *u, struct err *err)
 {
 	const bool first = u == &h->units[0] || !h->units[0].dev ||
 	                   h->units[0].kind != u->kind;
-	const struct blk_extent whole = {u->disk = pattern_file(), 0,
-	                                 DISK_SECTORS * SECTOR};
+	const struct disk_extent whole = {u->disk = pattern_file(), 0,
+	                                  DISK_SECTORS * SECTOR};
 
-	return blk_new(&(struct blk_config){.extents = &whole,
-	                                    .nextents = 1,
-	                                    .read_only = first,
-	                                    .serial = first ? "root" : "upper"},
-	               &u->dev, err);
+	return disk_dev_new(
+		&(struct disk_dev_config){.extents = &whole,
+	                                  .nextents = 1,
+	                                  .read_only = first,
+	                                  .serial = first ? "root" : "upper"},
+		&u->dev, err);
 }
 
 /* The guest wrote i ^ 0x5a to [off, off + len) of the last disk. */

@@ -381,6 +381,7 @@ static uint64_t kvm_spawn_ns(const struct engine *e)
 
 const struct engine_ops engine_kvm = {
 	.name = "kvm",
+	.slots_max = ENGINE_DEVICES_MAX,
 	.probe = kvm_probe,
 	.start = kvm_start,
 	.attach = kvm_attach,

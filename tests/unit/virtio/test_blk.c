@@ -9,6 +9,7 @@
 #include "base/num.h"
 #include "lib/fake_guest.h"
 #include "virtio/blk.h"
+#include "vmm/disk_dev.h"
 
 #define SECTOR       512u
 #define SIZE         32
@@ -41,14 +42,14 @@ static int make_file(void)
 
 static void make_disk(bool read_only)
 {
-	const struct blk_extent e[] = {
+	const struct disk_extent e[] = {
 		{fd_a, 8 * SECTOR,  16 * SECTOR},
 		{fd_b, 0,           8 * SECTOR },
 		{fd_a, 64 * SECTOR, 24 * SECTOR},
 	};
-	const struct blk_config cfg = {e, 3, read_only, "upper"};
+	const struct disk_dev_config cfg = {e, 3, read_only, "upper", NULL, 0};
 
-	assert_int_equal(blk_new(&cfg, &dev, NULL), 0);
+	assert_int_equal(disk_dev_new(&cfg, &dev, NULL), 0);
 	fake_init(&g, dev, F_VERSION_1 | F_INDIRECT | F_EVENT_IDX, SIZE);
 }
 
@@ -547,7 +548,7 @@ static void config_is_bounded(void **state)
 
 static void malformed_disks_are_refused(void **state)
 {
-	const struct blk_extent bad[] = {
+	const struct disk_extent bad[] = {
 		{fd_a, 0,                0         },
                 {fd_a, 0,                100       },
 		{-1,   0,                512       },
@@ -559,18 +560,20 @@ static void malformed_disks_are_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		const struct blk_config cfg = {&bad[i], 1, false, "x"};
+		const struct disk_dev_config cfg = {&bad[i], 1,    false,
+		                                    "x",     NULL, 0};
 
-		assert_true(blk_new(&cfg, &d, &err) < 0);
+		assert_true(disk_dev_new(&cfg, &d, &err) < 0);
 		assert_true(strlen(err.msg) > 0);
 	}
-	assert_true(blk_new(&(struct blk_config){bad, 0, false, "x"}, &d,
-	                    &err) < 0);
-	assert_true(blk_new(
-			    &(struct blk_config){
-				    &(struct blk_extent){fd_a, 0, 512},
+	assert_true(disk_dev_new(&(struct disk_dev_config){bad, 0, false, "x",
+	                                                   NULL, 0},
+	                         &d, &err) < 0);
+	assert_true(disk_dev_new(
+			    &(struct disk_dev_config){
+				    &(struct disk_extent){fd_a, 0, 512},
                                      1,
-				    false, "123456789012345678901"
+				    false, "123456789012345678901", NULL, 0
         },
 			    &d, &err) < 0);
 	assert_null(d);

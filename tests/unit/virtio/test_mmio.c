@@ -8,8 +8,8 @@
 #include "base/num.h"
 #include "mmio_guest.h"
 #include "virtio/balloon.h"
-#include "virtio/blk.h"
 #include "virtio/rng.h"
+#include "vmm/disk_dev.h"
 
 #define SECTOR    512u
 #define DISK_SIZE (64 * SECTOR)
@@ -52,14 +52,14 @@ static int setup_balloon(void **state)
 
 static int setup_blk(void **state)
 {
-	struct blk_config cfg = {.nextents = 1, .serial = "disk"};
+	struct disk_dev_config cfg = {.nextents = 1, .serial = "disk"};
 	struct virtio_dev *dev;
 
 	(void)state;
 	disk_fd = memfd_create("disk", MFD_CLOEXEC);
 	assert_int_equal(ftruncate(disk_fd, DISK_SIZE), 0);
-	cfg.extents = &(struct blk_extent){disk_fd, 0, DISK_SIZE};
-	assert_int_equal(blk_new(&cfg, &dev, NULL), 0);
+	cfg.extents = &(struct disk_extent){disk_fd, 0, DISK_SIZE};
+	assert_int_equal(disk_dev_new(&cfg, &dev, NULL), 0);
 	guest_open(&g, dev);
 	return 0;
 }

@@ -9,8 +9,8 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "mmio_guest.h"
-#include "virtio/blk.h"
 #include "virtio/rng.h"
+#include "vmm/disk_dev.h"
 
 #define SECTOR 512u
 #define STORM  20000u
@@ -167,15 +167,15 @@ static void ask_for_all(struct mmio_guest *o, uint32_t len)
 static void memory_is_the_guests_again_after_a_reset(void **state)
 {
 	int fd = memfd_create("disk", MFD_CLOEXEC);
-	const struct blk_extent e = {fd, 0, 2048 * SECTOR};
-	const struct blk_config cfg = {&e, 1, false, "disk"};
+	const struct disk_extent e = {fd, 0, 2048 * SECTOR};
+	const struct disk_dev_config cfg = {&e, 1, false, "disk", NULL, 0};
 	const size_t len = FAKE_END - FAKE_HIGH;
 	struct virtio_dev *dev;
 	uint8_t *data;
 
 	(void)state;
 	assert_int_equal(ftruncate(fd, 2048 * SECTOR), 0);
-	assert_int_equal(blk_new(&cfg, &dev, NULL), 0);
+	assert_int_equal(disk_dev_new(&cfg, &dev, NULL), 0);
 	guest_open(&other, dev);
 	data = fake_at(&other.ram, FAKE_HIGH);
 	for (unsigned i = 0; i < 200; i++) {

@@ -20,10 +20,10 @@
 #include "base/loop.h"
 #include "base/num.h"
 #include "qemu_ports.h"
-#include "virtio/blk.h"
 #include "virtio/rng.h"
 #include "virtio/vhost_user.h"
 #include "virtio/vsock.h"
+#include "vmm/disk_dev.h"
 
 #define CID   3
 #define CALLS 8
@@ -92,21 +92,21 @@ static int make_file(uint32_t len)
 static void serve_disks(void)
 {
 	const int root = make_file(ROOT_LEN), upper = make_file(UPPER_LEN);
-	const struct blk_extent parts[] = {
+	const struct disk_extent parts[] = {
 		{root, 0,        20 * MIB           },
 		{root, 20 * MIB, MIB                },
 		{root, 21 * MIB, ROOT_LEN - 21 * MIB}
         };
-	const struct blk_extent whole = {upper, 0, UPPER_LEN};
-	const struct blk_config cfg[] = {
-		{parts,  3, true,  "root" },
-                {&whole, 1, false, "upper"}
+	const struct disk_extent whole = {upper, 0, UPPER_LEN};
+	const struct disk_dev_config cfg[] = {
+		{parts,  3, true,  "root",  NULL, 0},
+		{&whole, 1, false, "upper", NULL, 0}
         };
 
 	for (int i = 0; i < 2; i++) {
 		struct virtio_dev *d;
 
-		if (blk_new(&cfg[i], &d, NULL) < 0)
+		if (disk_dev_new(&cfg[i], &d, NULL) < 0)
 			die("blk_new");
 		serve(&units[i], d, loop_new());
 	}

@@ -98,7 +98,7 @@ static void the_command_line_is_exactly_this(void **state)
 	(void)state;
 	assert_int_equal(
 		qemu_argv(&(struct qemu_args){&cfg, ACCEL_TCG, slots, slot_fds,
-	                                      3, 20, 2445430, &paths},
+	                                      3, 20, 2445430, &paths, false},
 	                  &v),
 		0);
 	expect(&v, want);
@@ -121,13 +121,28 @@ static void kvm_takes_the_host_processor(void **state)
 	(void)state;
 	assert_int_equal(
 		qemu_argv(&(struct qemu_args){&cfg, ACCEL_KVM, slots, slot_fds,
-	                                      3, 20, 2445430, &paths},
+	                                      3, 20, 2445430, &paths, false},
 	                  &v),
 		0);
 	assert_true(has_pair(&v, "-accel", "kvm"));
 	assert_true(has_pair(&v, "-cpu", "host"));
 	assert_true(has_pair(&v, "-append",
 	                     "console=ttyS0 loglevel=5 -device,x \"y\""));
+}
+
+static void without_a_slot_there_is_no_balloon(void **state)
+{
+	struct vmm_config cfg = config();
+	struct strv cleanup_strv v = {0};
+
+	(void)state;
+	assert_int_equal(
+		qemu_argv(&(struct qemu_args){&cfg, ACCEL_TCG, slots, slot_fds,
+	                                      3, 20, 0, &paths, true},
+	                  &v),
+		0);
+	for (size_t i = 0; i < v.n; i++)
+		assert_null(strstr(v.v[i], "balloon"));
 }
 
 static void a_device_without_a_front_end_is_refused(void **state)
@@ -141,7 +156,7 @@ static void a_device_without_a_front_end_is_refused(void **state)
 	(void)state;
 	assert_int_equal(
 		qemu_argv(&(struct qemu_args){&cfg, ACCEL_TCG, odd, slot_fds, 1,
-	                                      20, 0, &paths},
+	                                      20, 0, &paths, false},
 	                  &v),
 		-ENODEV);
 	assert_null(v.v);
@@ -152,6 +167,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_command_line_is_exactly_this),
 		cmocka_unit_test(kvm_takes_the_host_processor),
+		cmocka_unit_test(without_a_slot_there_is_no_balloon),
 		cmocka_unit_test(a_device_without_a_front_end_is_refused),
 	};
 

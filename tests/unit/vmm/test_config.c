@@ -107,58 +107,75 @@ static const struct {
 	const char *from, *to, *says;
 	int code;
 } bad[] = {
-	{"\"version\": 1",			      "\"version\": 2",                         "version is 2",       -EPROTONOSUPPORT},
-	{"\"version\": 1, ",                            "",				       "version",            -EPROTONOSUPPORT},
-	{"\"cpus\": 2",				 "\"cpu\": 2",                             "\"cpu\"",            -EINVAL         },
-	{"\"cpus\": 2, ",			       "",				       "cpus is missing",    -EINVAL         },
-	{"\"cpus\": 2",				 "\"cpus\": 0",                            "cpus is 0",          -EINVAL         },
-	{"\"cpus\": 2",				 "\"cpus\": 65",                           "cpus is 65",         -EINVAL         },
-	{"\"cpus\": 2",				 "\"cpus\": \"2\"",                        "cpus",               -EINVAL         },
-	{"\"cpus\": 2",				 "\"cpus\": 1.5",                          "cpus",               -EINVAL         },
-	{"\"cpus\": 2",				 "\"cpus\": 2, \"cpus\": 2",               "JSON",               -EBADMSG        },
-	{"512, \"kernel",			       "63, \"kernel",                           "memory_mib is 63",   -EINVAL         },
-	{"512, \"kernel",			       "-1, \"kernel",                           "memory_mib is -1",   -EINVAL         },
-	{"512, \"kernel",			       "1048577, \"kernel",                      "memory_mib",         -EINVAL         },
-	{"512, \"kernel",			       "99999999999999999999, \"k",              "JSON",               -EBADMSG        },
-	{"\"kernel_fd\": 50",                           "\"kernel_fd\": 4",                       "kernel_fd is 4",     -EINVAL         },
-	{"\"kernel_fd\": 50",                           "\"kernel_fd\": 999",                     "999 is not open",    -EBADF          },
-	{"\"kernel_fd\": 50",                           "\"kernel_fd\": 60",                      "not a file",         -EINVAL         },
-	{"\"initramfs_fd\": 50",                        "\"initramfs_fd\": -1",                   "initramfs_fd",
-         -EINVAL															},
-	{"\"auto\"",				    "\"kvm\"",				"accel is \"tcg\"",   -EINVAL         },
-	{"\"auto\"",				    "\"xen\"",				"engine is none of",  -EINVAL         },
-	{"\"tcg\"",				     "\"hvf\"",				"accel",              -EINVAL         },
-	{"\"tcg\"",				     "7",				      "accel",              -EINVAL         },
-	{"\"msb-1\"",				   "\"a,b\"",                                "name",               -EINVAL         },
-	{"\"msb-1\"",				   "\"\"",				   "name is empty",      -EINVAL         },
-	{"\"msb-1\"",				   "[]",				     "name",               -EINVAL         },
-	{"\"box\"",				     "\"a b\"",				"hostname",           -EINVAL         },
+	{"\"version\": 1",					   "\"version\": 2",                         "version is 2",                 -EPROTONOSUPPORT},
+	{"\"version\": 1, ",					 "",				       "version",                      -EPROTONOSUPPORT},
+	{"\"cpus\": 2",					      "\"cpu\": 2",                             "\"cpu\"",                      -EINVAL         },
+	{"\"cpus\": 2, ",					    "",				       "cpus is missing",              -EINVAL         },
+	{"\"cpus\": 2",					      "\"cpus\": 0",                            "cpus is 0",                    -EINVAL         },
+	{"\"cpus\": 2",					      "\"cpus\": 65",                           "cpus is 65",                   -EINVAL         },
+	{"\"cpus\": 2",					      "\"cpus\": \"2\"",                        "cpus",                         -EINVAL         },
+	{"\"cpus\": 2",					      "\"cpus\": 1.5",                          "cpus",                         -EINVAL         },
+	{"\"cpus\": 2",					      "\"cpus\": 2, \"cpus\": 2",               "JSON",                         -EBADMSG        },
+	{"512, \"kernel",					    "63, \"kernel",                           "memory_mib is 63",             -EINVAL         },
+	{"512, \"kernel",					    "-1, \"kernel",                           "memory_mib is -1",             -EINVAL         },
+	{"512, \"kernel",					    "1048577, \"kernel",                      "memory_mib",                   -EINVAL         },
+	{"512, \"kernel",					    "99999999999999999999, \"k",              "JSON",                         -EBADMSG        },
+	{"\"kernel_fd\": 50",					"\"kernel_fd\": 4",                       "kernel_fd is 4",               -EINVAL         },
+	{"\"kernel_fd\": 50",					"\"kernel_fd\": 999",                     "999 is not open",              -EBADF          },
+	{"\"kernel_fd\": 50",					"\"kernel_fd\": 60",                      "not a file",                   -EINVAL         },
+	{"\"initramfs_fd\": 50",				     "\"initramfs_fd\": -1",                   "initramfs_fd",
+         -EINVAL																	       },
+	{"\"auto\"",						 "\"kvm\"",				"accel is \"tcg\"",             -EINVAL         },
+	{"\"auto\"",						 "\"xen\"",				"engine is none of",            -EINVAL         },
+	{"\"tcg\"",						  "\"hvf\"",				"accel",                        -EINVAL         },
+	{"\"tcg\"",						  "7",				      "accel",                        -EINVAL         },
+	{"\"msb-1\"",						"\"a,b\"",                                "name",                         -EINVAL         },
+	{"\"msb-1\"",						"\"\"",				   "name is empty",                -EINVAL         },
+	{"\"msb-1\"",						"[]",				     "name",                         -EINVAL         },
+	{"\"box\"",						  "\"a b\"",				"hostname",                     -EINVAL         },
 	{"\"box\"",
          "\"0123456789012345678901234567890123456789012345678901234567890123"
-         "4\"",                                                                                   "longer than 64",     -EINVAL         },
-	{"\"console=ttyS0\"",                           "\"a\\nb\"",                              "cmdline",            -EINVAL         },
-	{"\"console=ttyS0\"",                           "\"a\\u0000b\"",                          "JSON",               -EBADMSG        },
-	{"\"boot_timeout_ms\": 1000",                   "\"boot_timeout_ms\": 1",
-         "boot_timeout_ms",											     -EINVAL         },
-	{"\"serial\": \"root\"",                        "\"serial\": \"upper\"",                  "\"root\"",           -EINVAL         },
-	{"\"serial\": \"upper\"",                       "\"serial\": \"other\"",                  "\"upper\"",
-         -EINVAL															},
-	{"\"serial\": \"root\"",                        "\"serial\": \"0123456789012345678901\"",
-         "serial is longer",											    -EINVAL         },
-	{"\"read_only\": true",                         "\"read_only\": false",                   "root is not",        -EINVAL         },
-	{"\"read_only\": true",                         "\"read_only\": 1",                       "disks[0].read",      -EINVAL         },
-	{"\"len\": 8192",			       "\"len\": 0",                             "extents[0].len",     -EINVAL         },
-	{"\"len\": 8192",			       "\"len\": 9223372036854775807",           "extents[0].len",
-         -EINVAL															},
-	{"\"len\": 8192",			       "\"len\": 4611686018427387903",           "too large together",
-         -EINVAL															},
-	{"\"offset\": 4096",                            "\"offset\": -1",                         "offset is -1",       -EINVAL         },
-	{"\"offset\": 4096",                            "\"path\": \"/etc\"",                     "extents[0].path",    -EINVAL         },
-	{"[{\"fd\": 50, \"offset\": 0, \"len\": 512}]", "[]",
-         "disks[1].extents",											    -EINVAL         },
-	{"[{\"fd\": 50, \"offset\": 0, \"len\": 512}]", "[7]",
-         "is not an object",											    -EINVAL         },
-	{"{\"version\"",				"[{\"version\"",                          "JSON",               -EBADMSG        },
+         "4\"",                                                                                                "longer than 64",               -EINVAL         },
+	{"\"console=ttyS0\"",					"\"a\\nb\"",                              "cmdline",                      -EINVAL         },
+	{"\"console=ttyS0\"",					"\"a\\u0000b\"",                          "JSON",                         -EBADMSG        },
+	{"\"boot_timeout_ms\": 1000",                                "\"boot_timeout_ms\": 1",
+         "boot_timeout_ms",														    -EINVAL         },
+	{"\"serial\": \"root\"",				     "\"serial\": \"upper\"",                  "\"root\"",                     -EINVAL         },
+	{"\"serial\": \"upper\"",				    "\"serial\": \"other\"",                  "\"upper\"",
+         -EINVAL																	       },
+	{"\"serial\": \"root\"",				     "\"serial\": \"0123456789012345678901\"",
+         "serial is longer",														   -EINVAL         },
+	{"\"read_only\": true",				      "\"read_only\": false",                   "root is not",                  -EINVAL         },
+	{"\"read_only\": true",				      "\"read_only\": 1",                       "disks[0].read",                -EINVAL         },
+	{"\"len\": 8192",					    "\"len\": 0",                             "extents[0].len",               -EINVAL         },
+	{"\"len\": 8192",					    "\"len\": 9223372036854775807",           "extents[0].len",
+         -EINVAL																	       },
+	{"\"len\": 8192",					    "\"len\": 4611686018427387903",           "too large together",
+         -EINVAL																	       },
+	{"\"offset\": 4096",					 "\"offset\": -1",                         "offset is -1",                 -EINVAL         },
+	{"\"offset\": 4096",					 "\"path\": \"/etc\"",                     "extents[0].path",              -EINVAL         },
+	{"[{\"fd\": 50, \"offset\": 0, \"len\": 512}]",              "[]",
+         "disks[1].extents",														   -EINVAL         },
+	{"[{\"fd\": 50, \"offset\": 0, \"len\": 512}]",              "[7]",
+         "is not an object",														   -EINVAL         },
+	{"\"serial\": \"upper\"",				    "\"serial\": \"disk4\"",                  "\"disk3\"",
+         -EINVAL																	       },
+	{"\"serial\": \"upper\"",				    "\"serial\": \"root\"",                   "two are \"root\"",
+         -EINVAL																	       },
+	{"\"extents\": [{\"fd\": 50, \"offset\": 0, \"len\": 512}]",
+         "\"layers\": []",										     "layers is not a list of 1 to", -EINVAL         },
+	{"\"extents\": [{\"fd\": 50, \"offset\": 0, \"len\": 512}]",
+         "\"layers\": [{\"fd\": 50, \"format\": \"vmdk\"}]",                                                   "layers[0].format",
+         -EINVAL																	       },
+	{"\"extents\": [{\"fd\": 50, \"offset\": 0, \"len\": 512}]",
+         "\"layers\": [{\"fd\": 60, \"format\": \"raw\"}]",                                                    "not a file",
+         -EINVAL																	       },
+	{"\"extents\": [{\"fd\": 50, \"offset\": 0, \"len\": 512}]",
+         "\"layers\": [{\"fd\": 50}]",									 "format is missing",            -EINVAL         },
+	{"\"serial\": \"upper\"",
+         "\"serial\": \"upper\", \"layers\": [{\"fd\": 50, \"format\": "
+         "\"raw\"}]",                                                                                          "has not one of",               -EINVAL         },
+	{"{\"version\"",					     "[{\"version\"",                          "JSON",                         -EBADMSG        },
 };
 
 static void every_bad_value_is_named(void **state)
@@ -178,6 +195,30 @@ static void every_bad_value_is_named(void **state)
 		if (r != bad[i].code || !strstr(err.msg, bad[i].says))
 			fail_msg("%s: %d, \"%s\"", bad[i].to, r, err.msg);
 	}
+}
+
+static void a_disk_may_have_layers(void **state)
+{
+	static const char extents[] =
+		"\"extents\": [{\"fd\": 50, \"offset\": 0, \"len\": 512}]";
+	const char *at = strstr(GOOD, extents);
+	struct vmm_config cleanup_config c;
+	struct err err = {0};
+	char text[4096];
+
+	(void)state;
+	assert_non_null(at);
+	(void)snprintf(text, sizeof(text),
+	               "%.*s\"layers\": [{\"fd\": 50, \"format\": \"qcow2\"}, "
+	               "{\"fd\": 51, \"format\": \"raw\"}]%s",
+	               (int)(at - GOOD), GOOD, at + strlen(extents));
+	if (parse(&c, text, &err) < 0)
+		fail_msg("%s", err.msg);
+	assert_int_equal(c.disks[1].nlayers, 2);
+	assert_int_equal(c.disks[1].nextents, 0);
+	assert_int_equal(c.disks[1].layers[0].format, DISK_QCOW2);
+	assert_int_equal(c.disks[1].layers[1].format, DISK_RAW);
+	assert_int_equal(c.disks[1].layers[1].fd, 51);
 }
 
 static void each_engine_is_taken(void **state)
@@ -312,6 +353,7 @@ int main(void)
 		cmocka_unit_test(a_file_that_is_too_long_is_refused),
 		cmocka_unit_test(every_bad_value_is_named),
 		cmocka_unit_test(each_engine_is_taken),
+		cmocka_unit_test(a_disk_may_have_layers),
 		cmocka_unit_test(what_the_guest_gets_is_taken_as_it_is),
 		cmocka_unit_test(every_other_bad_value_is_named),
 		cmocka_unit_test(scripts_have_a_bound_together),
