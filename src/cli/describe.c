@@ -274,14 +274,23 @@ static json_t *number_or_null(bool set, uint64_t n)
 	return set ? json_integer((json_int_t)n) : json_null();
 }
 
+/* A path of the host may be any bytes; those are in the text form. */
+static json_t *path_json(const char *path)
+{
+	json_t *j = path ? json_string(path) : NULL;
+
+	return j ? j : json_null();
+}
+
 static json_t *mount_json(const struct msb_mount *m)
 {
 	bool owner = m->flags & MSB_MOUNT_OWNER;
 	json_t *o = json_pack(
-		"{s:s, s:s?, s:s, s:s, s:o, s:o, s:o, s:o, s:s?, s:s?}", "kind",
-		mount_kind(m), "source", m->source, "target", m->target,
-		"cache", cache_of(m), "uid", number_or_null(owner, m->uid),
-		"gid", number_or_null(owner, m->gid), "quota_bytes",
+		"{s:s, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:s?, s:s?}", "kind",
+		mount_kind(m), "source", path_json(m->source), "target",
+		m->target, "cache", cache_of(m), "uid",
+		number_or_null(owner, m->uid), "gid",
+		number_or_null(owner, m->gid), "quota_bytes",
 		number_or_null(m->quota_bytes, m->quota_bytes), "size_bytes",
 		number_or_null(m->size_bytes, m->size_bytes), "format",
 		m->format, "fstype", m->fstype);
