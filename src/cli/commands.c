@@ -7,6 +7,7 @@
 #include "base/banned.h"
 
 COMMAND_DECLARE(run)
+COMMAND_DECLARE(copy)
 COMMAND_DECLARE(exec)
 COMMAND_DECLARE(shell)
 COMMAND_DECLARE(attach)
@@ -245,6 +246,25 @@ static const char exec_details[] =
 	"  msb exec -u www-data -w /srv box -- make\n"
 	"  msb exec -d box -- sleep 1000";
 
+static const char copy_details[] =
+	"One side, or both, is SANDBOX:PATH. The sandbox must run. A folder "
+        "that "
+	"is there takes the source into it, under its name; otherwise the "
+        "source "
+	"gets the name TARGET. SOURCE/. is what is in a folder. What begins "
+        "with "
+	". or / is here, whatever colons it has; - is a tar stream, read (also "
+	"compressed by gzip or zstd) or written.\n"
+	"Modes, times, symbolic and hard links are kept, devices are left out. "
+	"In a sandbox what comes belongs to root, here to you, but with "
+	"--archive.\n"
+	"\n"
+	"Examples:\n"
+	"  msb cp ./src box:/work\n"
+	"  msb cp box:/work/out/. ./results\n"
+	"  msb cp box:/var/log - | tar tv\n"
+	"  msb cp one:/data two:/data";
+
 static const char shell_details[] =
 	"The shell is /bin/sh, or what --shell of run and create said. With "
 	"SCRIPT it is run as sh -c does, the words behind it are its "
@@ -324,8 +344,8 @@ static const char snapshot_load_details[] =
 
 static const struct command snapshot_commands[] = {
 	ROW(snapshot_create, "create", NULL, "Commands", "<NAME>",
-            "Keep what was written in a sandbox", snapshot_create_details, 1,
-            1, false),
+            "Keep what was written in a sandbox", snapshot_create_details, 1, 1,
+            false),
 	ROW(snapshot_list, "list", "ls", "Commands", "", "List snapshots", NULL,
             0, 0, false),
 	ROW(snapshot_inspect, "inspect", NULL, "Commands", "<SNAPSHOT>",
@@ -387,6 +407,8 @@ static const struct command root_commands[] = {
 	ROW(shell, "shell", "sh", "Sandboxes", "<NAME>",
             "Open a shell in a sandbox, or run a script by it", shell_details,
             1, 1, true),
+	ROW(copy, "copy", "cp", "Sandboxes", "<SOURCE> <TARGET>",
+            "Copy files between here and a sandbox", copy_details, 2, 2, false),
 	ROW(attach, "attach", NULL, "Sandboxes", "<NAME>",
             "Join a command in the background", attach_details, 1, 1, false),
 	ROW(create, "create", NULL, "Sandboxes", "[IMAGE]",
@@ -441,24 +463,22 @@ static const struct command root_commands[] = {
 	ROW(load, "load", NULL, "Images", "", "Load images from an archive",
             load_details, 0, 0, false),
 	{.name = "snapshot",
-         .aliases = "snap",
-         .group = "Snapshots",
-         .usage = "",
-         .summary = "Keep what was written in a sandbox, and begin new ones "
-                    "with it",
-         .sub = snapshot_commands},
+                        .aliases = "snap",
+                        .group = "Snapshots",
+                        .usage = "",
+                        .summary = "Keep what was written in a sandbox, and begin new ones "
+                    "with it", .sub = snapshot_commands},
 	GROUP("image", "Images", "Work with images", image_commands),
 	ROW(image_list, "images", NULL, NULL, "", "List images", NULL, 0, 0,
             false),
 	ROW(image_remove, "rmi", NULL, NULL, "<IMAGE>...", "Remove images",
             NULL, 1, -1, false),
 	{.name = "volume",
-         .aliases = "vol",
-         .group = "Volumes",
-         .usage = "",
-         .summary = "Keep files that sandboxes share and that stay when they "
-                    "go",
-         .sub = volume_commands},
+                        .aliases = "vol",
+                        .group = "Volumes",
+                        .usage = "",
+                        .summary = "Keep files that sandboxes share and that stay when they "
+                    "go", .sub = volume_commands},
 	ROW(install, "install", NULL, "Other", "[IMAGE]",
             "Make a sandbox a command of yours", install_details, 0, 1, true),
 	ROW(uninstall, "uninstall", NULL, "Other", "<NAMES>...",
@@ -475,7 +495,7 @@ static const struct command root_commands[] = {
             false),
 	ROW(help, "help", NULL, "Other", "[COMMAND...]",
             "Show the help of a command", NULL, 0, -1, false),
-	{0},
+	{0	       },
 };
 
 const struct command command_root = {
