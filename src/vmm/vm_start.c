@@ -130,9 +130,12 @@ static size_t config_fds(const struct vmm_config *c, int *fds)
 	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
 		if (fixed[i] >= 0)
 			fds[n++] = fixed[i];
-	for (unsigned i = 0; i < c->ndisks; i++)
+	for (unsigned i = 0; i < c->ndisks; i++) {
 		for (uint32_t k = 0; k < c->disks[i].nextents; k++)
 			fds[n++] = c->disks[i].extents[k].fd;
+		for (uint32_t k = 0; k < c->disks[i].nlayers; k++)
+			fds[n++] = c->disks[i].layers[k].fd;
+	}
 	for (unsigned i = 0; i < c->nshares; i++) {
 		fds[n++] = c->shares[i].fd;
 		if (c->shares[i].usage_fd >= 0)
@@ -150,7 +153,7 @@ int vm_close_others(struct vm *vm, struct err *err)
 	int r = -ENOMEM;
 
 	for (unsigned i = 0; i < vm->cfg.ndisks; i++)
-		n += vm->cfg.disks[i].nextents;
+		n += vm->cfg.disks[i].nextents + vm->cfg.disks[i].nlayers;
 	fds = calloc(n, sizeof(*fds));
 	if (fds)
 		r = jail_close_others(fds, config_fds(&vm->cfg, fds));
