@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fdio.h"
 #include "base/num.h"
 
 #include "base/banned.h"
@@ -37,6 +39,11 @@ struct birth {
 	int namespaces;
 	char uid_map[32], gid_map[32];
 	int error; /* positive errno: it did not come to exec */
+	/* For midwife(), see there. */
+	char *stack, path[48];
+	pid_t pid;
+	uint32_t mapped; /* futex: the maps are written, or it failed */
+	pid_t alive;     /* the kernel clears it and wakes: exec, or the end */
 };
 
 /* By syscall(): open() and write() may touch a thread's cancellation. */
@@ -82,12 +89,26 @@ IN_THE_CHILD static int place_fds(const struct clone_opts *o)
 	return close_range((unsigned)o->nfds, ~0U, 0) < 0 ? errno : 0;
 }
 
+IN_THE_CHILD static void futex(uint32_t *word, int op, uint32_t value)
+{
+	(void)syscall(SYS_futex, word, op, value, NULL, NULL, 0);
+}
+
+IN_THE_CHILD static void await_maps(struct birth *b)
+{
+	while (!__atomic_load_n(&b->mapped, __ATOMIC_ACQUIRE))
+		futex(&b->mapped, FUTEX_WAIT, 0);
+}
+
 /* In the child, on a stack of its own, in the caller's memory. */
 IN_THE_CHILD static int child_main(void *arg)
 {
 	struct birth *b = arg;
 
-	b->error = b->namespaces ? map_ids(b) : 0;
+	if (b->stack)
+		await_maps(b);
+	else
+		b->error = b->namespaces ? map_ids(b) : 0;
 	if (!b->opts) { /* a mount namespace is what all the rest is for */
 		if (b->error == 0 && unshare(CLONE_NEWNS) < 0)
 			b->error = errno;
@@ -105,6 +126,93 @@ IN_THE_CHILD static int child_main(void *arg)
 	_exit(127);
 }
 
+/* "/proc/PID/NAME"; no stdio in a child. */
+IN_THE_CHILD static void proc_path(char *out, pid_t pid, const char *name)
+{
+	char digits[12];
+	int n = 0;
+
+	for (; pid > 0; pid /= 10)
+		digits[n++] = (char)('0' + pid % 10);
+	memcpy(out, "/proc/", 6);
+	out += 6;
+	while (n)
+		*out++ = digits[--n];
+	*out++ = '/';
+	memcpy(out, name, strlen(name) + 1);
+}
+
+#define ALL_IDS "0 0 4294967295"
+
+/* No array on the stack: what is never returned from, ASan never clears. */
+IN_THE_CHILD static int map_all(struct birth *b)
+{
+	int e;
+
+	proc_path(b->path, b->pid, "uid_map");
+	e = write_proc(b->path, ALL_IDS);
+	if (e)
+		return e;
+	proc_path(b->path, b->pid, "gid_map");
+	return write_proc(b->path, ALL_IDS);
+}
+
+/*
+ * A process may give itself one user in a new namespace. More are for somebody
+ * with rights outside of it to give, so there is one process more: this one
+ * makes the child, as a child of the caller's, writes its maps, and waits for
+ * its exec, as the caller waits for this one.
+ */
+IN_THE_CHILD static int midwife(void *arg)
+{
+	struct birth *b = arg;
+	pid_t alive = 1;
+
+	b->alive = alive;
+	b->pid = clone(child_main, b->stack + STACK_SIZE,
+	               CLONE_VM | CLONE_PARENT | CLONE_CHILD_CLEARTID |
+	                       SIGCHLD | b->namespaces,
+	               b, NULL, NULL, &b->alive);
+	if (b->pid < 0) {
+		b->error = errno;
+		_exit(1);
+	}
+	b->error = map_all(b);
+	__atomic_store_n(&b->mapped, 1, __ATOMIC_RELEASE);
+	futex(&b->mapped, FUTEX_WAKE, 1);
+	while ((alive = __atomic_load_n(&b->alive, __ATOMIC_ACQUIRE)) != 0)
+		futex((uint32_t *)&b->alive, FUTEX_WAIT, (uint32_t)alive);
+	_exit(0);
+}
+
+static void reap(pid_t pid)
+{
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+/* As give_birth(), by midwife(). */
+static int give_birth_mapped(struct birth *b, char *stack, pid_t *ret_pid)
+{
+	sigset_t all, before;
+	pid_t pid;
+	int e;
+
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_BLOCK, &all, &before);
+	pid = clone(midwife, stack + STACK_SIZE,
+	            CLONE_VM | CLONE_VFORK | SIGCHLD, b);
+	e = pid < 0 ? errno : b->error;
+	if (pid > 0)
+		reap(pid);
+	if (e && b->pid > 0)
+		reap(b->pid);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (e == 0)
+		*ret_pid = b->pid;
+	return -e;
+}
+
 /* The child or the error is there when clone() returns. */
 static int give_birth(struct birth *b, char *stack, pid_t *ret_pid)
 {
@@ -119,18 +227,30 @@ static int give_birth(struct birth *b, char *stack, pid_t *ret_pid)
 	            CLONE_VM | CLONE_VFORK | SIGCHLD | b->namespaces, b);
 	e = pid < 0 ? errno : b->error;
 	if (pid > 0 && (e || !b->opts))
-		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-			;
+		reap(pid);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (e == 0)
 		*ret_pid = pid;
 	return -e;
 }
 
+/* The host's root, not one of some namespace that lacks users itself. */
+static bool has_all_users(void)
+{
+	cleanup_close int fd = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
+	char text[64] = {0};
+	unsigned inside, outside, count;
+
+	return geteuid() == 0 && fd >= 0 &&
+	       read(fd, text, sizeof(text) - 1) > 0 &&
+	       sscanf(text, "%u %u %u", &inside, &outside, &count) == 3 &&
+	       inside == 0 && outside == 0 && count == UINT32_MAX;
+}
+
 static int run(const struct clone_opts *o, pid_t *ret_pid)
 {
 	struct birth b = {.opts = o, .namespaces = NAMESPACES};
-	char *stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE,
+	char *stack = mmap(NULL, 2 * STACK_SIZE, PROT_READ | PROT_WRITE,
 	                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
 	int r;
 
@@ -138,12 +258,19 @@ static int run(const struct clone_opts *o, pid_t *ret_pid)
 		return -errno;
 	(void)snprintf(b.uid_map, sizeof(b.uid_map), "0 %u 1", geteuid());
 	(void)snprintf(b.gid_map, sizeof(b.gid_map), "0 %u 1", getegid());
-	r = give_birth(&b, stack, ret_pid);
+	r = -EPERM;
+	if (o && o->all_users && has_all_users()) {
+		b.stack = stack + STACK_SIZE;
+		r = give_birth_mapped(&b, stack, ret_pid);
+		b.stack = NULL;
+	}
+	if (r < 0)
+		r = give_birth(&b, stack, ret_pid);
 	if (r < 0 && o) { /* whatever it was, it may be the namespaces */
 		b.namespaces = 0;
 		r = give_birth(&b, stack, ret_pid);
 	}
-	(void)munmap(stack, STACK_SIZE);
+	(void)munmap(stack, 2 * STACK_SIZE);
 	return r;
 }
 

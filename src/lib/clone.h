@@ -14,6 +14,7 @@
 #ifndef LIB_CLONE_H
 #define LIB_CLONE_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct clone_opts {
@@ -21,13 +22,18 @@ struct clone_opts {
 	char *const *argv, *const *env;
 	const int *fds; /* fds[n] becomes n; all are above nfds */
 	int nfds;
+	/*
+	 * Run by the host's root, keep all users and groups in its namespace
+	 * as they are: it works on files of others. Else it has one.
+	 */
+	bool all_users;
 };
 
 /*
  * It gets its own session, default signals and no other descriptors. User and
  * pid namespace are its own where the host allows that: it is then process 1
- * and user 0, who is the caller, in there. *ret_pid is the number that the
- * caller knows it by. A negative errno, also exec's.
+ * and user 0, who is the caller, in there; other users are nobody. *ret_pid is
+ * the number that the caller knows it by. A negative errno, also exec's.
  */
 int clone_program(const struct clone_opts *o, pid_t *ret_pid);
 

@@ -407,6 +407,7 @@ static int spawn_vmm(const struct launch *l, const struct fd_list *list,
 	                                          .argv = argv,
 	                                          .env = strv_list(&env),
 	                                          .fds = list->fds,
+	                                          .all_users = l->nshares > 0,
 	                                          .nfds = list->n},
 	                     ret_pid);
 }

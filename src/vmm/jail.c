@@ -61,6 +61,15 @@
 /* QEMU: its devices' sockets and eventfds, the firmware while it loads. */
 #define QEMU_FILES_MAX 512
 
+/*
+ * What root on the host would have anyway: files of all users, of the shares'
+ * mounts alone (jail_share.c). In our namespaces they are good for nothing
+ * else.
+ */
+#define FS_CAPS                                                                \
+	(1ull << CAP_DAC_OVERRIDE | 1ull << CAP_DAC_READ_SEARCH |              \
+	 1ull << CAP_FOWNER)
+
 /* How far a log may grow once the jail is closed. */
 #define LOG_ROOM (64 * MIB)
 
@@ -69,6 +78,7 @@ static struct {
 	uint64_t ns;       /* how long it all took */
 	uint64_t file_max; /* see jail_needs */
 	int proc_fd;       /* 0: none */
+	uint64_t fs_caps;  /* of the file server's thread */
 	/* All that a thread of kind FS may open, where no mount holds it. */
 	struct jail_needs shares;
 } jail;
@@ -328,8 +338,11 @@ int jail_enter(const struct jail_needs *needs, struct jail_paths *ret,
 		               "%s",
 		               strerror(-r));
 	close_capabilities();
+	if (needs->nshares && jail_has_all_users())
+		jail.fs_caps = FS_CAPS;
 	/* To empty the root when QEMU has started: jail_seal(). */
-	r = set_capabilities(is_held(JAIL_ROOT) ? 1ull << CAP_SYS_ADMIN : 0);
+	r = set_capabilities(jail.fs_caps |
+	                     (is_held(JAIL_ROOT) ? 1ull << CAP_SYS_ADMIN : 0));
 	if (r == 0)
 		r = jail_filter_report();
 	if (r < 0)
@@ -421,7 +434,7 @@ int jail_thread(enum jail_thread_kind kind)
 
 	if (kind != JAIL_MAIN) /* jail_seal() does that one */
 		escape_hook(kind);
-	r = set_capabilities(0);
+	r = set_capabilities(kind == JAIL_FS ? jail.fs_caps : 0);
 	if (r == 0)
 		r = limit_files(kind);
 	if (r == 0 && !escape_without_filter) {

@@ -39,18 +39,39 @@ static int map_ids(uid_t uid, gid_t gid)
 	return r < 0 ? r : write_file("/proc/self/gid_map", text);
 }
 
-/* The library's clone() made us the first process of namespaces of our own. */
-static bool library_made_them(void)
+struct map {
+	unsigned inside, outside, count;
+};
+
+static bool read_map(struct map *m)
 {
 	cleanup_close int fd = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
 	char text[128] = {0};
-	unsigned inside, outside, count;
 
-	if (getpid() != 1 || fd < 0 ||
-	    fd_read_full(fd, text, sizeof(text) - 1) <= 0)
-		return false;
-	return sscanf(text, "%u %u %u", &inside, &outside, &count) == 3 &&
-	       inside == 0 && count == 1;
+	return fd >= 0 && fd_read_full(fd, text, sizeof(text) - 1) > 0 &&
+	       sscanf(text, "%u %u %u", &m->inside, &m->outside, &m->count) ==
+	               3 &&
+	       m->inside == 0;
+}
+
+/*
+ * The library's clone() made us the first process of namespaces of our own:
+ * with one user, or with all of them, see clone.h there.
+ */
+static bool library_made_them(void)
+{
+	struct map m;
+
+	return getpid() == 1 && read_map(&m) &&
+	       (m.count == 1 || jail_has_all_users());
+}
+
+bool jail_has_all_users(void)
+{
+	struct map m;
+
+	return getpid() == 1 && read_map(&m) && m.outside == 0 &&
+	       m.count == UINT32_MAX;
 }
 
 static bool own_user_namespace(void)

@@ -11,6 +11,12 @@
 uint32_t jail_namespaces(void);
 
 /*
+ * Whether files of all the host's users may be worked on: it is root who
+ * started us, and our user namespace knows them all.
+ */
+bool jail_has_all_users(void);
+
+/*
  * The new root. Needs a mount namespace of our own. A negative errno: the old
  * root is still there.
  */
