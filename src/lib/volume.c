@@ -211,7 +211,9 @@ static int make_folder(int dir)
 {
 	static const uint8_t none[8];
 
-	if (mkdirat(dir, "data", 0700) < 0)
+	/* What users in a guest see; here volumes/ keeps others out. */
+	if (mkdirat(dir, "data", 0755) < 0 ||
+	    fchmodat(dir, "data", 0755, 0) < 0)
 		return -errno;
 	return file_write_atomic(dir, "usage", none, sizeof(none), 0600);
 }
