@@ -197,15 +197,27 @@ static void write_times(const struct job *j, const char *path)
 		out_errorf("", "cannot write %s", path);
 }
 
+/* Something that is written in it outlives it. */
+static bool leaves_something(const struct msb_sandbox_opts *o)
+{
+	if (o->flags & MSB_SANDBOX_KEEP)
+		return true;
+	for (const struct msb_mount *const *m = o->mounts; m && *m; m++)
+		if ((*m)->kind != MSB_MOUNT_TMPFS &&
+		    !((*m)->flags & MSB_MOUNT_READ_ONLY))
+			return true;
+	return false;
+}
+
 /*
- * What was written in a kept sandbox is to be whole: its machine is shut down,
- * not killed. A command that ended by itself is given to msb-vmm for that,
- * which writes its exit code down. Of any other sandbox nothing is left, so
- * its machine is killed with its handle.
+ * What was written in a kept sandbox or on a volume is to be whole: its machine
+ * is shut down, not killed. A command that ended by itself is given to msb-vmm
+ * for that, which writes its exit code down. Of any other sandbox nothing is
+ * left, so its machine is killed with its handle.
  */
 static void end_kept(struct job *j)
 {
-	if (!(j->plan.opts.flags & MSB_SANDBOX_KEEP) || j->s.result.let_go)
+	if (!leaves_something(&j->plan.opts) || j->s.result.let_go)
 		return;
 	if (j->s.result.exited && msb_exec_detach(j->s.exec, NULL) == 0 &&
 	    msb_sandbox_wait(j->s.sandbox, END_LIMIT_MS, NULL) == 0)
