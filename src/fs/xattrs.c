@@ -133,7 +133,9 @@ int op_setxattr(struct req *q)
 	struct owner_file f;
 	int r = host_name(q->name, name, -EPERM);
 
-	if (q->a.xattr.size != q->value_len || q->value_len > WIRE_VALUE_MAX ||
+	if (q->value_len > WIRE_VALUE_MAX)
+		return -E2BIG;
+	if (q->a.xattr.size != q->value_len ||
 	    q->a.xattr.flags & ~(uint32_t)(XATTR_CREATE | XATTR_REPLACE))
 		return -EINVAL;
 	if (r == 0)
