@@ -303,17 +303,24 @@ static uint64_t quota_of(const struct msb_mount *m, const struct volume *v)
 	return v->size_bytes ? MIN(v->size_bytes, most) : most;
 }
 
+/*
+ * What no guest gave to anybody is root's in all of them: sandboxes of several
+ * users share a volume.
+ */
 static int add_volume(struct launch *l, const struct msb_mount *m,
                       const struct mounts_user *user, const struct volume *v,
                       struct volume_use *u, struct err *err)
 {
+	static const struct mounts_user root;
 	int r = launch_add_lock(l, take_fd(u->lock_fd));
 
 	if (r < 0)
 		return cannot(m, r, err, strerror(-r));
 	if (v->kind == MSB_VOLUME_DISK)
 		return add_disk(l, m, take_fd(u->fd), err);
-	r = add_share(l, m, user, take_fd(u->fd), take_fd(u->usage_fd),
+	if (!(m->flags & MSB_MOUNT_READ_ONLY) && (user->uid || user->gid))
+		volume_give(v, user->uid, user->gid);
+	r = add_share(l, m, &root, take_fd(u->fd), take_fd(u->usage_fd),
 	              quota_of(m, v));
 	return r < 0 ? cannot(m, r, err, strerror(-r)) : 0;
 }

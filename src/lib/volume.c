@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -537,6 +538,25 @@ int volume_use(struct store *s, const struct volume *v, bool read_only,
 	*ret = u;
 	u = (struct volume_use)VOLUME_USE_INIT;
 	return 0;
+}
+
+#define OWNER "user.msb.stat"
+
+void volume_give(const struct volume *v, uint32_t uid, uint32_t gid)
+{
+	cleanup_close int fd =
+		openat(v->dir_fd, "data",
+	               O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	uint8_t owner[20] = "MSB1";
+	uint64_t used = 0;
+
+	if (fd < 0 || volume_tree_count(fd, &used) < 0 || used)
+		return;
+	put_le32(owner + 4, uid);
+	put_le32(owner + 8, gid);
+	put_le32(owner + 12, S_IFDIR | 0755);
+	put_le32(owner + 16, 0);
+	(void)fsetxattr(fd, OWNER, owner, sizeof(owner), XATTR_CREATE);
 }
 
 static uint64_t counter(const struct volume *v)

@@ -81,6 +81,13 @@ int volume_use(struct store *s, const struct volume *v, bool read_only,
                struct volume_use *ret, struct err *err);
 void volume_use_release(struct volume_use *u); /* NULL is fine */
 
+/*
+ * An empty folder that nobody owns yet is @uid's and @gid's from now on, as
+ * guests see it (src/fs/owner.h): of the user of the first sandbox that mounts
+ * it. Fine when the host's file system cannot keep that.
+ */
+void volume_give(const struct volume *v, uint32_t uid, uint32_t gid);
+
 /* Whether a machine has it mounted. */
 bool volume_is_used(const struct volume *v);
 
