@@ -10,11 +10,13 @@
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/fdio.h"
 #include "base/num.h"
+#include "fs/owner.h"
 #include "fs/quota.h"
 #include "lib/home.h"
 #include "lib/volume.h"
@@ -28,19 +30,31 @@ struct fixture {
 	int fd; /* of the home */
 };
 
-static int set_up(void **state)
+static int set_up_in(void **state, const char *folder)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 
-	/* Where fsync() costs nothing: there are thousands of them. */
 	(void)snprintf(f->path, sizeof(f->path), "%s/msb-test-vol-XXXXXX",
-	               access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+	               folder);
 	assert_non_null(mkdtemp(f->path));
 	assert_int_equal(msb_home_open(f->path, &f->home, NULL), 0);
 	f->fd = open(f->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	assert_true(f->fd >= 0);
 	*state = f;
 	return 0;
+}
+
+/* Where fsync() costs nothing: there are thousands of them. */
+static int set_up(void **state)
+{
+	return set_up_in(state,
+	                 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+}
+
+/* Where there are extended attributes. */
+static int set_up_on_disk(void **state)
+{
+	return set_up_in(state, "/tmp");
 }
 
 static int tear_down(void **state)
@@ -655,6 +669,44 @@ static void modes_do_not_stop_a_removal(void **state)
 	assert_int_not_equal(faccessat(f->fd, "t", F_OK, 0), 0);
 }
 
+static bool read_owner(const struct fixture *f, struct owner *ret)
+{
+	uint8_t b[64];
+	int fd = openat(f->fd, "volumes/v/data",
+	                O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ssize_t n = fgetxattr(fd, OWNER_XATTR, b, sizeof(b));
+
+	(void)close(fd);
+	return n > 0 && owner_parse(b, (size_t)n, ret);
+}
+
+static void an_empty_folder_is_of_the_first_user(void **state)
+{
+	struct fixture *f = *state;
+	struct volume cleanup_volume v = VOLUME_INIT;
+	struct owner o;
+
+	make(f, "v");
+	v = opened(f, "v");
+	assert_false(read_owner(f, &o));
+	volume_give(&v, 1000, 100);
+	if (!read_owner(f, &o))
+		skip(); /* no such attributes here */
+	assert_int_equal(o.uid, 1000);
+	assert_int_equal(o.gid, 100);
+	assert_int_equal(o.mode, S_IFDIR | 0755);
+	volume_give(&v, 7, 7); /* it has an owner */
+	assert_true(read_owner(f, &o));
+	assert_int_equal(o.uid, 1000);
+	volume_release(&v);
+	assert_int_equal(msb_volume_remove(f->home, "v", 0, NULL), 0);
+	make(f, "v");
+	v = opened(f, "v");
+	write_text(f, "volumes/v/data/file", "x");
+	volume_give(&v, 7, 7); /* it is not empty */
+	assert_false(read_owner(f, &o));
+}
+
 static void prune_leaves_what_is_in_use(void **state)
 {
 	struct fixture *f = *state;
@@ -700,6 +752,9 @@ int main(void)
 		TEST(deep_and_wide_trees_are_counted_and_removed),
 		TEST(names_of_one_file_count_once_and_links_are_not_followed),
 		TEST(modes_do_not_stop_a_removal),
+		cmocka_unit_test_setup_teardown(
+			an_empty_folder_is_of_the_first_user, set_up_on_disk,
+			tear_down),
 		TEST(prune_leaves_what_is_in_use),
 	};
 
