@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/fdio.h"
 #include "base/num.h"
+#include "lib/disk_open.h"
 #include "lib/launch.h"
 #include "lib/life.h"
 #include "lib/mounts.h"
@@ -73,6 +74,8 @@ static int find_source(const struct msb_mount *m, struct err *err)
 		return cannot(m, -errno, err, strerror(errno));
 	if (S_ISLNK(st.st_mode))
 		return is_link(m, err);
+	if (m->kind == MSB_MOUNT_DISK && S_ISBLK(st.st_mode))
+		return take_fd(fd);
 	if (m->kind == MSB_MOUNT_DIR ? !S_ISDIR(st.st_mode)
 	                             : !S_ISREG(st.st_mode))
 		return wrong_kind(m, st.st_mode, err);
@@ -168,22 +171,36 @@ static int open_path(struct launch *l, const struct msb_mount *m,
 /* ---- disks ----------------------------------------------------------------
  */
 
-/* Takes @fd. */
-static int add_disk(struct launch *l, const struct msb_mount *m, int fd,
-                    struct err *err)
+#define MORE_DISKS_MAX 4 /* vmm/config.h: disk0 ... disk3 */
+
+/* Those of mounts; root and upper have names of their own. */
+static unsigned more_disks(const struct launch *l)
 {
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < l->ndisks; i++)
+		n += strncmp(l->disks[i].serial, "disk", 4) == 0;
+	return n;
+}
+
+/* Takes @layer's descriptor. */
+static int add_disk(struct launch *l, const struct msb_mount *m,
+                    struct disk_layer layer, struct err *err)
+{
+	const unsigned n = more_disks(l);
 	struct launch_disk *d;
 	char serial[16];
 	int r;
 
-	(void)snprintf(serial, sizeof(serial), "disk%u", l->ndisks);
-	d = launch_add_disk(l, serial);
+	(void)snprintf(serial, sizeof(serial), "disk%u", n);
+	d = n < MORE_DISKS_MAX ? launch_add_disk(l, serial) : NULL;
 	if (!d) {
-		close_fd(&fd);
-		return cannot(m, -E2BIG, err, "too many disks");
+		close_fd(&layer.fd);
+		return cannot(m, -E2BIG, err,
+		              "a sandbox can have 4 disks besides its own");
 	}
 	d->read_only = m->flags & MSB_MOUNT_READ_ONLY;
-	d->layers[0] = (struct disk_layer){fd, DISK_RAW};
+	d->layers[0] = layer;
 	d->nlayers = 1;
 	r = tell_agent(l, m, "disk", serial);
 	return r < 0 ? cannot(m, r, err, strerror(-r)) : 0;
@@ -192,7 +209,11 @@ static int add_disk(struct launch *l, const struct msb_mount *m, int fd,
 static int open_image(struct launch *l, const struct msb_mount *m,
                       struct err *err)
 {
-	return cannot(m, -EOPNOTSUPP, err, "disk images are not there yet");
+	struct disk_layer layer = {.fd = -1};
+	int r = disk_open_image(m->source, m->format,
+	                        m->flags & MSB_MOUNT_READ_ONLY, &layer, err);
+
+	return r < 0 ? r : add_disk(l, m, layer, err);
 }
 
 /* ---- volumes --------------------------------------------------------------
@@ -317,7 +338,9 @@ static int add_volume(struct launch *l, const struct msb_mount *m,
 	if (r < 0)
 		return cannot(m, r, err, strerror(-r));
 	if (v->kind == MSB_VOLUME_DISK)
-		return add_disk(l, m, take_fd(u->fd), err);
+		return add_disk(l, m,
+		                (struct disk_layer){take_fd(u->fd), DISK_RAW},
+		                err);
 	if (!(m->flags & MSB_MOUNT_READ_ONLY) && (user->uid || user->gid))
 		volume_give(v, user->uid, user->gid);
 	r = add_share(l, m, &root, take_fd(u->fd), take_fd(u->usage_fd),
@@ -363,7 +386,23 @@ static int open_one(struct msb_sandbox *sb, struct launch *l,
 	return -EINVAL;
 }
 
-static int look_at(struct store *s, const struct msb_mount *m, struct err *err)
+/*
+ * From now on its format is what it was taken for: the guest may write what it
+ * likes to the beginning of its disk.
+ */
+static int look_at_image(struct msb_mount *m, struct err *err)
+{
+	enum disk_format format;
+	int r = disk_look_image(m->source, m->format,
+	                        m->flags & MSB_MOUNT_READ_ONLY, &format, err);
+
+	if (r < 0 || m->format)
+		return r;
+	m->format = strdup(disk_format_names[format]);
+	return m->format ? 0 : -ENOMEM;
+}
+
+static int look_at(struct store *s, struct msb_mount *m, struct err *err)
 {
 	struct volume cleanup_volume v = VOLUME_INIT;
 	cleanup_close int fd = -1;
@@ -373,6 +412,8 @@ static int look_at(struct store *s, const struct msb_mount *m, struct err *err)
 		r = find_volume(s, m, &v, err);
 	else if (m->kind != MSB_MOUNT_TMPFS)
 		r = fd = find_source(m, err);
+	if (r >= 0 && m->kind == MSB_MOUNT_DISK)
+		r = look_at_image(m, err);
 	return r < 0 ? r : 0;
 }
 
