@@ -135,23 +135,51 @@ static int put_block(struct buf *b, const struct tar_entry *e, char type)
 	return buf_add(b, h, sizeof(h));
 }
 
+/* The extended header, if there is something in @pax, then the header. */
+static int put_headers(struct buf *b, const struct tar_entry *e,
+                       const struct buf *pax)
+{
+	if (pax->len) {
+		struct tar_entry x = {.path = "pax",
+		                      .path_len = 3,
+		                      .mode = 0644,
+		                      .size = pax->len};
+
+		(void)put_block(b, &x, 'x');
+		(void)buf_add(b, pax->data, pax->len);
+		(void)buf_addz(b, tar_padding(pax->len));
+	}
+	(void)put_block(b, e, (char)e->type);
+	return buf_ok(b) && buf_ok(pax) ? 0 : -ENOMEM;
+}
+
 int tar_put_header(struct buf *b, const struct tar_entry *e)
 {
 	struct buf cleanup_buf pax = BUF_INIT;
 
 	put_pax(&pax, e);
-	if (pax.len) {
-		struct tar_entry x = {.path = "pax",
-		                      .path_len = 3,
-		                      .mode = 0644,
-		                      .size = pax.len};
+	return put_headers(b, e, &pax);
+}
 
-		(void)put_block(b, &x, 'x');
-		(void)buf_add(b, pax.data, pax.len);
-		(void)buf_addz(b, tar_padding(pax.len));
-	}
-	(void)put_block(b, e, (char)e->type);
-	return buf_ok(b) && buf_ok(&pax) ? 0 : -ENOMEM;
+int tar_put_sparse_header(struct buf *b, const struct tar_entry *e,
+                          uint64_t real)
+{
+	struct buf cleanup_buf pax = BUF_INIT, name = BUF_INIT;
+	struct tar_entry x = *e;
+
+	put_pax(&pax, e);
+	put_number(&pax, "GNU.sparse.major", 1);
+	put_number(&pax, "GNU.sparse.minor", 0);
+	put_record(&pax, "GNU.sparse.name", 15, e->path, e->path_len);
+	put_number(&pax, "GNU.sparse.realsize", real);
+	/* What tools see that do not know the form. */
+	(void)buf_adds(&name, "GNUSparseFile.0/");
+	(void)buf_add(&name, e->path, e->path_len);
+	if (!buf_ok(&name))
+		return -ENOMEM;
+	x.path = buf_str(&name);
+	x.path_len = name.len;
+	return put_headers(b, &x, &pax);
 }
 
 int tar_put_end(struct buf *b)

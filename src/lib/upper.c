@@ -450,13 +450,14 @@ static bool is_zero(const uint8_t *p, size_t len)
 	return len == 0 || (p[0] == 0 && memcmp(p, p + 1, len - 1) == 0);
 }
 
-/* The blocks of @buf that are not zeros. */
-static int write_blocks(int fd, const uint8_t *buf, size_t len, uint64_t at)
+int upper_write_sparse(int fd, const void *data, size_t len, uint64_t at)
 {
+	const uint8_t *buf = data;
+	size_t n;
 	int r = 0;
 
-	for (size_t i = 0; i < len && r == 0; i += COPY_BLOCK) {
-		size_t n = MIN(len - i, (size_t)COPY_BLOCK);
+	for (size_t i = 0; i < len && r == 0; i += n) {
+		n = MIN(len - i, (size_t)(COPY_BLOCK - (at + i) % COPY_BLOCK));
 
 		if (!is_zero(buf + i, n))
 			r = fd_pwrite_full(fd, buf + i, n, at + i);
@@ -475,7 +476,7 @@ static int copy_data(struct disk *d, int fd, uint8_t *buf, uint64_t at,
 
 		r = disk_read(d, &iov, 1, at);
 		if (r == 0)
-			r = write_blocks(fd, buf, n, at);
+			r = upper_write_sparse(fd, buf, n, at);
 		if (r == 0 && tick && tick(arg, n))
 			r = -ECANCELED;
 		at += n;

@@ -78,6 +78,9 @@ int upper_set_aside(struct store *s, const struct place *p, uint64_t bytes,
 void upper_drop_old(struct store *s, const struct place *p,
                     const struct upper_aside *a);
 
+/* Write @len bytes at @at of a new file, but for blocks that are all zeros. */
+int upper_write_sparse(int fd, const void *data, size_t len, uint64_t at);
+
 /*
  * All of an open disk into the raw file @fd, which gets its size: only what is
  * not zeros is written. @tick (may be NULL) is told of bytes read; not 0 stops
