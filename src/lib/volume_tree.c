@@ -176,12 +176,17 @@ static int count_entry(struct walk *w, const char *name, off_t next)
 	if (fstatat(w->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 	    st.st_dev != w->dev)
 		return 0;
-	if (!S_ISDIR(st.st_mode) && st.st_nlink > 1)
+	w->bytes += VOLUME_INODE_BYTES;
+	if (S_ISDIR(st.st_mode)) {
+		w->bytes += VOLUME_FOLDER_BYTES;
+		return go_down(w, name, next);
+	}
+	if (st.st_nlink > 1)
 		r = see(&w->seen, st.st_ino);
 	if (r <= 0)
 		return r;
-	w->bytes += (uint64_t)st.st_blocks * 512 + VOLUME_INODE_BYTES;
-	return S_ISDIR(st.st_mode) ? go_down(w, name, next) : 0;
+	w->bytes += (uint64_t)st.st_blocks * 512;
+	return 0;
 }
 
 /*

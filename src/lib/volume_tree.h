@@ -12,12 +12,16 @@
 
 #include <stdint.h>
 
-/* As src/fs/quota.h counts: a file has st_blocks * 512 and so many bytes. */
-#define VOLUME_INODE_BYTES 512u
+/*
+ * As src/fs/quota.h counts: each name has so many bytes, a folder's these
+ * besides, and each file once st_blocks * 512.
+ */
+#define VOLUME_INODE_BYTES  512u
+#define VOLUME_FOLDER_BYTES 4096u
 
 /*
  * What all in the folder @fd takes, but the folder itself; a file with several
- * names once. What cannot be read does not count. -ESTALE when somebody moves
+ * names has its blocks once. What cannot be read does not count. -ESTALE when somebody moves
  * folders about meanwhile.
  */
 int volume_tree_count(int fd, uint64_t *ret_bytes);
