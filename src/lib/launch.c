@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fdio.h"
@@ -127,17 +126,6 @@ static json_t *disk_extents(const struct rootfs *root, int first)
 	return list;
 }
 
-/* One raw file is one extent: all of it. */
-static json_t *whole_file(int fd, int number)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return NULL;
-	return json_pack("[{s:i, s:i, s:I}]", "fd", number, "offset", 0, "len",
-	                 (json_int_t)st.st_size);
-}
-
 static json_t *disk_layers(const struct launch_disk *d, int first)
 {
 	json_t *list = json_array();
@@ -158,21 +146,15 @@ static json_t *disk_layers(const struct launch_disk *d, int first)
 
 static json_t *one_disk(const struct launch_disk *d, int *next)
 {
-	const char *key = "extents";
 	int first = *next;
 	json_t *files;
 
 	*next += (int)(d->extents ? d->extents->nfds : d->nlayers);
-	if (d->extents) {
-		files = disk_extents(d->extents, first);
-	} else if (d->nlayers == 1 && d->layers[0].format == DISK_RAW) {
-		files = whole_file(d->layers[0].fd, first);
-	} else {
-		key = "layers";
-		files = disk_layers(d, first);
-	}
+	files = d->extents ? disk_extents(d->extents, first)
+	                   : disk_layers(d, first);
 	return json_pack("{s:s, s:b, s:o}", "serial", d->serial, "read_only",
-	                 d->read_only, key, files);
+	                 d->read_only, d->extents ? "extents" : "layers",
+	                 files);
 }
 
 static const char *const cache_names[] = {

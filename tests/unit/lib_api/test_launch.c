@@ -130,10 +130,10 @@ static void the_configuration_is_as_agreed(void **state)
 	assert_false(json_bool(json_array_get(disks, 1), "read_only", true));
 	assert_string_equal(json_str(json_array_get(disks, 1), "serial", ""),
 	                    "upper");
-	e = json_array_get(json_object_get(json_array_get(disks, 1), "extents"),
+	e = json_array_get(json_object_get(json_array_get(disks, 1), "layers"),
 	                   0);
 	assert_int_equal(json_int(e, "fd", 0), 14);
-	assert_int_equal(json_int(e, "len", 0), (int64_t)(8 * GIB));
+	assert_string_equal(json_str(e, "format", ""), "raw");
 	e = json_array_get(json_object_get(j, "shares"), 0);
 	assert_string_equal(json_str(e, "name", ""), "s0");
 	assert_string_equal(json_str(e, "cache", ""), "none");
