@@ -10,15 +10,11 @@
 #include "lib/home.h"
 #include "lib/life.h"
 #include "lib/options.h"
+#include "lib/root.h"
 
 #include "base/banned.h"
 
 /* The adapter between image.h's events and ours: the same, size for size. */
-struct listener {
-	msb_pull_event_fn fn;
-	void *arg;
-};
-
 static int forward_event(void *arg, const struct image_event *ev)
 {
 	static const enum msb_pull_event_kind kinds[] = {
@@ -29,7 +25,7 @@ static int forward_event(void *arg, const struct image_event *ev)
 		[IMAGE_EV_MERGING] = MSB_PULL_MERGING,
 		[IMAGE_EV_DONE] = MSB_PULL_DONE,
 	};
-	const struct listener *l = arg;
+	const struct lib_listener *l = arg;
 	struct msb_pull_event out = {.kind = (int32_t)kinds[ev->kind],
 	                             .reference = ev->ref,
 	                             .digest = ev->digest,
@@ -42,8 +38,16 @@ static int forward_event(void *arg, const struct image_event *ev)
 	return l->fn(l->arg, &out);
 }
 
+void lib_listen(struct lib_listener *l, msb_pull_event_fn fn, void *arg,
+                struct image_pull_opts *ret)
+{
+	*l = (struct lib_listener){fn, arg};
+	ret->event = fn ? forward_event : NULL;
+	ret->event_arg = l;
+}
+
 static int take_pull_opts(const struct msb_pull_opts *opts,
-                          struct listener *listener,
+                          struct lib_listener *listener,
                           struct image_pull_opts *ret, struct err *err)
 {
 	static const enum image_pull_policy policies[] = {
@@ -58,17 +62,13 @@ static int take_pull_opts(const struct msb_pull_opts *opts,
 	if (o.policy < 0 || o.policy > MSB_PULL_NEVER)
 		return err_set(err, -EINVAL, "no such pull policy: %d",
 		               (int)o.policy);
-	*listener = (struct listener){o.event, o.event_arg};
 	*ret = (struct image_pull_opts){.policy = policies[o.policy],
 	                                .force = o.force != 0,
 	                                .insecure = o.insecure != 0,
 	                                .ca_certs = o.ca_certs,
 	                                .platform = o.platform,
 	                                .downloads = o.downloads};
-	if (o.event) {
-		ret->event = forward_event;
-		ret->event_arg = listener;
-	}
+	lib_listen(listener, o.event, o.event_arg, ret);
 	return 0;
 }
 
@@ -147,16 +147,47 @@ static int pack_folder(struct store *s, const char *path, struct image *ret,
 	return ret->ref ? 0 : -ENOMEM;
 }
 
+/* Checked by take_pull_opts(). */
+static bool wants_live(const struct msb_pull_opts *opts)
+{
+	struct msb_pull_opts o = MSB_PULL_OPTS_INIT;
+
+	return options_take(&o, sizeof(o), opts) && o.root == MSB_ROOT_LIVE;
+}
+
+/* Nothing of it goes into the store. */
+static int look_at(struct msb_image *h, const char *reference,
+                   int (*look)(const char *, struct root_source *,
+                               struct err *),
+                   struct err *err)
+{
+	int r = look(reference, &h->root, err);
+
+	if (r < 0)
+		return r;
+	h->image.ref = strdup(h->root.path);
+	return h->image.ref ? fill_info(h, true) : -ENOMEM;
+}
+
 static int pull(struct store *s, const char *reference,
                 const struct msb_pull_opts *opts, struct msb_image *h,
                 struct err *err)
 {
 	struct image_pull_opts po;
-	struct listener listener;
+	struct lib_listener listener;
 	int r = take_pull_opts(opts, &listener, &po, err);
 
 	if (r < 0)
 		return r;
+	if (image_ref_is_path(reference) && root_is_disk(reference))
+		return look_at(h, reference, root_look_disk, err);
+	if (wants_live(opts)) {
+		if (image_ref_is_path(reference) && is_root_folder(reference))
+			return look_at(h, reference, root_look_live, err);
+		return err_set(err, -EINVAL,
+		               "%s is not a folder with a root file system",
+		               reference);
+	}
 	if (image_ref_is_path(reference) && is_root_folder(reference)) {
 		r = pack_folder(s, reference, &h->image, err);
 		return r < 0 ? r : fill_info(h, true);
@@ -192,7 +223,7 @@ int msb_image_load(struct msb_home *home, const char *path, const char *tag,
                    struct msb_error *error)
 {
 	struct image_pull_opts po;
-	struct listener listener;
+	struct lib_listener listener;
 	struct strv refs = {0};
 	struct err err = {0};
 	int r = take_pull_opts(opts, &listener, &po, &err);
@@ -309,6 +340,7 @@ void msb_image_free(struct msb_image *h)
 		return;
 	msb_strings_free(h->layers);
 	image_release(&h->image);
+	root_source_release(&h->root);
 	free(h);
 }
 

@@ -18,6 +18,7 @@
 #include "lib/image.h"
 #include "lib/launch.h"
 #include "lib/modify.h"
+#include "lib/root.h"
 #include "lib/snapshot.h"
 
 #include "base/banned.h"
@@ -107,8 +108,13 @@ static int open_files_of_upper(struct msb_sandbox *sb, struct launch_disk *d,
  */
 static int open_upper(struct msb_sandbox *sb, struct launch *l, struct err *err)
 {
-	struct launch_disk *d = launch_add_disk(l, "upper");
+	struct launch_disk *d;
 
+	if (sb->config.upper == MSB_UPPER_TMPFS) {
+		l->upper_bytes = sb->config.upper_bytes;
+		return 0;
+	}
+	d = launch_add_disk(l, "upper");
 	if (!d)
 		return -E2BIG;
 	if (!sb->ephemeral || upper_is_forked(&sb->place))
@@ -119,23 +125,12 @@ static int open_upper(struct msb_sandbox *sb, struct launch *l, struct err *err)
 	                    &d->layers[0].fd, err);
 }
 
-static int open_root(struct msb_sandbox *sb, const struct image *image,
-                     struct rootfs *root, struct launch *l, struct err *err)
-{
-	struct launch_disk *d = launch_add_disk(l, "root");
-
-	if (!d)
-		return -E2BIG;
-	d->read_only = true;
-	d->extents = root;
-	return lib_image_open_root(sb->home->store, image, root, err);
-}
-
 static int open_files(struct msb_sandbox *sb, const struct image *image,
                       struct files *f, struct launch *l, struct err *err)
 {
 	const struct place *p = &sb->place;
-	int r = open_root(sb, image, &f->root, l, err);
+	int r = root_open(sb->home->store, &sb->config.root, image, &f->root, l,
+	                  err);
 
 	if (r == 0)
 		r = open_upper(sb, l, err);
@@ -255,9 +250,9 @@ static int fill_folder(struct msb_sandbox *sb, const struct msb_sandbox_opts *o,
 
 	if (o->snapshot)
 		r = snapshot_fork(s, o->snapshot, &sb->place, bytes, err);
-	else if (!sb->ephemeral)
+	else if (!sb->ephemeral && sb->config.upper == MSB_UPPER_DISK)
 		r = upper_make(s, &sb->place, bytes, err);
-	if (r == 0 && !sb->ephemeral)
+	if (r == 0 && !sb->ephemeral && sb->config.root.kind == ROOT_IMAGE)
 		r = image_pin(s, &o->image->image, sb->id, err);
 	return r;
 }
@@ -405,7 +400,7 @@ static int start_locked(struct msb_sandbox *sb, const char *id, int lock,
 	if (r == 0)
 		r = take_row(sb, &row, err);
 	(void)unlinkat(sb->place.dir_fd, MODIFY_ACTIVE_FILE, 0);
-	if (r == 0)
+	if (r == 0 && sb->config.root.kind == ROOT_IMAGE)
 		r = image_find_pinned(sb->home->store, sb->id, &image, err);
 	return r < 0 ? r : start_machine(sb, &image, lock, o, err);
 }

@@ -44,6 +44,11 @@ static const struct field {
 	FIELD(scripts, LIST),
 	FIELD(command, LIST),
 	FIELD(mounts, MOUNTS),
+	NAMED("root_kind", root.kind, NUMBER32),
+	NAMED("root_path", root.path, TEXT),
+	NAMED("root_format", root.format, TEXT),
+	NAMED("root_fstype", root.fstype, TEXT),
+	FIELD(upper, NUMBER32),
 	FIELD(patches, LIST),
 	FIELD(has_main, NUMBER32),
 	NAMED("image_entrypoint", image.entrypoint, LIST),
@@ -116,8 +121,10 @@ int sandbox_config_take(struct sandbox_config *ret,
 {
 	struct sandbox_config cleanup_sandbox_config c = {
 		.memory_bytes = o->memory_bytes,
-		.upper_bytes =
-			o->upper_bytes ? o->upper_bytes : MSB_UPPER_DEFAULT,
+		.upper_bytes = o->upper_bytes || o->upper == MSB_UPPER_TMPFS
+	                               ? o->upper_bytes
+	                               : MSB_UPPER_DEFAULT,
+		.upper = (uint32_t)o->upper,
 		.cpus = o->cpus,
 		.boot_timeout_ms = o->boot_timeout_ms ? o->boot_timeout_ms
 	                                              : MSB_BOOT_TIMEOUT_MS,

@@ -16,6 +16,7 @@
 #include "base/strv.h"
 #include "image/image.h"
 #include "lib/mounts.h"
+#include "lib/root_source.h"
 #include "microsandbox.h"
 
 struct sandbox_config {
@@ -28,6 +29,8 @@ struct sandbox_config {
 	struct strv scripts; /* NAME=BODY */
 	struct strv command;
 	struct mounts mounts;
+	struct root_source root;
+	uint32_t upper;      /* enum msb_upper */
 	struct strv patches; /* KIND PATH, for people: the pin has them */
 	uint32_t has_main; /* there is a main command; `command` may be empty */
 	/* The image's: so that a command needs no look into the store. */

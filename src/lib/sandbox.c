@@ -20,8 +20,9 @@
 #include "lib/image.h"
 #include "lib/life.h"
 #include "lib/options.h"
-#include "lib/snapshot.h"
 #include "lib/patch.h"
+#include "lib/root.h"
+#include "lib/snapshot.h"
 
 #include "base/banned.h"
 
@@ -140,6 +141,18 @@ static int check_init(const struct msb_sandbox_opts *o, struct err *err)
 	return 0;
 }
 
+static int check_upper(const struct msb_sandbox_opts *o, struct err *err)
+{
+	if (o->upper != MSB_UPPER_DISK && o->upper != MSB_UPPER_TMPFS)
+		return err_set(err, -EINVAL, "no such upper: %d",
+		               (int)o->upper);
+	if (o->upper == MSB_UPPER_TMPFS && o->snapshot)
+		return err_set(err, -EINVAL,
+		               "what begins as a snapshot has a disk, no "
+		               "tmpfs");
+	return 0;
+}
+
 static int check_flags(const struct msb_sandbox_opts *o, struct err *err)
 {
 	const uint32_t known =
@@ -194,6 +207,8 @@ static int check_opts(const struct msb_sandbox_opts *o, struct err *err)
 	r = sandbox_check_values(o, err);
 	if (r == 0)
 		r = check_flags(o, err);
+	if (r == 0)
+		r = check_upper(o, err);
 	if (r == 0)
 		r = check_scripts(o->scripts, err);
 	if (r == 0)
@@ -297,7 +312,8 @@ int msb_sandbox_create(struct msb_home *home,
 	struct msb_sandbox *sb;
 	struct defaults cleanup_defaults defaults = {0}; /* o is of it */
 	struct fork cleanup(fork_release) fork = {0};    /* and of this */
-	struct lib_patch cleanup_lib_patch patch = LIB_PATCH_INIT; /* this, too */
+	struct lib_patch cleanup_lib_patch patch =
+		LIB_PATCH_INIT; /* this, too */
 	struct err err = {0};
 	int r;
 
@@ -315,6 +331,8 @@ int msb_sandbox_create(struct msb_home *home,
 	if (r == 0)
 		r = sandbox_config_take(&sb->config, &o,
 		                        &o.image->image.config);
+	if (r == 0)
+		r = root_source_copy(&sb->config.root, &o.image->root);
 	if (r == 0)
 		r = command_check(&sb->config, &err);
 	if (r == 0)
