@@ -29,6 +29,8 @@ struct frame {
 	dev_t dev;
 	ino_t ino;
 	size_t path_len; /* of the walk's path, that is this folder's */
+	int root_fd;     /* what the path is below; -1: the walk's own */
+	bool switched;   /* it is another one */
 };
 
 struct walk {
@@ -36,6 +38,7 @@ struct walk {
 	const struct files_sink *sink;
 	struct err *err;
 	int root_fd, dir_fd;
+	bool devices;
 	struct frame *top;
 	char path[FILES_PATH_MAX];
 	size_t path_len;
@@ -260,12 +263,19 @@ int files_read(int fd, uint64_t off, uint64_t size, const char *path,
 	return sink->data(sink->arg, rd.off, NULL, 0, err);
 }
 
+static bool is_switched(const struct walk *w)
+{
+	return w->top && w->top->switched;
+}
+
 static int open_content(struct walk *w, const char *name,
                         const struct proto_file_entry *e)
 {
-	int fd = w->hooks->open ? w->hooks->open(w->hooks->arg, e) : -1;
+	int fd = -ENODATA;
 
-	if (fd >= 0 || fd < -1)
+	if (w->hooks->open && !is_switched(w))
+		fd = w->hooks->open(w->hooks->arg, w->dir_fd, name, e);
+	if (fd != -ENODATA)
 		return fd;
 	fd = openat(w->dir_fd, name,
 	            O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
@@ -335,18 +345,23 @@ static void leave(struct walk *w)
 	free(f);
 }
 
-static int enter(struct walk *w, int fd, const struct stat *st)
+static int enter(struct walk *w, int fd, int root_fd)
 {
 	struct frame *f = calloc(1, sizeof(*f));
+	struct stat st;
 	int r;
 
-	if (!f) {
+	if (!f || fstat(fd, &st) < 0) {
+		r = f ? -errno : -ENOMEM;
 		(void)close(fd);
-		return -ENOMEM;
+		free(f);
+		return r;
 	}
 	f->up = w->top;
-	f->dev = st->st_dev;
-	f->ino = st->st_ino;
+	f->root_fd = root_fd >= 0 ? root_fd : w->top ? w->top->root_fd : -1;
+	f->switched = root_fd >= 0 || is_switched(w);
+	f->dev = st.st_dev;
+	f->ino = st.st_ino;
 	f->path_len = w->path_len;
 	w->top = f;
 	/* The descriptor that the names are read from is given away. */
@@ -354,6 +369,33 @@ static int enter(struct walk *w, int fd, const struct stat *st)
 	close_fd(&w->dir_fd);
 	w->dir_fd = fd;
 	return r < 0 ? -errno : files_names_read(r, &f->names);
+}
+
+/* The folder of w->path, below a frame's root. */
+static int open_by_path(const struct walk *w, int root_fd)
+{
+	struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+	                       .resolve =
+	                               RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
+	int fd = (int)syscall(SYS_openat2, root_fd, w->path_len ? w->path : ".",
+	                      &how, sizeof(how));
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int enter_folder(struct walk *w, const char *name, int fd,
+                        const struct proto_file_entry *e)
+{
+	int root_fd = -ENODATA;
+
+	if (w->hooks->switch_root && !is_switched(w))
+		root_fd = w->hooks->switch_root(w->hooks->arg, w->dir_fd, name,
+		                                e);
+	if (root_fd >= 0) {
+		(void)close(fd);
+		fd = open_by_path(w, root_fd);
+	}
+	return fd < 0 ? fd : enter(w, fd, root_fd);
 }
 
 static int give_folder(struct walk *w, const char *name,
@@ -380,7 +422,7 @@ static int give_folder(struct walk *w, const char *name,
 	hidden = !is_root && st.st_dev != w->top->dev && is_made_up(fd);
 	if (hidden)
 		return 0;
-	r = enter(w, take_fd(fd), &st);
+	r = enter_folder(w, name, take_fd(fd), e);
 	return r < 0 ? fail(w, r, "read the folder") : 0;
 }
 
@@ -396,7 +438,7 @@ static int give(struct walk *w, const char *name, bool is_root)
 		return fail(w, r < 0 ? r : -errno, "look at");
 	e.path = w->path;
 	buf_reset(&w->xattrs);
-	if (w->hooks->look) {
+	if (w->hooks->look && !is_switched(w)) {
 		r = w->hooks->look(w->hooks->arg, w->dir_fd, name, &e, w->err);
 		if (r <= 0)
 			return r;
@@ -406,6 +448,7 @@ static int give(struct walk *w, const char *name, bool is_root)
 	if (S_ISREG(e.mode) && e.kind != PROTO_FILE_WHITEOUT)
 		return give_regular(w, name, &e, &st);
 	if (S_ISLNK(e.mode) || S_ISFIFO(e.mode) ||
+	    (w->devices && (S_ISCHR(e.mode) || S_ISBLK(e.mode))) ||
 	    e.kind == PROTO_FILE_WHITEOUT)
 		return w->sink->entry(w->sink->arg, &e, w->err);
 	if (is_root)
@@ -417,19 +460,16 @@ static int give(struct walk *w, const char *name, bool is_root)
 /* Back in a folder: open it again, if it is still the same one. */
 static int come_back(struct walk *w)
 {
-	struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
-	                       .resolve =
-	                               RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
 	struct frame *f = w->top;
 	struct stat st;
 
 	close_fd(&w->dir_fd);
 	w->path[f->path_len] = '\0';
 	w->path_len = f->path_len;
-	w->dir_fd =
-		(int)syscall(SYS_openat2, w->root_fd,
-	                     f->path_len ? w->path : ".", &how, sizeof(how));
-	if (w->dir_fd < 0 || fstat(w->dir_fd, &st) < 0)
+	w->dir_fd = open_by_path(w, f->root_fd >= 0 ? f->root_fd : w->root_fd);
+	if (w->dir_fd < 0)
+		return fail(w, w->dir_fd, "open the folder again");
+	if (fstat(w->dir_fd, &st) < 0)
 		return fail(w, -errno, "open the folder again");
 	if (st.st_dev != f->dev || st.st_ino != f->ino)
 		return fail(w, -ESTALE, "open the folder again");
@@ -512,6 +552,7 @@ int files_walk(int at, const char *path, uint32_t flags,
 	                   .err = err,
 	                   .root_fd = -1,
 	                   .dir_fd = -1,
+	                   .devices = flags & FILES_WALK_DEVICES,
 	                   .xattrs = BUF_INIT};
 	r = begin(w, at, path, flags);
 	while (r == 0 && w->top)

@@ -44,16 +44,25 @@ struct files_walk_hooks {
 	 */
 	int (*look)(void *arg, int dir_fd, const char *name,
 	            struct proto_file_entry *e, struct err *err);
-	/* Where a regular file's content is, if not there; -1: there. */
-	int (*open)(void *arg, const struct proto_file_entry *e);
+	/* Where a regular file's content is; -ENODATA: there. */
+	int (*open)(void *arg, int dir_fd, const char *name,
+	            const struct proto_file_entry *e);
+	/*
+	 * About a folder: another root, the caller's, in which it is looked up
+	 * by its path, and all below it; look(), open() and this are not asked
+	 * there. -ENODATA: none.
+	 */
+	int (*switch_root)(void *arg, int dir_fd, const char *name,
+	                   const struct proto_file_entry *e);
 	bool (*xattr)(const char *name);
 	int (*step)(void *arg); /* now and then; not 0 ends it */
 	void *arg;
 };
 
 enum files_walk_flags {
-	FILES_WALK_FOLLOW = 1, /* the root may be a link */
-	FILES_WALK_DIR = 2,    /* the root must be a folder */
+	FILES_WALK_FOLLOW = 1,  /* the root may be a link */
+	FILES_WALK_DIR = 2,     /* the root must be a folder */
+	FILES_WALK_DEVICES = 4, /* device files are given, too */
 };
 
 int files_walk(int at, const char *path, uint32_t flags,

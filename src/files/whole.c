@@ -31,6 +31,7 @@ int files_whole_begin(struct files_whole *w, int dir_fd)
 	for (int i = 0; i < TRIES; i++) {
 		files_whole_name(w->name);
 		w->dir_fd = dir_fd;
+		w->in_place = false;
 		w->fd = openat(dir_fd, w->name,
 		               O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW |
 		                       O_CLOEXEC,
@@ -41,6 +42,19 @@ int files_whole_begin(struct files_whole *w, int dir_fd)
 			return -errno;
 	}
 	return -EEXIST;
+}
+
+int files_whole_begin_new(struct files_whole *w, int dir_fd, const char *name)
+{
+	w->fd = openat(dir_fd, name,
+	               O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+	               0600);
+	if (w->fd < 0)
+		return -errno;
+	w->dir_fd = dir_fd;
+	w->in_place = true;
+	(void)snprintf(w->name, sizeof(w->name), "%.255s", name);
+	return 0;
 }
 
 void files_whole_drop(struct files_whole *w)
@@ -77,9 +91,11 @@ static int write_over(struct files_whole *w, const char *name)
 
 int files_whole_publish(struct files_whole *w, const char *name, bool exclusive)
 {
-	int r = (int)syscall(SYS_renameat2, w->dir_fd, w->name, w->dir_fd, name,
-	                     exclusive ? RENAME_NOREPLACE : 0);
+	int r = 0;
 
+	if (!w->in_place)
+		r = (int)syscall(SYS_renameat2, w->dir_fd, w->name, w->dir_fd,
+		                 name, exclusive ? RENAME_NOREPLACE : 0);
 	if (r == 0) {
 		close_fd(&w->fd);
 		return 0;

@@ -15,7 +15,8 @@
 struct files_whole {
 	int dir_fd; /* the caller's */
 	int fd;     /* to write to; -1: nothing is under way */
-	char name[32];
+	bool in_place;
+	char name[256];
 };
 
 #define FILES_WHOLE_INIT                                                       \
@@ -25,6 +26,12 @@ struct files_whole {
 
 /* Mode 0600, ours. */
 int files_whole_begin(struct files_whole *w, int dir_fd);
+
+/*
+ * Under @name at once, which nothing may have: -EEXIST. Where nobody looks yet:
+ * in a folder that was made just now. It is published as it is.
+ */
+int files_whole_begin_new(struct files_whole *w, int dir_fd, const char *name);
 
 /*
  * Give it the name @name. With @exclusive -EEXIST when there is one. What is

@@ -20,6 +20,7 @@ struct files_folder {
 	struct files_folder *next; /* the one above, not always its parent */
 	uint32_t mode, uid, gid, mtime_ns;
 	uint64_t mtime_s;
+	bool made; /* nothing was there before */
 	char path[];
 };
 
@@ -210,7 +211,7 @@ static int finish_folders(struct files_writer *w, const char *path,
 	return r;
 }
 
-static int remember_folder(struct files_writer *w, const char *path,
+static int remember_folder(struct files_writer *w, const char *path, bool made,
                            const struct proto_file_entry *e)
 {
 	size_t len = strlen(path) + 1;
@@ -219,6 +220,7 @@ static int remember_folder(struct files_writer *w, const char *path,
 	if (!f)
 		return -ENOMEM;
 	*f = (struct files_folder){.next = w->folders,
+	                           .made = made,
 	                           .mode = e->mode,
 	                           .uid = e->uid,
 	                           .gid = e->gid,
@@ -238,12 +240,13 @@ static int put_xattrs(struct files_writer *w, const struct proto_file_entry *e)
 static int take_folder(struct files_writer *w, const char *name,
                        const struct proto_file_entry *e, struct err *err)
 {
+	bool made = mkdirat(w->parent_fd, name, 0700) == 0;
 	char path[FILES_PATH_MAX];
 	cleanup_close int fd = -1;
 	struct stat st;
 	int r;
 
-	if (mkdirat(w->parent_fd, name, 0700) < 0) {
+	if (!made) {
 		if (errno != EEXIST)
 			return fail(w, err, -errno, "make the folder");
 		r = fstatat(w->parent_fd, name, &st,
@@ -265,25 +268,39 @@ static int take_folder(struct files_writer *w, const char *name,
 			            "set the extended attributes of");
 	}
 	(void)snprintf(path, sizeof(path), "%s", w->path);
-	r = remember_folder(w, path, e);
+	r = remember_folder(w, path, made, e);
 	return r < 0 ? fail(w, err, r, "remember") : 0;
 }
 
 /* ---- files --------------------------------------------------------------- */
 
+static int begin_file(struct files_writer *w, const char *name, struct err *err)
+{
+	const struct files_folder *f = w->folders;
+	bool there;
+	int r = -EEXIST;
+
+	if (f && f->made && strcmp(f->path, w->parent) == 0)
+		r = files_whole_begin_new(&w->file, w->parent_fd, name);
+	if (r != -EEXIST)
+		return r < 0 ? fail(w, err, r, "write") : 0;
+	r = may_replace(w, name, &there, err);
+	if (r < 0)
+		return r;
+	r = files_whole_begin(&w->file, w->parent_fd);
+	return r < 0 ? fail(w, err, r, "write") : 0;
+}
+
 static int take_file(struct files_writer *w, const char *name,
                      const struct proto_file_entry *e, struct err *err)
 {
-	bool there;
-	int r = may_replace(w, name, &there, err);
+	int r = begin_file(w, name, err);
 
 	if (r < 0)
 		return r;
-	r = put_xattrs(w, e);
-	if (r == 0)
-		r = files_whole_begin(&w->file, w->parent_fd);
-	if (r < 0)
-		return fail(w, err, r, "write");
+	if (put_xattrs(w, e) < 0)
+		return fail(w, err, -ENOMEM, "write");
+	w->written = 0;
 	w->mode = e->mode;
 	w->uid = e->uid;
 	w->gid = e->gid;
@@ -300,7 +317,7 @@ static int end_file(struct files_writer *w, uint64_t end)
 	struct stat st;
 	int r = 0;
 
-	if (ftruncate(w->file.fd, (off_t)end) < 0)
+	if (end != w->written && ftruncate(w->file.fd, (off_t)end) < 0)
 		r = -errno;
 	if (r == 0)
 		r = set_attributes(w, w->file.fd, w->mode, w->uid, w->gid,
@@ -331,6 +348,8 @@ static int take_data(void *arg, uint64_t off, const void *data, uint32_t len,
 	if (r < 0)
 		return fail(w, err, r, "write");
 	w->nbytes += len;
+	if (len)
+		w->written = off + len;
 	return 0;
 }
 

@@ -7,11 +7,12 @@
  * (a guest that takes what its host sends) a folder on the way may be reached
  * through a link, as everywhere in that guest.
  *
- * A file replaces what has its name as a whole: no half of it is ever seen,
- * and nothing is written into what was there. As docker cp: a folder is never
- * replaced by a file nor a file by a folder; devices are never replaced.
- * Folders get their mode and time when all in them is there; when something
- * comes for one that was left before, its time is that of the change.
+ * A file replaces what has its name as a whole: no half of it is ever seen but
+ * in folders that are new, and nothing is written into what was there. As
+ * docker cp: a folder is never replaced by a file nor a file by a folder;
+ * devices are never replaced. Folders get their mode and time when all in them
+ * is there; when something comes for one that was left before, its time is that
+ * of the change.
  */
 #ifndef FILES_WRITER_H
 #define FILES_WRITER_H
@@ -40,7 +41,7 @@ struct files_writer {
 	struct files_links links;
 	/* Of the file that is being written. */
 	uint32_t mode, uid, gid, nlink, mtime_ns;
-	uint64_t mtime_s;
+	uint64_t mtime_s, written; /* up to there there is something */
 	struct buf xattrs;
 	uint64_t nfiles, nbytes, nleft_out; /* what came so far */
 };

@@ -106,9 +106,16 @@ static int upper(struct boot *b, struct err *err)
 
 	if (*serial)
 		r = find_disk(b, "upper", serial, &disk, err);
-	return r < 0 ? r
-	             : mount_upper(disk, b->config.boot.upper_bytes,
-	                           &b->upper_fd, err);
+	if (r == 0)
+		r = mount_upper(disk, b->config.boot.upper_bytes, &b->upper_fd,
+		                err);
+	if (r < 0)
+		return r;
+	b->changes_fd = mount_upper_changes();
+	if (b->changes_fd < 0)
+		return err_set(err, b->changes_fd, "cannot open the upper: %s",
+		               strerror(-b->changes_fd));
+	return 0;
 }
 
 static int root(struct boot *b, struct err *err)
@@ -171,6 +178,7 @@ static int agent(struct boot *b, struct err *err)
 		return err_set(err, r, "cannot watch processes: %s",
 		               strerror(-r));
 	b->server->env.child.spared = b->handoff->active;
+	b->server->env.upper_fd = b->changes_fd;
 	r = system_limits(err);
 	return r < 0 ? r : server_listen(b->server, err);
 }

@@ -24,6 +24,7 @@ struct boot {
 	struct disks disks;
 	struct proto_msg config; /* BOOT, in the link's memory */
 	int upper_fd;            /* for power.h */
+	int changes_fd;          /* for files.h */
 	int shares_fd;           /* the virtio-fs; -1: none */
 };
 

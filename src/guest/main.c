@@ -124,7 +124,8 @@ int main(int argc, char **argv)
 	static char nameless[] = "?";
 	struct boot b = {.start_ns = clock_now_ns(),
 	                 .argv0 = argc > 0 ? argv[0] : nameless,
-	                 .upper_fd = -1};
+	                 .upper_fd = -1,
+	                 .changes_fd = -1};
 	struct loop *loop;
 	int r;
 

@@ -194,6 +194,13 @@ int mount_upper(const char *disk, uint64_t bytes, int *ret_fd, struct err *err)
 	return mount_memory(bytes, err);
 }
 
+int mount_upper_changes(void)
+{
+	int fd = open(UPPER "/u", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
 /*
  * The overlay's root has the upper's attributes. On the first mount (overlayfs
  * has not made its folder "work" yet) they are the template's: give it the

@@ -32,6 +32,9 @@ int mount_image(const char *disk, const char *type, struct err *err);
  */
 int mount_upper(const char *disk, uint64_t bytes, int *ret_fd, struct err *err);
 
+/* The upper's folder of changes, once it is mounted; a descriptor. */
+int mount_upper_changes(void);
+
 /* Join both and make the result this process's root. */
 int mount_root(struct err *err);
 

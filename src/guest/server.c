@@ -209,4 +209,5 @@ void server_release(struct server *s)
 	close_fd(&s->env.child.null_fd);
 	close_fd(&s->env.child.pts_fd);
 	close_fd(&s->env.proc_fd);
+	close_fd(&s->env.upper_fd);
 }
