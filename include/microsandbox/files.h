@@ -451,13 +451,28 @@ MSB_API int msb_image_commit(struct msb_home *home, const char *sandbox,
 
 enum msb_archive_format { MSB_ARCHIVE_DOCKER = 0, MSB_ARCHIVE_OCI = 1 };
 
+struct msb_save_opts {
+	size_t size;
+	int32_t format; /* enum msb_archive_format */
+	/* LAYER and LAYER_DONE count over all layers of all images. */
+	msb_pull_event_fn event;
+	void *event_arg;
+};
+#define MSB_SAVE_OPTS_INIT                                                     \
+	{                                                                      \
+		.size = sizeof(struct msb_save_opts)                           \
+	}
+
 /*
- * Write images to an archive (@path "-": standard output). Manifest, config
- * and layers have the digests that they came with, where the form can hold
- * them (OCI); a docker archive keeps configs and uncompressed layers.
+ * Write images (names or ids) to an archive that docker, podman, skopeo and
+ * msb_image_load() read; @path "-": standard output. A file appears when it is
+ * complete, in place of what had its name. Configs and uncompressed layers are
+ * what they were, so their digests are; the image's manifest goes with them,
+ * and msb_image_load() gives the image its id again. The same images give the
+ * same bytes. MSB_ERR_DIGEST when the store is damaged.
  */
 MSB_API int msb_image_save(struct msb_home *home, const char *const *references,
-                           int32_t format, const char *path,
+                           const struct msb_save_opts *opts, const char *path,
                            struct msb_error *error);
 
 #ifdef __cplusplus

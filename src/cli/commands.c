@@ -27,6 +27,7 @@ COMMAND_DECLARE(touch)
 COMMAND_DECLARE(remove)
 COMMAND_DECLARE(pull)
 COMMAND_DECLARE(load)
+COMMAND_DECLARE(save)
 COMMAND_DECLARE(image_list)
 COMMAND_DECLARE(image_inspect)
 COMMAND_DECLARE(image_remove)
@@ -91,6 +92,13 @@ static const char pull_details[] =
 static const char load_details[] =
 	"Reads a docker-archive or oci-archive (a tar file) or an OCI layout "
 	"folder. Without --input the archive comes from standard input.";
+
+static const char save_details[] =
+	"Writes one tar with all of them, for msb load, docker load and podman "
+	"(--format docker) or for what reads OCI layouts (--format oci). "
+	"Layers are in it uncompressed, as their authors made them; msb load "
+	"gives an image the id that it has here. Without --output the archive "
+	"goes to standard output.";
 
 static const char completion_details[] =
 	"Prints a script. To have it in every new shell:\n"
@@ -311,6 +319,8 @@ static const struct command image_commands[] = {
             "Fetch an image from a registry", pull_details, 1, 1, false),
 	ROW(load, "load", NULL, "Commands", "", "Load images from an archive",
             load_details, 0, 0, false),
+	ROW(save, "save", NULL, "Commands", "<IMAGE>...",
+            "Save images to an archive", save_details, 1, -1, false),
 	ROW(image_list, "list", "ls", "Commands", "", "List images", NULL, 0, 0,
             false),
 	ROW(image_inspect, "inspect", NULL, "Commands", "<IMAGE>",
@@ -462,6 +472,8 @@ static const struct command root_commands[] = {
             "Fetch an image from a registry", pull_details, 1, 1, false),
 	ROW(load, "load", NULL, "Images", "", "Load images from an archive",
             load_details, 0, 0, false),
+	ROW(save, "save", NULL, "Images", "<IMAGE>...",
+            "Save images to an archive", save_details, 1, -1, false),
 	{.name = "snapshot",
                         .aliases = "snap",
                         .group = "Snapshots",

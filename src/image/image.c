@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/num.h"
+#include "image/archive_out.h"
 #include "image/gc.h"
 #include "image/install.h"
 #include "image/load.h"
@@ -350,5 +351,18 @@ int image_load(struct store *s, const char *path, const char *tag,
 
 	if (r == 0 && strv_add_all(ret_refs, strv_list(&refs)) < 0)
 		r = err_set(err, -ENOMEM, "out of memory");
+	return r;
+}
+
+int image_save(struct store *s, const char *const *refs, size_t n,
+               enum archive_format format, int fd,
+               const struct image_pull_opts *opts, struct err *err)
+{
+	struct no_sigpipe guard;
+	int r;
+
+	sigpipe_block(&guard);
+	r = archive_save(s, refs, n, format, fd, opts, err);
+	sigpipe_restore(&guard);
 	return r;
 }

@@ -7,6 +7,7 @@
 #include "image/load.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/escape.h"
@@ -14,6 +15,7 @@
 #include "base/json.h"
 #include "base/num.h"
 #include "image/archive_in.h"
+#include "image/archive_out.h"
 #include "image/install.h"
 #include "image/layer.h"
 
@@ -40,13 +42,15 @@ struct bundle {
 	bool blobs_named;   /* they are checked against the manifest */
 	struct manifest_doc doc;
 	struct image img;
-	struct strv names; /* references as found; may be empty */
+	struct strv names;   /* references as found; may be empty */
+	struct buf original; /* the manifest to keep instead, if any */
 };
 
 static void bundle_release(struct bundle *b)
 {
 	buf_release(&b->manifest);
 	buf_release(&b->config);
+	buf_release(&b->original);
 	strv_release(&b->layers);
 	strv_release(&b->names);
 	manifest_release(&b->doc);
@@ -149,11 +153,12 @@ static int full_name(const struct loader *ld, const char *name, struct ref *ret,
 static int commit_as(struct bundle *b, const struct install *in,
                      const struct ref *ref, struct err *err)
 {
+	const struct buf *keep = b->original.len ? &b->original : &b->manifest;
 	struct buf cleanup_buf text = BUF_INIT;
 	struct install_image img = {
 		.ref = ref,
-		.manifest = b->manifest.data,
-		.manifest_len = b->manifest.len,
+		.manifest = keep->data,
+		.manifest_len = keep->len,
 		.config = b->config.data,
 		.config_len = b->config.len,
 		.platform = b->img.platform,
@@ -248,6 +253,43 @@ static int bundle_finish(struct bundle *b, struct err *err)
 	return r < 0 ? r : bundle_install(b, err);
 }
 
+/*
+ * What msb itself saved has the manifest that the image came with: of layers
+ * that were compressed, so they are not those of this archive. What it says
+ * about them can only be kept, not checked; but it must name the very config
+ * that describes this archive's content, which is checked against that.
+ */
+static int take_original(struct bundle *b, const struct digest *d,
+                         struct err *err)
+{
+	struct manifest_doc cleanup_manifest doc = {0};
+	char name[96], hex[DIGEST_HEX_LEN + 1];
+	struct digest got;
+	int r;
+
+	(void)snprintf(name, sizeof(name), "blobs/sha256/%s",
+	               digest_hex(d, hex));
+	b->original.max = MANIFEST_MAX_BYTES;
+	r = archive_read(&b->ld->ar, name, &b->original, err);
+	if (r < 0)
+		return r;
+	digest_of(b->original.data, b->original.len, &got);
+	if (!digest_equal(&got, d))
+		return err_set(err, -EBADMSG, "%s does not have its digest",
+		               name);
+	r = manifest_parse(b->original.data, b->original.len, NULL, &doc, err);
+	if (r < 0)
+		return r;
+	if (doc.kind == MANIFEST_IMAGE &&
+	    digest_equal(&doc.image.config.digest,
+	                 &b->doc.image.config.digest) &&
+	    doc.image.config.size == b->doc.image.config.size &&
+	    doc.image.nlayers == b->doc.image.nlayers)
+		return 0;
+	return err_set(err, -EBADMSG,
+	               "the archive names a manifest that is another image's");
+}
+
 /* From an entry of the top index down to a manifest. */
 static int oci_descend(struct bundle *b, const struct manifest_entry *entry,
                        struct err *err)
@@ -289,6 +331,8 @@ static int oci_image(struct loader *ld, const struct manifest_entry *entry,
 		              digest_hex(&b.doc.image.layers[i].digest, hex));
 	if (r == 0 && entry->name)
 		r = strv_add(&b.names, entry->name);
+	if (r == 0 && entry->has_original)
+		r = take_original(&b, &entry->original, err);
 	if (r == 0)
 		r = bundle_finish(&b, err);
 	else if (r == -ENOMEM)
@@ -482,6 +526,21 @@ static int get_names(const json_t *list, struct strv *ret, struct err *err)
 	return 0;
 }
 
+static int docker_original(struct bundle *b, const json_t *item,
+                           struct err *err)
+{
+	const char *text = json_str(item, ARCHIVE_ORIGINAL_KEY, NULL);
+	struct digest d;
+
+	if (!text)
+		return 0;
+	if (!digest_parse(text, &d))
+		return err_set(err, -EBADMSG,
+		               "bad manifest.json: " ARCHIVE_ORIGINAL_KEY
+		               " is not a sha256 digest");
+	return take_original(b, &d, err);
+}
+
 static int docker_read(struct bundle *b, const json_t *item, struct err *err)
 {
 	const char *config = json_str(item, "Config", NULL);
@@ -502,6 +561,8 @@ static int docker_read(struct bundle *b, const json_t *item, struct err *err)
 		                    (uint32_t)b->layers.n, &b->img, err);
 	if (r == 0)
 		r = docker_manifest(b, err);
+	if (r == 0)
+		r = docker_original(b, item, err);
 	image_release(&b->img);
 	return r;
 }

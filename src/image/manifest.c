@@ -6,6 +6,7 @@
 #include "base/escape.h"
 #include "base/json.h"
 #include "base/num.h"
+#include "image/archive_out.h"
 
 #include "base/banned.h"
 
@@ -222,6 +223,8 @@ static int parse_entry(const json_t *j, struct manifest_entry *ret,
 	const json_t *platform = json_object_get(j, "platform");
 	const char *type = json_str(j, "mediaType", "");
 	const char *name = entry_name(j);
+	const char *original = json_str(json_object_get(j, "annotations"),
+	                                ARCHIVE_ORIGINAL, NULL);
 	int r = parse_descriptor(j, "entry of the index", MANIFEST_MAX_BYTES,
 	                         &ret->desc, err);
 	size_t k;
@@ -239,6 +242,10 @@ static int parse_entry(const json_t *j, struct manifest_entry *ret,
 	if (strcmp(ret->platform.os, "unknown") == 0 &&
 	    strcmp(ret->platform.arch, "unknown") == 0)
 		return 0;
+	if (original && !digest_parse(original, &ret->original))
+		return bad_text(err, "entry of the index",
+		                "not a sha256 digest:", original);
+	ret->has_original = original != NULL;
 	if (name) {
 		ret->name = strdup(name);
 		if (!ret->name)

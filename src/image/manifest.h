@@ -54,7 +54,9 @@ struct manifest_entry {
 	struct descriptor desc;
 	struct platform platform; /* os "" when the index does not say */
 	bool is_index;
-	char *name; /* annotation that names the image, or NULL */
+	char *name;             /* annotation that names the image, or NULL */
+	bool has_original;      /* the manifest that the image came with: see */
+	struct digest original; /* archive_out.h */
 };
 
 struct manifest_list {
