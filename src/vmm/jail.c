@@ -277,6 +277,8 @@ static int enter_shares(const struct jail_needs *needs)
 
 	if (!needs->nshares)
 		return 0;
+	if (jail_has_all_users())
+		jail.fs_caps = FS_CAPS;
 	jail.proc_fd = jail_open_proc_fd();
 	if (jail.proc_fd < 0)
 		return jail.proc_fd;
@@ -338,8 +340,6 @@ int jail_enter(const struct jail_needs *needs, struct jail_paths *ret,
 		               "%s",
 		               strerror(-r));
 	close_capabilities();
-	if (needs->nshares && jail_has_all_users())
-		jail.fs_caps = FS_CAPS;
 	/* To empty the root when QEMU has started: jail_seal(). */
 	r = set_capabilities(jail.fs_caps |
 	                     (is_held(JAIL_ROOT) ? 1ull << CAP_SYS_ADMIN : 0));
