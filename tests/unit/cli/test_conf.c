@@ -152,8 +152,8 @@ static void wrong_values_name_their_place(void **state)
 		{"scripts: {../a: x}",               "1:11: '../a' cannot be a script's"},
 		{"scripts: {a: {path: x}}",          "a is a map, not a text"           },
 		{"image: {oci: a, bind: ./b}",
-	         "image needs one of oci and bind"                                      },
-		{"image: {upper_size: 1G}",          "image needs one of oci and bind"  },
+	         "image needs one of oci, bind"                                      },
+		{"image: {upper_size: 1G}",          "image needs one of oci, bind"  },
 		{"image: {bind: b}",                 "b is not a path"                  },
 		{"image: {disk: ./a.raw}",           "1:9: disk cannot be set yet"      },
 		{"workdir: ${MSB_TEST_UNSET}",
@@ -222,8 +222,7 @@ static void scoped_files_have_their_keys_only(void **state)
 
 static void files_of_later_things_are_refused(void **state)
 {
-	static const char *const options[] = {"net-conf", "fs-conf",
-	                                      "secret-conf"};
+	static const char *const options[] = {"net-conf", "secret-conf"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
