@@ -203,36 +203,63 @@ static int walk(struct fs *fs, struct node *n)
 	return walk_chain(fs, n, len);
 }
 
-static int check_same(int fd, const struct node *n)
+/* What @fd is, if it is that file. */
+static int check_same(int fd, const struct node *n, struct view *ret)
 {
 	struct owner_file f = {.fd = fd, .is_path = true};
-	struct view v;
-	int r = view_take(&f, &v);
+	int r = view_take(&f, ret);
 
-	return r < 0 ? r : node_is(n, &v) ? 0 : -ESTALE;
+	return r < 0 ? r : node_is(n, ret) ? 0 : -ESTALE;
 }
 
-int node_fd(struct fs *fs, struct node *n)
+/* Open it: @ret is what it is now. */
+static int open_again(struct fs *fs, struct node *n, struct view *ret)
 {
 	cleanup_close int fd = -1;
 	int r;
 
-	if (n->flags & NODE_STALE)
-		return -ESTALE;
-	if (n->fd >= 0) {
-		touch(fs, n);
-		return n->fd;
-	}
 	if (n == &fs->root)
 		return -EPERM;
 	fd = walk(fs, n);
 	if (fd < 0)
 		return fd;
-	r = check_same(fd, n);
+	r = check_same(fd, n, ret);
 	if (r < 0)
 		return r;
 	node_give_fd(fs, n, take_fd(fd));
 	return n->fd;
+}
+
+int node_fd(struct fs *fs, struct node *n)
+{
+	struct view v;
+
+	if (n->flags & NODE_STALE)
+		return -ESTALE;
+	if (n->fd < 0)
+		return open_again(fs, n, &v);
+	touch(fs, n);
+	return n->fd;
+}
+
+int node_fd_view(struct fs *fs, struct node *n, struct view *ret)
+{
+	struct owner_file f = {.proc_fd = fs->proc_fd, .is_path = true};
+	int r = 0;
+
+	if (n->flags & NODE_STALE)
+		return -ESTALE;
+	f.fd = n->fd;
+	if (n->fd < 0) {
+		f.fd = open_again(fs, n, ret);
+	} else {
+		touch(fs, n);
+		r = check_same(n->fd, n, ret);
+	}
+	if (f.fd < 0 || r < 0)
+		return r < 0 ? r : f.fd;
+	view_show(fs, node_share(fs, n), &f, n, ret);
+	return f.fd;
 }
 
 int node_dir_fd(struct fs *fs, struct node *n)

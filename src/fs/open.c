@@ -90,10 +90,8 @@ int op_open(struct req *q)
 		return -EISDIR;
 	if (q->in->len < sizeof(out))
 		return -EINVAL;
-	r = node_fd(q->fs, q->node);
+	r = node_fd_view(q->fs, q->node, &v);
 	if (r >= 0)
-		r = view_node(q->fs, q->node, &v);
-	if (r == 0)
 		r = check_open(q, &v);
 	if (r < 0)
 		return r;

@@ -208,6 +208,7 @@ void node_forget(struct fs *fs, struct node *n, uint64_t count);
 #define FDS_MIN 64u
 int node_fd(struct fs *fs, struct node *n);
 int node_dir_fd(struct fs *fs, struct node *n); /* -ENOTDIR */
+int node_fd_view(struct fs *fs, struct node *n, struct view *ret);
 int node_open_entry(int dir_fd, const char *name, int flags, uint32_t mode);
 void node_give_fd(struct fs *fs, struct node *n, int fd); /* takes @fd */
 /* Keep it, whatever happens to its names. */
