@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/fdio.h"
 #include "base/json.h"
@@ -166,13 +165,12 @@ static const char *const cache_names[] = {
 static json_t *one_share(const struct launch_share *s, int *next)
 {
 	int fd = (*next)++, usage = s->usage_fd >= 0 ? (*next)++ : -1;
-	json_t *o = json_pack(
-		"{s:s, s:i, s:b, s:s, s:b, s:I, s:I, s:I, s:I, s:I}", "name",
-		s->name, "fd", fd, "read_only", s->read_only, "cache",
-		cache_names[s->cache], "squash", s->squash, "uid",
-		(json_int_t)s->uid, "gid", (json_int_t)s->gid, "host_uid",
-		(json_int_t)geteuid(), "host_gid", (json_int_t)getegid(),
-		"quota_bytes", (json_int_t)s->quota_bytes);
+	json_t *o =
+		json_pack("{s:s, s:i, s:b, s:s, s:b, s:I, s:I, s:I}", "name",
+	                  s->name, "fd", fd, "read_only", s->read_only, "cache",
+	                  cache_names[s->cache], "squash", s->squash, "uid",
+	                  (json_int_t)s->uid, "gid", (json_int_t)s->gid,
+	                  "quota_bytes", (json_int_t)s->quota_bytes);
 
 	if (o && usage >= 0)
 		(void)json_object_set_new(o, "usage_fd", json_integer(usage));

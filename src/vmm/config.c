@@ -462,8 +462,6 @@ static const struct field share_fields[] = {
 	 .offset = offsetof(struct fs_share, owners.squash)},
 	SHARE_OWNER(uid, UINT32_MAX - 1),
 	SHARE_OWNER(gid, UINT32_MAX - 1),
-	SHARE_OWNER(host_uid, UINT32_MAX),
-	SHARE_OWNER(host_gid, UINT32_MAX),
 	SHARE(quota_bytes, read_u64, 0, INT64_MAX),
 	{.key = "usage_fd", .read = read_fd,
 	 .offset = offsetof(struct fs_share, usage_fd), .min = VMM_FD_FIRST,

@@ -4,9 +4,11 @@
 #include <semaphore.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/num.h"
+#include "fs/xattr.h"
 #include "virtio/balloon.h"
 #include "virtio/blk.h"
 #include "virtio/console.h"
@@ -81,12 +83,21 @@ static void fs_forget(void *arg)
 
 static int make_fs(struct devices *d, struct device *dev, struct err *err)
 {
-	const struct fs_config cfg = {.shares = d->cfg->shares,
+	struct fs_share shares[VMM_SHARES_MAX];
+	const struct fs_config cfg = {.shares = shares,
 	                              .nshares = d->cfg->nshares,
 	                              .proc_fd = jail_proc_fd()};
 	struct fs *fs;
-	int r = fs_new(&cfg, &fs, err);
+	int r;
 
+	/* What the user who runs msb is called in our namespace. */
+	memcpy(shares, d->cfg->shares, sizeof(shares));
+	for (size_t i = 0; i < cfg.nshares; i++) {
+		shares[i].owners.host_uid = geteuid();
+		shares[i].owners.host_gid = getegid();
+	}
+	xattr_calls(true, true); /* nobody here needs a current folder */
+	r = fs_new(&cfg, &fs, err);
 	if (r < 0)
 		return r;
 	return virtio_fs_new(

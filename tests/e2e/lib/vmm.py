@@ -247,8 +247,7 @@ class Vmm(Line):
 
     def share(self, name, path, settings=()):
         return {"name": name, "fd": self.give(os.open(path, os.O_PATH)), "read_only": False, "cache": "auto",
-                "squash": False, "uid": 0, "gid": 0, "host_uid": os.getuid(), "host_gid": os.getgid(),
-                "quota_bytes": 0, **dict(settings)}
+                "squash": False, "uid": 0, "gid": 0, "quota_bytes": 0, **dict(settings)}
 
     def start(self):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
