@@ -168,10 +168,10 @@ class Ours:
     """Our machine, driven as the library does it."""
     name = "ours"
 
-    def __init__(self, build, root, shared, memory=MEMORY, cache="auto", **settings):
+    def __init__(self, build, root, shared, memory=MEMORY, cache="auto", disks=(), **settings):
         from lib.vmm import Vmm
-        self.m = Vmm(build / "initramfs.cpio", [("root", True, root)], kernel=kernel(), memory_mib=memory,
-                     shares=[{"name": "share", "folder": shared, "cache": cache}],
+        self.m = Vmm(build / "initramfs.cpio", [("root", True, root), *disks], kernel=kernel(), memory_mib=memory,
+                     shares=[("share", shared, {"cache": cache})],
                      mounts=["share", "share", "/mnt", ""], **settings)
         self.m.ready()
         self.env = ["HOME=/root", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]

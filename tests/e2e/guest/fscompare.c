@@ -12,8 +12,8 @@
  *
  * Not compared: inode numbers, devices, blocks, sizes of folders, access
  * times, times of pipes (a pipe's kernel does not write them down). A time
- *counts as "now" when it is not one that utimensat() has set here, so the
- *clock's steps do not matter.
+ * counts as "now" when it is not one that utimensat() has set here, so the
+ * clock's steps do not matter.
  *
  * -x leaves out a group of calls or a comparison (see `groups`), -k keeps
  * going over calls that differ (to count kinds of differences).
