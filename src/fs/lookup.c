@@ -1,11 +1,24 @@
 /* lookup.c - LOOKUP, and FORGET that ends what it began. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
+#include "base/fdio.h"
 #include "base/num.h"
 #include "fs/server.h"
 
 #include "base/banned.h"
+
+/*
+ * The host's /proc below a share: in it the mem of this very process is a
+ * regular file, which would be a way out of the jail for the guest.
+ */
+static bool leads_to_proc(int dir_fd, const char *name)
+{
+	cleanup_close int fd = node_open_entry(dir_fd, name, O_PATH, 0);
+
+	return fd < 0 || share_is_proc(fd);
+}
 
 int lookup_entry(struct req *q, struct node *parent, int dir_fd,
                  const char *name, struct fuse_entry_out *ret)
@@ -18,6 +31,9 @@ int lookup_entry(struct req *q, struct node *parent, int dir_fd,
 	struct node *n;
 	int r = view_take(&f, &v);
 
+	if (r == 0 && v.host.st_dev != parent->dev &&
+	    leads_to_proc(dir_fd, name))
+		r = -EACCES;
 	if (r == 0)
 		r = node_get(q->fs, q->share, &v, parent, name, &n);
 	if (r < 0)

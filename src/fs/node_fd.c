@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -110,6 +112,13 @@ void node_unpin(struct fs *fs, struct node *n)
 	n->flags &= (uint8_t)~NODE_PINNED;
 	fs->npins--;
 	list_add(fs, n);
+}
+
+bool share_is_proc(int fd)
+{
+	struct statfs s;
+
+	return fstatfs(fd, &s) < 0 || s.f_type == PROC_SUPER_MAGIC;
 }
 
 int node_open_entry(int dir_fd, const char *name, int flags, uint32_t mode)

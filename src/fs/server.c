@@ -54,6 +54,9 @@ static int add_share(struct fs *fs, const struct fs_share *cfg, struct err *err)
 		return err_set(err, -EINVAL,
 		               "share %s is neither a folder nor a file",
 		               cfg->name);
+	if (share_is_proc(cfg->fd))
+		return err_set(err, -EPERM,
+		               "the host's /proc cannot be shared");
 	share->cfg = *cfg;
 	share->index = (uint8_t)fs->nshares;
 	r = quota_init(&share->quota, cfg->quota_bytes, cfg->usage_fd, cfg->fd,

@@ -209,6 +209,9 @@ void node_forget(struct fs *fs, struct node *n, uint64_t count);
 int node_fd(struct fs *fs, struct node *n);
 int node_dir_fd(struct fs *fs, struct node *n); /* -ENOTDIR */
 int node_fd_view(struct fs *fs, struct node *n, struct view *ret);
+/* Whether an O_PATH descriptor is of a procfs, or of what cannot be told. */
+bool share_is_proc(int fd);
+
 int node_open_entry(int dir_fd, const char *name, int flags, uint32_t mode);
 void node_give_fd(struct fs *fs, struct node *n, int fd); /* takes @fd */
 /* Keep it, whatever happens to its names. */
