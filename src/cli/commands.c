@@ -7,6 +7,7 @@
 #include "base/banned.h"
 
 COMMAND_DECLARE(run)
+COMMAND_DECLARE(commit)
 COMMAND_DECLARE(copy)
 COMMAND_DECLARE(exec)
 COMMAND_DECLARE(shell)
@@ -254,13 +255,26 @@ static const char exec_details[] =
 	"  msb exec -u www-data -w /srv box -- make\n"
 	"  msb exec -d box -- sleep 1000";
 
+static const char commit_details[] =
+	"What was written in the sandbox becomes one more layer over its "
+        "image. "
+	"Of one that runs each file is taken as it is at that moment; one that "
+	"does not is started for it, without its commands. What is mounted in "
+        "it, "
+	"/etc/hosts, hostname and resolv.conf stay out.\n"
+	"\n"
+	"Examples:\n"
+	"  msb commit box mine:1\n"
+	"  msb commit -c 'CMD [\"python3\", \"app.py\"]' -c 'ENV A=b' box "
+        "mine:2";
+
 static const char copy_details[] =
 	"One side, or both, is SANDBOX:PATH. The sandbox must run. A folder "
-        "that "
+	"that "
 	"is there takes the source into it, under its name; otherwise the "
-        "source "
+	"source "
 	"gets the name TARGET. SOURCE/. is what is in a folder. What begins "
-        "with "
+	"with "
 	". or / is here, whatever colons it has; - is a tar stream, read (also "
 	"compressed by gzip or zstd) or written.\n"
 	"Modes, times, symbolic and hard links are kept, devices are left out. "
@@ -317,6 +331,9 @@ static const char modify_details[] =
 static const struct command image_commands[] = {
 	ROW(pull, "pull", NULL, "Commands", "<IMAGE>",
             "Fetch an image from a registry", pull_details, 1, 1, false),
+	ROW(commit, "commit", NULL, "Images", "<SANDBOX> <IMAGE>",
+            "Make an image of what was written in a sandbox", commit_details, 2,
+            2, false),
 	ROW(load, "load", NULL, "Commands", "", "Load images from an archive",
             load_details, 0, 0, false),
 	ROW(save, "save", NULL, "Commands", "<IMAGE>...",
@@ -475,10 +492,10 @@ static const struct command root_commands[] = {
 	ROW(save, "save", NULL, "Images", "<IMAGE>...",
             "Save images to an archive", save_details, 1, -1, false),
 	{.name = "snapshot",
-                        .aliases = "snap",
-                        .group = "Snapshots",
-                        .usage = "",
-                        .summary = "Keep what was written in a sandbox, and begin new ones "
+                                       .aliases = "snap",
+                                       .group = "Snapshots",
+                                       .usage = "",
+                                       .summary = "Keep what was written in a sandbox, and begin new ones "
                     "with it", .sub = snapshot_commands},
 	GROUP("image", "Images", "Work with images", image_commands),
 	ROW(image_list, "images", NULL, NULL, "", "List images", NULL, 0, 0,
@@ -486,10 +503,10 @@ static const struct command root_commands[] = {
 	ROW(image_remove, "rmi", NULL, NULL, "<IMAGE>...", "Remove images",
             NULL, 1, -1, false),
 	{.name = "volume",
-                        .aliases = "vol",
-                        .group = "Volumes",
-                        .usage = "",
-                        .summary = "Keep files that sandboxes share and that stay when they "
+                                       .aliases = "vol",
+                                       .group = "Volumes",
+                                       .usage = "",
+                                       .summary = "Keep files that sandboxes share and that stay when they "
                     "go", .sub = volume_commands},
 	ROW(install, "install", NULL, "Other", "[IMAGE]",
             "Make a sandbox a command of yours", install_details, 0, 1, true),
@@ -507,7 +524,7 @@ static const struct command root_commands[] = {
             false),
 	ROW(help, "help", NULL, "Other", "[COMMAND...]",
             "Show the help of a command", NULL, 0, -1, false),
-	{0	       },
+	{0			      },
 };
 
 const struct command command_root = {

@@ -82,6 +82,15 @@ static bool tar_type_of(uint32_t mode, enum tar_type *ret)
 	return false;
 }
 
+/* Such a name would say that another is removed. */
+static bool is_reserved(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return strncmp(slash ? slash + 1 : path, WHITEOUT, strlen(WHITEOUT)) ==
+	       0;
+}
+
 static int put_entry(struct copy_tar *t, const struct proto_file_entry *f,
                      struct err *err)
 {
@@ -134,6 +143,11 @@ static int take_entry(void *arg, const struct proto_file_entry *f,
 		               "stream would be as long; copy it to a folder",
 		               *f->path ? f->path : t->name,
 		               COPY_HOLES_MAX / MIB);
+	if (t->layer && is_reserved(f->path))
+		return err_set(err, -EINVAL,
+		               "%s: a layer cannot hold a name that begins "
+		               "with " WHITEOUT,
+		               f->path);
 	if (f->kind == PROTO_FILE_WHITEOUT)
 		return put_whiteout(t, f->path, err);
 	r = put_entry(t, f, err);

@@ -13,10 +13,3 @@
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 
-int msb_image_commit(struct msb_home *home, const char *sandbox,
-                     const char *reference, const struct msb_commit_opts *opts,
-                     char **ret_id, struct msb_error *error)
-{
-	return error_set(error, -EOPNOTSUPP,
-	                 "msb_image_commit is not there yet");
-}
