@@ -55,17 +55,17 @@ struct change {
 	bool seen;
 };
 
-/* Whether the file has blocks for all of that already. */
+/*
+ * Whether the file has blocks for all of that already. How many it has says
+ * nothing: they may be beyond its end.
+ */
 static bool is_there(int fd, const struct stat *st, uint64_t offset,
                      uint64_t len)
 {
-	uint64_t size = (uint64_t)st->st_size;
 	off_t hole;
 
-	if (offset + len > size)
+	if (offset + len > (uint64_t)st->st_size)
 		return false;
-	if ((uint64_t)st->st_blocks * 512 >= size)
-		return true;
 	hole = lseek(fd, (off_t)offset, SEEK_HOLE);
 	return hole >= 0 && (uint64_t)hole >= offset + len;
 }
@@ -74,13 +74,14 @@ static int take_room(struct change *c, uint64_t offset, uint64_t len)
 {
 	int r;
 
-	if (!len || is_there(c->fd, &c->before, offset, len))
+	if (!len)
 		return 0;
 	c->taken = quota_room(offset, len);
 	r = quota_take(&c->share->quota, c->taken);
-	if (r < 0)
-		c->taken = 0;
-	return r;
+	if (r == 0)
+		return 0;
+	c->taken = 0;
+	return is_there(c->fd, &c->before, offset, len) ? 0 : r;
 }
 
 /* At most @len bytes at @offset are filled; then change_end() must follow. */

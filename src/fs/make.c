@@ -85,12 +85,24 @@ static void undo(struct maker *m, int flags)
 	give_back(m);
 }
 
-/* Of what was taken for blocks, only what they are. */
-static void settle(struct maker *m, const struct stat *st)
+/*
+ * Of what was taken for blocks, only what they are. A file has none yet, but
+ * for its attributes where its inode has no room for them.
+ */
+static int settle(struct maker *m, const struct stat *st)
 {
-	uint64_t blocks = S_ISLNK(st->st_mode) ? QUOTA_BLOCK : 0;
+	struct quota *quota = &m->q->share->quota;
+	int r = 0;
 
-	quota_settle(&m->q->share->quota, blocks, 0, view_bytes(st));
+	if (S_ISLNK(st->st_mode)) {
+		quota_settle(quota, QUOTA_BLOCK, 0, view_bytes(st));
+		m->taken -= QUOTA_BLOCK;
+	} else {
+		r = quota_take(quota, view_bytes(st));
+	}
+	if (r == 0)
+		m->taken += view_bytes(st);
+	return r;
 }
 
 /* Keep the owner of the new file @f, then make it known. */
@@ -106,11 +118,12 @@ static int finish(struct maker *m, const struct owner_file *f, const char *name,
 	if (r == 0)
 		r = view_take(f, v);
 	if (r == 0)
+		r = settle(m, &v->host);
+	if (r == 0)
 		r = node_get(fs, share, v, m->q->node, name, ret);
 	if (r < 0)
 		return r;
 	view_show(fs, share, f, *ret, v);
-	settle(m, &v->host);
 	return 0;
 }
 
@@ -381,10 +394,16 @@ int op_link(struct req *q)
 	dir_fd = node_dir_fd(q->fs, q->node);
 	if (dir_fd < 0)
 		return dir_fd;
+	r = quota_take_name(&q->share->quota, 0);
+	if (r < 0)
+		return r;
 	(void)snprintf(number, sizeof(number), "%d", fd);
 	if (linkat(q->fs->proc_fd, number, dir_fd, q->name, AT_SYMLINK_FOLLOW) <
-	    0)
-		return -errno;
+	    0) {
+		r = -errno;
+		quota_give(&q->share->quota, QUOTA_INODE_BYTES);
+		return r;
+	}
 	r = lookup_entry(q, q->node, dir_fd, q->name, &out);
 	return r < 0 ? r : req_put(q, &out, sizeof(out));
 }

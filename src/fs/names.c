@@ -30,22 +30,33 @@ static void look(struct req *q, int dir_fd, const char *name,
 		ret->node = NULL;
 }
 
-/* If this name is what we find it by, its descriptor must stay. */
-static void hold(struct req *q, struct node *dir, const char *name,
-                 struct victim *w)
-{
-	struct node *n = w->node;
-
-	if (!n)
-		return;
-	node_ref(n);
-	if (node_is_at(n, dir, name) && !(n->flags & NODE_PINNED))
-		w->pinned = node_pin(q->fs, n) == 0;
-}
-
 static bool was_last(const struct victim *w)
 {
 	return S_ISDIR(w->v.host.st_mode) || w->v.host.st_nlink <= 1;
+}
+
+/*
+ * If this is its last name, or what we find it by, its descriptor must stay. A
+ * file that is open must not lose its last name without: what it occupies
+ * would be nobody's.
+ */
+static int hold(struct req *q, struct node *dir, const char *name,
+                struct victim *w)
+{
+	struct node *n = w->node;
+	bool last = was_last(w), open = n && n->refs;
+	int r = 0;
+
+	if (!n)
+		return 0;
+	node_ref(n);
+	if (last && !(n->flags & NODE_PINNED))
+		r = node_anchor(q->fs, n, dir, name);
+	if (r == 0 && node_is_at(n, dir, name) && !(n->flags & NODE_PINNED)) {
+		r = node_pin(q->fs, n);
+		w->pinned = r == 0;
+	}
+	return last && open && n->type == S_IFREG ? r : 0;
 }
 
 static void lost(struct req *q, struct node *dir, const char *name,
@@ -63,10 +74,13 @@ static void lost(struct req *q, struct node *dir, const char *name,
 	                                        : 0));
 	if (!was_last(w))
 		return;
-	if (n && n->fd >= 0)
+	if (n && n->flags & NODE_PINNED) {
 		n->flags |= NODE_GONE; /* frees its room at its end */
-	else
-		quota_give(&q->share->quota, view_bytes(&w->v.host));
+		return;
+	}
+	if (n)
+		node_close(q->fs, n);
+	quota_give(&q->share->quota, view_bytes(&w->v.host));
 }
 
 static void let_go(struct req *q, struct victim *w)
@@ -77,14 +91,14 @@ static void let_go(struct req *q, struct victim *w)
 
 static int remove_name(struct req *q, int flags)
 {
-	int fd = node_dir_fd(q->fs, q->node), r = 0;
+	int fd = node_dir_fd(q->fs, q->node), r;
 	struct victim w;
 
 	if (fd < 0)
 		return fd;
 	look(q, fd, q->name, &w);
-	hold(q, q->node, q->name, &w);
-	if (unlinkat(fd, q->name, flags) < 0)
+	r = hold(q, q->node, q->name, &w);
+	if (r == 0 && unlinkat(fd, q->name, flags) < 0)
 		r = -errno;
 	if (r == 0)
 		lost(q, q->node, q->name, &w);
@@ -148,12 +162,13 @@ static int move_name(struct req *q, struct move *m)
 	/* Two names of one file: rename() leaves both. */
 	over = over && !is_same_file(m);
 	if (over)
-		hold(q, m->to, q->name2, &m->over);
+		r = hold(q, m->to, q->name2, &m->over);
 	else if (m->over.node)
 		node_ref(m->over.node);
 	if (m->moved.node)
 		node_ref(m->moved.node);
-	if (renameat2(m->from_fd, q->name, m->to_fd, q->name2, m->flags) < 0)
+	if (r == 0 &&
+	    renameat2(m->from_fd, q->name, m->to_fd, q->name2, m->flags) < 0)
 		r = -errno;
 	if (r < 0 && m->over.pinned)
 		node_unpin(q->fs, m->over.node);

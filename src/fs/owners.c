@@ -17,6 +17,41 @@ static int path_file(struct fs *fs, struct node *n, struct owner_file *ret)
 	return fd < 0 ? fd : 0;
 }
 
+static uint64_t bytes_now(const struct owner_file *f)
+{
+	struct stat st;
+
+	return fstat(f->fd, &st) == 0 ? view_bytes(&st) : 0;
+}
+
+/* The attribute may take a block of its own; without room nothing is kept. */
+static int keep(struct share *share, const struct node *n,
+                const struct owner_file *f, const struct view *v,
+                const struct owner *want)
+{
+	const struct owner was = {v->st.st_uid, v->st.st_gid, v->st.st_mode,
+	                          (uint32_t)v->st.st_rdev};
+	struct quota *quota = &share->quota;
+	uint64_t before, after;
+	int r;
+
+	quota_lock(quota, n->ino);
+	before = bytes_now(f);
+	r = owner_keep(f, &share->cfg.owners, &v->host, want);
+	after = bytes_now(f);
+	if (after > before && quota_take(quota, after - before) < 0) {
+		struct stat st = v->host;
+
+		(void)fstat(f->fd, &st);
+		(void)owner_keep(f, &share->cfg.owners, &st, &was);
+		r = -ENOSPC;
+	} else if (after < before) {
+		quota_give(quota, before - after);
+	}
+	quota_unlock(quota, n->ino);
+	return r;
+}
+
 int change_owner(struct fs *fs, struct node *n, const struct view *v,
                  const struct owner *want)
 {
@@ -31,9 +66,7 @@ int change_owner(struct fs *fs, struct node *n, const struct view *v,
 		return 0;
 	r = path_file(fs, n, &f);
 	n->shown_ctime = 0;
-	return r < 0 ? r
-	             : owner_keep(&f, &node_share(fs, n)->cfg.owners, &v->host,
-	                          want);
+	return r < 0 ? r : keep(node_share(fs, n), n, &f, v, want);
 }
 
 static int drop_bits(struct fs *fs, struct node *n)

@@ -25,6 +25,8 @@
  *   symlink               that and a block           by its st_blocks
  *   write, fallocate,     quota_room() of the range  quota_settle() with
  *   copy, setxattr                                   st_blocks of both moments
+ *   chmod, chown          -                          what the owner's attribute
+ *                                                    grew by; undone if refused
  *   truncate, punch hole  0; to grow: 0, it is a     quota_settle()
  *                         hole (fill the last block)
  *   unlink, rmdir,        -                          quota_give() of the name;
@@ -33,9 +35,13 @@
  *                                                    handle is open, else at
  *                                                    the last close
  *
- * Where there is not enough and the range lies in blocks that the file has
- * (before the first hole, below its size), nothing needs to be taken: what is
- * full can still be written over.
+ * Where there is not enough and the range has no hole (SEEK_HOLE, below the
+ * file's size), nothing needs to be taken: what is full can still be written
+ * over. Preallocated room that was never written is a hole for that.
+ *
+ * A file without a name counts for the sandbox that removed it, until it is
+ * closed there. Of what another sandbox has open nobody here knows: two that
+ * share a volume may so keep more than its limit as long as they hold it open.
  *
  * Room is taken before a file grows and what was too much is given back after,
  * so several writers together never pass the limit. Two sandboxes that change

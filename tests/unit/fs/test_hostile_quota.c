@@ -235,8 +235,7 @@ static void preallocation_takes_room(void **state)
 
 	make(w, "f", &f, &fh);
 	assert_int_equal(d_fallocate(&w->d, f, fh, 0, 0, 8 * MIB), -ENOSPC);
-	assert_int_equal(
-		d_fallocate(&w->d, f, fh, FALLOC_FL_KEEP_SIZE, 0, 3 * MIB), 0);
+	assert_int_equal(d_fallocate(&w->d, f, fh, 0, 0, 3 * MIB), 0);
 	check_exact(w);
 	assert_int_equal(d_fallocate(&w->d, f, fh, 0, 64 * MIB, 2 * MIB),
 	                 -ENOSPC);
