@@ -77,7 +77,10 @@ int op_releasedir(struct req *q)
 /* One entry of the answer, while it is made. */
 struct out_entry {
 	struct fuse_entry_out entry;
-	struct fuse_dirent head;
+	struct {
+		uint64_t ino, off;
+		uint32_t name_len, type;
+	} head; /* struct fuse_dirent */
 	char name[FUSE_DIRENT_ALIGN(WIRE_NAME_MAX + 1)];
 };
 
@@ -103,7 +106,7 @@ static bool put_entry(struct listing *l, struct out_entry *e, const char *name)
 
 	if (size > l->room)
 		return false;
-	e->head.namelen = (uint32_t)len;
+	e->head.name_len = (uint32_t)len;
 	memset(e->name, 0, sizeof(e->name));
 	memcpy(e->name, name, len);
 	if (req_put(l->q, from, size) < 0)
