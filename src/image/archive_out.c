@@ -326,28 +326,25 @@ static int describe(struct saver *a, struct saved *m, struct err *err)
 	return r;
 }
 
-/* Its tag, or NULL: for those who look for nothing else. */
-static const char *tag_of(const struct image *img, char *out, size_t len)
+/* Whether it is called by a tag; a digest of this archive's cannot be one. */
+static bool has_tag(const struct image *img)
 {
 	struct ref ref;
 
-	if (ref_parse(img->ref, &ref, NULL) < 0 || ref.has_digest)
-		return NULL;
-	(void)snprintf(out, len, "%s", ref.tag);
-	return out;
+	return ref_parse(img->ref, &ref, NULL) == 0 && !ref.has_digest;
 }
 
 static json_t *notes_of(const struct saved *m)
 {
-	char text[DIGEST_TEXT_LEN + 1], tag[256];
+	char text[DIGEST_TEXT_LEN + 1];
 	json_t *cleanup_json notes =
 		json_pack("{s:s}", "io.containerd.image.name", m->img.ref);
 	int bad = notes ? 0 : -1;
 
-	if (tag_of(&m->img, tag, sizeof(tag)))
+	if (has_tag(&m->img))
 		bad |= json_object_set_new(notes,
 		                           "org.opencontainers.image.ref.name",
-		                           json_string(tag));
+		                           json_string(m->img.ref));
 	if (!m->same)
 		bad |= json_object_set_new(
 			notes, ARCHIVE_ORIGINAL,
@@ -435,11 +432,10 @@ static bool same_image(const struct saved *x, const struct saved *y)
 static json_t *tags_of(const struct saver *a, const struct saved *m)
 {
 	json_t *cleanup_json tags = json_array();
-	char tag[256];
 
 	for (size_t i = 0; tags && i < a->n; i++)
 		if (same_image(&a->images[i], m) &&
-		    tag_of(&a->images[i].img, tag, sizeof(tag)) &&
+		    has_tag(&a->images[i].img) &&
 		    json_array_append_new(
 			    tags, json_string(a->images[i].img.ref)) < 0)
 			return NULL;
@@ -527,11 +523,25 @@ static int put_all(struct saver *a, struct err *err)
 	return r;
 }
 
+/* It may be named twice, by name and by id. */
+static bool is_named(const struct saver *a, const char *ref)
+{
+	for (size_t i = 0; i + 1 < a->n; i++)
+		if (strcmp(a->images[i].img.ref, ref) == 0)
+			return true;
+	return false;
+}
+
 static int find(struct saver *a, const char *ref, struct err *err)
 {
 	struct saved *m = &a->images[a->n++];
 	int r = image_find(a->s, ref, &m->img, err);
 
+	if (r == 0 && is_named(a, m->img.ref)) {
+		image_release(&m->img);
+		a->n--;
+		return 0;
+	}
 	if (r == 0)
 		r = record_document(a->s, "manifests", &m->img.manifest,
 		                    &m->manifest, err);
@@ -547,10 +557,10 @@ static int find_all(struct saver *a, const char *const *refs, size_t n,
 	uint32_t layers = 0;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < n; i++) {
+	for (size_t i = 0; r == 0 && i < n; i++)
 		r = find(a, refs[i], err);
+	for (size_t i = 0; i < a->n; i++)
 		layers += a->images[i].img.nlayers;
-	}
 	blobs = (size_t)layers + 3 * n; /* config and two manifests */
 	a->done = r == 0 ? calloc(blobs, sizeof(*a->done)) : NULL;
 	if (r == 0 && !a->done)
