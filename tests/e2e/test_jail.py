@@ -32,7 +32,7 @@ LANDLOCK_MAY = {"look-at-key", "own-program"}
 # Without any list of system calls these have to fail: by the empty root, the empty network, no capability.
 FILES = {"read-passwd", "read-key", "write-key", "make-file", "make-file-here", "remove-file", "rename-file",
          "change-mode", "cut-file", "make-dir", "make-link", "look-at-key", "own-program", "first-process",
-         "own-memory", "device", "list-folder", "openat2", "open-by-handle", "above-share", "make-above-share", "exec",
+         "own-memory", "device", "list-folder", "openat2", "open-by-handle", "above-share", "write-above-share", "exec",
          "exec-memory"}
 NETWORK = {"unix-socket", "abstract-socket", "tcp", "udp", "raw-socket"}
 PRIVILEGED = {"setns", "hostname", "fsopen", "open-tree", "mount", "bind-mount", "remount", "chroot", "bpf", "mount-ns",
@@ -212,13 +212,14 @@ def escaping(root, targets, wrapper, program, environ, **settings):
                 shares=[("s0", targets.dir / "share")], **settings)
 
 
-def check_acts(text, threads, all_acts):
+def check_acts(text, threads, all_acts, landlock):
     got = outcomes(text)
     assert set(got) == threads
     for thread, acts in got.items():
         assert set(acts) == all_acts, (thread, all_acts ^ set(acts))
         out = {act for act, word in acts.items() if word not in ("refused", "stopped")}
-        assert out == MUST, (thread, out)
+        # Landlock does not hide that a file is there, and the file server may ask.
+        assert out - ({"look-at-key"} if landlock and thread == "fs" else set()) == MUST, (thread, out)
 
 
 @pytest.mark.parametrize("wrapper", WHERE)
@@ -230,7 +231,7 @@ def test_no_thread_of_msb_vmm_gets_out(root, targets, all_acts, wrapper):
         text = m.log_text()
     finally:
         m.close()
-    check_acts(text, {"main", "block", "small", "fs"}, all_acts)
+    check_acts(text, {"main", "block", "small", "fs"}, all_acts, bool(wrapper))
     targets.untouched()
 
 
@@ -250,7 +251,7 @@ def test_no_thread_of_the_kvm_engine_gets_out(root, targets, all_acts, wrapper):
         text = m.log_text()
     finally:
         m.close()
-    check_acts(text, {"main", "block", "small", "vcpu", "fs"}, all_acts)
+    check_acts(text, {"main", "block", "small", "vcpu", "fs"}, all_acts, bool(wrapper))
     targets.untouched()
 
 
