@@ -33,8 +33,10 @@ for top in work new; do
   done
 done
 """
-# Folders' link counts and sizes are those of their file system.
+
+
 def listing(cli, name):
+    """All there is to compare. Folders' link counts and sizes are those of their file system."""
     lines = cli.ok("exec", name, "--", "sh", "-c", LIST, timeout=120).splitlines()
     return [" ".join(w for i, w in enumerate(line.split(" ")) if " d" not in line or i not in (3, 4)) for line in lines]
 
@@ -80,7 +82,7 @@ def test_the_new_image_shows_the_same_tree(cli, base, tmp_path):
     for ref in ("test/new:1", "test/stopped:1"):
         cli.ok("create", "-q", "-n", "two", ref)
         assert listing(cli, "two") == want
-        assert cli.ok("exec", "two", "--", "sh", "-c", "ls -a / | grep -c msb || true; ls /work/gone 2>&1") .startswith("1\n" if "/.msb" in cli.ok("exec", "two", "--", "sh", "-c", "echo /.msb*") else "0\n")
+        assert cli.ok("exec", "two", "--", "sh", "-c", "echo /.msb* /work/g*") == "/.msb* /work/g*\n"
         cli.ok("rm", "-q", "-f", "two")
     assert cli.ok("run", "test/new:1") == "one\n"
     assert cli.ok("run", "test/new:1", "--", "sh", "-c", "echo $GREETING $B; pwd") == "hello there 2\n/work\n"
@@ -117,7 +119,7 @@ def test_what_cannot_be_committed(cli, base, tmp_path):
     assert cli("commit", "one", "Not A Name").returncode == 1
     cli.ok("exec", "one", "--", "sh", "-c", "echo >/tmp/.wh.passwd")
     assert ".wh." in cli("commit", "one", "test/no:1").err
-    cli.ok("exec", "one", "--", "sh", "-c", "rm /tmp/.wh.passwd; truncate -s 1T /huge")
+    cli.ok("exec", "one", "--", "sh", "-c", "rm /tmp/.wh.passwd; truncate -s 1099511627776 /huge")
     assert "holes" in cli("commit", "one", "test/no:1").err
     assert "test/no" not in cli.ok("image", "ls")
     cli.ok("rm", "-q", "-f", "one")
