@@ -19,7 +19,7 @@ PAGE = TOP / "docs" / "compat.md"
 
 # "COMMAND --option", "COMMAND" or "* --option"; the first that matches.
 LATER = [
-    ("* --volume", 5), ("* --mount-*", 5), ("* --tmpfs", 5), ("* --copy*", 5), ("* --mkdir", 5), ("* --rm", 5),
+    ("* --volume", 5), ("* --mount-*", 5), ("* --tmpfs", 5),
     ("* --fs-conf", 5), ("* --from-snapshot", 5), ("volume*", 5), ("snapshot*", 5), ("copy*", 5), ("*save*", 5),
     ("image pull --materialize", 5), ("pull --materialize", 5),
     ("* --port", 6), ("* --net*", 6), ("* --no-net", 6), ("* --no-dns*", 6), ("* --dns-*", 6), ("* --max-connections", 6),

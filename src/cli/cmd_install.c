@@ -12,6 +12,7 @@
 #include "cli/create_opts.h"
 #include "cli/launcher.h"
 #include "cli/out.h"
+#include "cli/patch_opts.h"
 
 #include "base/banned.h"
 
@@ -268,6 +269,7 @@ static char *const *tail_of(const struct installation *in)
 static int make_args(struct installation *in, struct strv *args)
 {
 	struct strv cleanup_strv conf = {0}, paths = {0}, mounts = {0};
+	struct strv cleanup_strv patches = {0};
 	const struct create_values *v = &in->v->create;
 	struct create_values c = *v;
 	int r = add_all_absolute(&conf, &v->conf, &in->err);
@@ -277,9 +279,11 @@ static int make_args(struct installation *in, struct strv *args)
 	if (r < 0)
 		return r;
 	c.conf = conf;
-	if (mount_opts_absolute(&v->mounts, &mounts) < 0)
+	if (mount_opts_absolute(&v->mounts, &mounts) < 0 ||
+	    patch_opts_absolute(&v->patches, &patches) < 0)
 		return no_memory(&in->err);
 	c.mounts = mounts;
+	c.patches = patches;
 	c.script_paths = paths;
 	c.name = in->v->tmp ? NULL : in->name;
 	/* Its output is the command's; the image is here already. */

@@ -244,3 +244,31 @@ int patch_options(struct patch_list *l, const struct strv *given,
 		r = take_option(l, given->v[i], err);
 	return r;
 }
+
+/* What is no copy, or cannot be found, stays as it is. */
+static int add_absolute(struct strv *to, const char *text)
+{
+	const char *source = text + strcspn(text, ":");
+	const char *path = strstr(text, ":/");
+	cleanup_free char *name = NULL, *real = NULL;
+
+	if (!path || path <= source)
+		return strv_add(to, text);
+	source++;
+	name = strndup(source, (size_t)(path - source));
+	if (!name)
+		return -ENOMEM;
+	real = realpath(name, NULL);
+	return real ? strv_addf(to, "%.*s%s%s", (int)(source - text), text,
+	                        real, path)
+	            : strv_add(to, text);
+}
+
+int patch_opts_absolute(const struct strv *given, struct strv *ret)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < given->n && r == 0; i++)
+		r = add_absolute(ret, given->v[i]);
+	return r;
+}

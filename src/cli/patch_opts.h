@@ -40,6 +40,9 @@ int patch_list_pointers(const struct patch_list *l,
 int patch_options(struct patch_list *l, const struct strv *given,
                   struct err *err);
 
+/* The same options with sources that hold in any folder. -ENOMEM. */
+int patch_opts_absolute(const struct strv *given, struct strv *ret);
+
 /* Four octal digits. */
 int patch_parse_mode(const char *text, uint32_t *ret);
 
