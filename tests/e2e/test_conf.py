@@ -167,7 +167,7 @@ def test_a_pipe_is_a_file(cli, write):
     ("mounts: [./a:/b]\n", "bad.yaml:1:1: mounts cannot be set yet"),
     ("network: public\n", "bad.yaml:1:1: network cannot be set yet"),
     ("secrets: {A: {allow: [b]}}\n", "bad.yaml:1:1: secrets cannot be set yet"),
-    ("patches: [{mkdir: {path: a}}]\n", "bad.yaml:1:20: a is not an absolute path"),
+    ("patches: [{mkdir: {path: a}}]\n", "bad.yaml:1:19: a is not an absolute path"),
     ("[" * 100, "bad.yaml:1:17: nested more than 16 levels"),
     ("", "bad.yaml: there is nothing in it"),
     ("a: " + "x" * 1100000, "bad.yaml: larger than 1024 KiB"),
