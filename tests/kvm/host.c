@@ -1,6 +1,7 @@
 #include "host.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +11,10 @@
 
 #include "base/fdio.h"
 #include "base/num.h"
+#include "fs/fs.h"
 #include "virtio/balloon.h"
 #include "virtio/console.h"
+#include "virtio/fs.h"
 #include "virtio/rng.h"
 #include "virtio/vsock.h"
 #include "vmm/disk_dev.h"
@@ -88,12 +91,82 @@ static int make_balloon(struct host *h, struct unit *u, struct err *err)
 	return balloon_new(u->loop, &u->dev, err);
 }
 
+/* ---- files ---- */
+
+static int serve(void *arg, struct iov *out, struct iov *in, uint32_t *ret_len)
+{
+	return fs_request(arg, out, in, ret_len);
+}
+
+static void forget(void *arg)
+{
+	fs_reset(arg);
+}
+
+/* A folder with one file, which goes with this process's end. */
+static int share_folder(void)
+{
+	static const char text[] = "hello from the host";
+	char path[] = "/tmp/msb-kvm-XXXXXX";
+	int dir, fd;
+
+	if (!mkdtemp(path))
+		host_die("folder", strerror(errno));
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = openat(dir, "hello", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	if (fd < 0 || fd_write_full(fd, text, sizeof(text) - 1) < 0)
+		host_die("folder", strerror(errno));
+	(void)close(fd);
+	return dir;
+}
+
+static int make_fs(struct host *h, struct unit *u, struct err *err)
+{
+	struct fs_share share = {
+		.name = "s0", .fd = share_folder(), .usage_fd = -1};
+	const struct fs_config cfg = {
+		.shares = &share,
+		.nshares = 1,
+		.proc_fd = open("/proc/self/fd", O_PATH | O_CLOEXEC)};
+	struct fs *fs;
+	int r = fs_new(&cfg, &fs, err);
+
+	(void)h;
+	u->disk = share.fd;
+	return r < 0 ? r
+	             : virtio_fs_new(
+			       VIRTIO_FS_TAG,
+			       &(struct virtio_fs_backend){serve, forget, fs},
+			       &u->dev, err);
+}
+
 static struct unit *unit_of(struct host *h, uint32_t id)
 {
 	for (size_t i = 0; i < h->n; i++)
 		if (h->slots[i].virtio_id == id)
 			return &h->units[i];
 	host_die("device", "the guest speaks of one that it has not");
+}
+
+/* What the guest made, and the folder's end. */
+static void look_at(struct host *h, const char *name)
+{
+	int dir = unit_of(h, VIRTIO_ID_FS)->disk;
+	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	char text[64] = {0}, path[64], folder[128];
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	host_check(n == 14 && !strcmp(text, "from the guest"),
+	           "the guest made \"%s\"", text);
+	(void)close(fd);
+	(void)unlinkat(dir, name, 0);
+	(void)unlinkat(dir, "hello", 0);
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", dir);
+	n = readlink(path, folder, sizeof(folder) - 1);
+	if (n > 0) {
+		folder[n] = '\0';
+		(void)rmdir(folder);
+	}
 }
 
 static void inflate(struct host *h, uint64_t bytes)
@@ -274,6 +347,7 @@ static const struct unit_kind kinds[] = {
 	{"vsock",   VIRTIO_ID_VSOCK,   -1,         make_vsock  },
 	{"console", VIRTIO_ID_CONSOLE, -1,         make_console},
 	{"balloon", VIRTIO_ID_BALLOON, JAIL_SMALL, make_balloon},
+	{"fs",      VIRTIO_ID_FS,      JAIL_FS,    make_fs     },
 };
 
 static void plan_one(struct host *h, const char *name, size_t len)
@@ -344,6 +418,8 @@ bool host_please(struct host *h, const char *words)
 		expect(h, name, a);
 	else if (sscanf(words, "call %llu", &a) == 1)
 		call(h, (uint32_t)a);
+	else if (sscanf(words, "look at %15s", name) == 1)
+		look_at(h, name);
 	else if (!strcmp(words, "type"))
 		type(h);
 	else
