@@ -185,20 +185,25 @@ int files_describe(int dir_fd, const char *name, bool follow, char *target,
 	return 0;
 }
 
-/* Where the next bytes that are no hole begin and end. */
-static int next_data(int fd, uint64_t off, uint64_t end, uint64_t *ret_off,
-                     uint64_t *ret_end)
+/*
+ * Where the next bytes that are no hole begin and end. Both are @end, or where
+ * the file ends by now, when there are none.
+ */
+static void next_data(int fd, uint64_t off, uint64_t end, uint64_t *ret_off,
+                      uint64_t *ret_end)
 {
 	off_t at = lseek(fd, (off_t)off, SEEK_DATA), to;
 
-	if (at < 0 && errno == ENXIO)
-		at = (off_t)end; /* a hole up to the end */
-	else if (at < 0)
+	if (at < 0 && errno == ENXIO) {
+		at = lseek(fd, 0, SEEK_END);
+		end = at < 0 ? end : MIN(end, MAX(off, (uint64_t)at));
+		at = (off_t)end;
+	} else if (at < 0) {
 		at = (off_t)off; /* cannot say */
+	}
 	to = lseek(fd, at, SEEK_HOLE);
 	*ret_off = MIN((uint64_t)at, end);
 	*ret_end = to <= at ? end : MIN((uint64_t)to, end);
-	return 0;
 }
 
 struct reading {
@@ -215,7 +220,7 @@ static int read_piece(struct reading *r, const struct files_sink *sink,
 	ssize_t n;
 
 	if (r->sparse && r->off >= r->piece_end)
-		(void)next_data(r->fd, r->off, r->end, &r->off, &r->piece_end);
+		next_data(r->fd, r->off, r->end, &r->off, &r->piece_end);
 	left = (r->sparse ? r->piece_end : r->end) - r->off;
 	*ret_end = left == 0;
 	if (left == 0)
