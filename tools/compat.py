@@ -19,8 +19,7 @@ PAGE = TOP / "docs" / "compat.md"
 
 # "COMMAND --option", "COMMAND" or "* --option"; the first that matches.
 LATER = [
-    ("* --volume", 5), ("* --mount-*", 5), ("* --tmpfs", 5),
-    ("* --fs-conf", 5), ("* --from-snapshot", 5), ("volume*", 5), ("snapshot*", 5), ("copy*", 5), ("*save*", 5),
+    ("* --fs-conf", 5), ("* --from-snapshot", 5), ("snapshot*", 5), ("copy*", 5), ("*save*", 5),
     ("image pull --materialize", 5), ("pull --materialize", 5),
     ("* --port", 6), ("* --net*", 6), ("* --no-net", 6), ("* --no-dns*", 6), ("* --dns-*", 6), ("* --max-connections", 6),
     ("* --trust-host-cas", 6), ("* --proxy", 6), ("* --socks*", 6), ("* --vsock", 6),
@@ -60,6 +59,17 @@ DIFFERENT = {
     "status": "in JSON `command` is an array, and `thp` and `ports` are not there",
     "inspect": "also how it ended, its processes and its walls; in JSON `pending_changes` without `active_config`",
     "ping": "says how long the answer took",
+    "* --volume": "as --mount-dir; a file of the host is seen as one; a bare word that is no volume's name is an error",
+    "* --mount-dir": "no quota unless one is given (there 4 GiB); `stat-virt` is always strict, `host-perms` always mirror; "
+                     "also `cache=`; a ':' of a path is written `\\:`",
+    "* --mount-file": "as --mount-dir",
+    "* --mount-named": "`quota=` and `size=` both are the volume's, dir or disk; also `cache=`",
+    "* --mount-disk": "raw and qcow2 (no vmdk); a format that is not said is told by the name's end and kept for good",
+    "* --tmpfs": "also `mode=`, `size=`",
+    "volume create --size": "of a dir, too: a quota (there of disks only)",
+    "volume list": "also what is used and whether a machine has it mounted",
+    "volume inspect": "also --format json, what is used, and by which sandboxes",
+    "volume remove": "one that a sandbox on record mounts needs --force (there not)",
     "install": "launchers go to ~/.local/bin (there ~/.microsandbox/bin)",
 }
 

@@ -55,6 +55,7 @@ struct uninstall {
 	int home_fd;           /* -1 */
 	struct msb_home *open; /* NULL: the same, or it cannot be read */
 	struct msb_sandbox_list *list;
+	struct msb_volumes *volumes; /* NULL: they stay */
 	struct msb_error error;
 	struct err err;
 };
@@ -127,6 +128,8 @@ static int take_home(struct uninstall *u)
 	u->home = strdup(msb_home_path(u->open));
 	if (!u->home)
 		return -ENOMEM;
+	if (msb_volume_list(u->open, NULL, &u->volumes, &u->error) < 0)
+		u->volumes = NULL; /* said when one is to be removed */
 	u->home_fd = open(u->home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (u->home_fd < 0)
 		return err_set(&u->err, -errno, "cannot open %s: %s", u->home,
@@ -193,6 +196,8 @@ static void show_plan(const struct uninstall *u)
 		if (u->in.files[i].state == INSTALLED_OURS)
 			out_line(buf_str(&b));
 	}
+	for (size_t i = 0; u->volumes && i < msb_volumes_count(u->volumes); i++)
+		out_line(msb_volumes_get(u->volumes, i)->path);
 	for (size_t i = 0; u->home && i < ARRAY_SIZE(home_entries); i++) {
 		buf_reset(&b);
 		(void)buf_printf(&b, "%s/%s", u->home, home_entries[i]);
@@ -215,8 +220,10 @@ static bool ask(const struct uninstall *u)
 	(void)fprintf(stderr, "Remove msb (%zu files in %s)",
 	              count_ours(&u->in), u->in.prefix);
 	if (u->home)
-		(void)fprintf(stderr, " and all of %s (%zu sandboxes)", u->home,
-		              u->list ? msb_sandbox_list_count(u->list) : 0);
+		(void)fprintf(
+			stderr, " and all of %s (%zu sandboxes, %zu volumes)",
+			u->home, u->list ? msb_sandbox_list_count(u->list) : 0,
+			u->volumes ? msb_volumes_count(u->volumes) : 0);
 	(void)fprintf(stderr, "? [y/N] ");
 	if (!fgets(answer, sizeof(answer), stdin))
 		return false;
@@ -251,9 +258,29 @@ static int end_sandboxes(struct uninstall *u)
 	return r;
 }
 
+/* Folders beside them are of others, such as the Rust msb's volumes. */
+static int remove_volumes(struct uninstall *u)
+{
+	size_t n = u->volumes ? msb_volumes_count(u->volumes) : 0;
+	int r = 0;
+
+	for (size_t i = 0; i < n && r >= 0; i++) {
+		r = msb_volume_remove(u->open,
+		                      msb_volumes_get(u->volumes, i)->name, 1,
+		                      &u->error);
+		if (r == -MSB_ERR_NOT_FOUND)
+			r = 0;
+	}
+	msb_volumes_free(u->volumes);
+	u->volumes = NULL;
+	return r;
+}
+
 static int remove_home(struct uninstall *u)
 {
 	int r = 0;
+
+	(void)unlinkat(u->home_fd, "volumes", AT_REMOVEDIR);
 
 	for (size_t i = 0; i < ARRAY_SIZE(home_entries) && r == 0; i++) {
 		r = dir_remove(u->home_fd, home_entries[i]);
@@ -283,7 +310,7 @@ static int act(struct uninstall *u)
 {
 	struct buf cleanup_buf b = BUF_INIT;
 
-	if (u->list && end_sandboxes(u) < 0)
+	if ((u->list && end_sandboxes(u) < 0) || remove_volumes(u) < 0)
 		return fail(u);
 	msb_sandbox_list_free(u->list);
 	u->list = NULL;
@@ -325,6 +352,7 @@ int cmd_self_uninstall(struct cli *cli, void *values)
 	int code = uninstall(&u);
 
 	(void)cli;
+	msb_volumes_free(u.volumes);
 	msb_sandbox_list_free(u.list);
 	msb_home_free(u.open);
 	installed_release(&u.in);

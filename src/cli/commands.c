@@ -321,7 +321,8 @@ static const char modify_details[] =
 	"Shows what changes, and when. Labels, variables, workdir, user and "
 	"shell count for the next command in a machine that runs; all else "
 	"waits for its next start, which has to be said: --restart does that "
-	"now, --next-start waits for it. Otherwise nothing is changed at all.\n"
+	"now, --next-start waits for it. Otherwise nothing is changed at all. "
+	"Mounts and patches stay as they were made.\n"
 	"\n"
 	"Examples:\n"
 	"  msb modify box --memory 2G --cpus 2 --restart\n"
@@ -401,13 +402,13 @@ static const char volume_remove_details[] =
 	"refused; one that only sandboxes on record mount needs --force.";
 
 static const struct command volume_commands[] = {
-	ROW(volume_create, "create", NULL, "Commands", "[NAME]",
+	ROW(volume_create, "create", NULL, "Commands", "[VOLUME]",
             "Make a volume", volume_create_details, 0, 1, false),
 	ROW(volume_list, "list", "ls", "Commands", "", "List volumes", NULL, 0,
             0, false),
-	ROW(volume_inspect, "inspect", NULL, "Commands", "<NAME>",
+	ROW(volume_inspect, "inspect", NULL, "Commands", "<VOLUME>",
             "Show all about a volume", NULL, 1, 1, false),
-	ROW(volume_remove, "remove", "rm", "Commands", "<NAMES>...",
+	ROW(volume_remove, "remove", "rm", "Commands", "<VOLUMES>...",
             "Remove volumes", volume_remove_details, 1, -1, false),
 	ROW(volume_prune, "prune", NULL, "Commands", "",
             "Remove volumes that no sandbox mounts", NULL, 0, 0, false),
