@@ -31,15 +31,13 @@ struct host_dirent {
 static uint32_t list_flags(struct req *q, int fd)
 {
 	struct stat st;
-	bool keep;
 
 	if (!q->share || q->share->cfg.cache == FS_CACHE_ALWAYS)
 		return FOPEN_CACHE_DIR | FOPEN_KEEP_CACHE;
 	if (q->share->cfg.cache == FS_CACHE_NONE || fstat(fd, &st) < 0)
 		return 0;
-	keep = seen_is(q->node, &st);
-	seen_set(q->node, &st);
-	return keep ? FOPEN_CACHE_DIR | FOPEN_KEEP_CACHE : FOPEN_CACHE_DIR;
+	return seen_open(q->node, &st) ? FOPEN_CACHE_DIR | FOPEN_KEEP_CACHE
+	                               : FOPEN_CACHE_DIR;
 }
 
 int op_opendir(struct req *q)
@@ -115,10 +113,18 @@ static bool put_entry(struct listing *l, struct out_entry *e, const char *name)
 	return true;
 }
 
-/* Of a file that is a device for the guest, the host's type is wrong. */
-static uint32_t plain_type(uint8_t type)
+/*
+ * What is a file on the host may be a device for the guest: only what was
+ * looked at already is known.
+ */
+static uint32_t plain_type(const struct req *q, const struct host_dirent *d)
 {
-	return type == DT_REG ? DT_UNKNOWN : type;
+	const struct node *n;
+
+	if (d->type != DT_REG)
+		return d->type;
+	n = node_by_number(q->fs, q->share, q->node->dev, d->ino);
+	return n ? (n->shown_mode & S_IFMT) >> 12 : DT_UNKNOWN;
 }
 
 static bool is_dots(const char *name)
@@ -150,7 +156,7 @@ static bool put_host(struct listing *l, const struct host_dirent *d)
 		return false;
 	e.head.ino = wire_ino(q->fs, q->node->dev, d->ino);
 	e.head.off = (uint64_t)d->off;
-	e.head.type = plain_type(d->type);
+	e.head.type = plain_type(q, d);
 	if (l->plus && !dots)
 		fill_entry(l, &e, d->name);
 	return put_entry(l, &e, d->name);
@@ -240,13 +246,17 @@ static int list(struct req *q, bool plus)
 {
 	const struct fuse_read_in *a = &q->a.read;
 	struct listing l = {.q = q, .plus = plus};
+	int r;
 
 	l.h = handle_get(q, a->fh, HANDLE_DIR);
 	if (!l.h)
 		return -EBADF;
 	l.room = MIN(a->size, q->in->len);
-	return q->share ? list_folder(&l, a->offset)
-	                : list_shares(&l, a->offset);
+	if (!q->share)
+		return list_shares(&l, a->offset);
+	/* Entries are of a folder that is still in the share. */
+	r = plus ? node_dir_fd(q->fs, q->node) : 0;
+	return r < 0 ? r : list_folder(&l, a->offset);
 }
 
 int op_readdir(struct req *q)

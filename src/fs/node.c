@@ -145,16 +145,23 @@ bool node_is(const struct node *n, const struct view *v)
 	       is_same(n, v);
 }
 
-struct node *node_by_view(struct fs *fs, const struct share *share,
-                          const struct view *v)
+struct node *node_by_number(struct fs *fs, const struct share *share,
+                            uint64_t dev, uint64_t ino)
 {
 	struct node *n;
 
-	for (n = *key_chain(fs, v->host.st_dev, v->host.st_ino); n;
-	     n = n->by_key)
-		if (n->ino == v->host.st_ino && n->dev == v->host.st_dev &&
-		    n->share == share->index)
+	for (n = *key_chain(fs, dev, ino); n; n = n->by_key)
+		if (n->ino == ino && n->dev == dev && n->share == share->index)
 			break;
+	return n;
+}
+
+struct node *node_by_view(struct fs *fs, const struct share *share,
+                          const struct view *v)
+{
+	struct node *n =
+		node_by_number(fs, share, v->host.st_dev, v->host.st_ino);
+
 	if (!n || is_same(n, v) || n->flags & NODE_PERMANENT)
 		return n;
 	bury(fs, n);

@@ -15,8 +15,6 @@
 static uint32_t cache_flags(struct req *q, struct node *n,
                             const struct stat *st)
 {
-	bool keep;
-
 	switch (q->share->cfg.cache) {
 	case FS_CACHE_NONE:
 		return FOPEN_DIRECT_IO;
@@ -25,9 +23,7 @@ static uint32_t cache_flags(struct req *q, struct node *n,
 	case FS_CACHE_AUTO:
 		break;
 	}
-	keep = seen_is(n, st);
-	seen_set(n, st);
-	return keep ? FOPEN_KEEP_CACHE : 0;
+	return seen_open(n, st) ? FOPEN_KEEP_CACHE : 0;
 }
 
 int open_answer(struct req *q, struct node *n, const struct view *v, int fd,
@@ -93,6 +89,8 @@ int op_open(struct req *q)
 	r = node_fd_view(q->fs, q->node, &v);
 	if (r >= 0)
 		r = check_open(q, &v);
+	if (r == 0 && ((flags & O_ACCMODE) != O_RDONLY || flags & O_TRUNC))
+		r = take_bits(q->fs, q->node, &v);
 	if (r < 0)
 		return r;
 	/* Linux lets O_RDONLY | O_TRUNC through; the host must be asked to. */

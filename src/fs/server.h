@@ -58,7 +58,8 @@ struct node {
 	int64_t seen_size;
 	uint32_t refs;
 	int fd;
-	uint16_t type; /* S_IFMT bits, on the host */
+	uint32_t checked; /* a folder: when it was last seen to be inside */
+	uint16_t type;    /* S_IFMT bits, on the host */
 	uint8_t share;
 	uint8_t flags;
 };
@@ -183,6 +184,9 @@ int nodes_init(struct fs *fs);
 void nodes_clear(struct fs *fs); /* all but the permanent ones */
 void nodes_release(struct fs *fs);
 struct node *node_by_id(struct fs *fs, uint64_t id);
+/* A file of that number in the share, or NULL; no look at the host. */
+struct node *node_by_number(struct fs *fs, const struct share *share,
+                            uint64_t dev, uint64_t ino);
 /* The node of that file; one whose number another file took over is buried. */
 struct node *node_by_view(struct fs *fs, const struct share *share,
                           const struct view *v);
@@ -242,6 +246,12 @@ struct share *node_share(struct fs *fs, const struct node *n);
 /* The guest's cache of the data: see seen_*. */
 bool seen_is(const struct node *n, const struct stat *st);
 void seen_set(struct node *n, const struct stat *st);
+/*
+ * It is opened: whether what the guest has is still good. From now on it has
+ * what is there now, unless that is of this very moment: a change in the same
+ * tick of the clock would not show.
+ */
+bool seen_open(struct node *n, const struct stat *st);
 
 /* handle.c */
 int handle_new(struct fs *fs, struct node *n, int kind, int fd, uint64_t *ret);
@@ -256,6 +266,11 @@ void caps_set(struct fs *fs, const struct node *n);
 /* owners.c: modes that change by what the guest does. */
 int change_owner(struct fs *fs, struct node *n, const struct view *v,
                  const struct owner *want);
+/*
+ * The guest is about to write to a file of the host's with setuid or setgid:
+ * from now on that is kept in the attribute, and no right on the host.
+ */
+int take_bits(struct fs *fs, struct node *n, const struct view *v);
 /* A write, a truncation: setuid and setgid end (kill), capabilities always. */
 int drop_privileges(struct fs *fs, struct node *n, bool kill);
 

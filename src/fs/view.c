@@ -219,3 +219,14 @@ void seen_set(struct node *n, const struct stat *st)
 	n->seen_size = st->st_size;
 	n->seen_mtime = ns_of(&st->st_mtim);
 }
+
+bool seen_open(struct node *n, const struct stat *st)
+{
+	if (seen_is(n, st))
+		return true;
+	if (ns_of(&st->st_mtim) + TICK_NS < now_ns())
+		seen_set(n, st);
+	else
+		n->flags &= (uint8_t)~NODE_SEEN;
+	return false;
+}

@@ -59,11 +59,23 @@ static int host_name(const char *name, char out[WIRE_NAME_MAX + 1], int refuse)
 }
 
 /* Only files and folders can have any on the host. */
+static bool has_attrs(const struct req *q)
+{
+	return q->share &&
+	       (q->node->type == S_IFREG || q->node->type == S_IFDIR);
+}
+
+/* To look only: by its name will do. */
+static int look(struct req *q, struct owner_file *ret)
+{
+	return has_attrs(q) ? node_place(q->fs, q->node, ret) : -EOPNOTSUPP;
+}
+
 static int target(struct req *q, struct owner_file *ret)
 {
 	int fd;
 
-	if (!q->share || (q->node->type != S_IFREG && q->node->type != S_IFDIR))
+	if (!has_attrs(q))
 		return -EOPNOTSUPP;
 	fd = node_fd(q->fs, q->node);
 	*ret = (struct owner_file){
@@ -91,7 +103,7 @@ int op_getxattr(struct req *q)
 	int r = host_name(q->name, name, -ENODATA);
 
 	if (r == 0)
-		r = target(q, &f);
+		r = look(q, &f);
 	if (r < 0)
 		return r;
 	if (size) {
@@ -197,7 +209,7 @@ int op_listxattr(struct req *q)
 	cleanup_free char *list = NULL;
 	struct owner_file f;
 	ssize_t n;
-	int r = target(q, &f);
+	int r = look(q, &f);
 
 	if (r == -EOPNOTSUPP)
 		return answer(q, q->a.xattr.size, "", 0);

@@ -316,6 +316,13 @@ static void cached_data_is_good_until_the_host_changes_it(void **state)
 
 	host_put(d, "a/c", "first");
 	n = (uint64_t)d_lookup(d, a, "c");
+	/* So new that another change would have the same time. */
+	assert_int_equal(d_open(d, n, O_RDONLY, &fh, &flags), 0);
+	assert_int_equal(d_release(d, n, fh, false), 0);
+	assert_int_equal(d_open(d, n, O_RDONLY, &fh, &flags), 0);
+	assert_int_equal(flags, 0);
+	assert_int_equal(d_release(d, n, fh, false), 0);
+	(void)usleep(150000);
 	assert_int_equal(d_open(d, n, O_RDONLY, &fh, &flags), 0);
 	assert_int_equal(flags, 0);
 	assert_int_equal(d_release(d, n, fh, false), 0);
@@ -333,7 +340,7 @@ static void cached_data_is_good_until_the_host_changes_it(void **state)
 	assert_int_equal(d_open(d, n, O_RDWR, &fh, &flags), 0);
 	assert_int_equal(flags, 0);
 	/* The host's change between two of the guest's is not missed. */
-	(void)usleep(20000);
+	(void)usleep(150000);
 	host_put(d, "a/c", "other");
 	assert_int_equal(d_write(d, n, fh, 0, "x", 1), 1);
 	assert_int_equal(d_release(d, n, fh, false), 0);
