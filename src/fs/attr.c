@@ -74,6 +74,9 @@ static int set_size(struct req *q, const struct view *v)
 		return S_ISDIR(v->host.st_mode) ? -EISDIR : -EINVAL;
 	if (a->size > INT64_MAX)
 		return -EFBIG;
+	r = take_bits(q->fs, q->node, v);
+	if (r < 0)
+		return r;
 	fd = truncation_fd(q, &owned);
 	if (fd < 0)
 		return fd;

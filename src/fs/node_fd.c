@@ -10,8 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -239,6 +241,30 @@ static int open_again(struct fs *fs, struct node *n, struct view *ret)
 	return n->fd;
 }
 
+/*
+ * A folder that somebody moved out of the share on the host, while we have a
+ * descriptor of it: of what comes into it there nothing is for the guest. A
+ * share is a mount of its own (vmm/jail_share.c), out of which ".." finds no
+ * way. Asked once a second. Where it is no mount of its own that is not seen,
+ * and the folder is lost when its descriptor is closed.
+ */
+static bool is_outside(struct node *n)
+{
+	struct timespec now;
+	struct statx x;
+
+	if (n->type != S_IFDIR || n->flags & NODE_PERMANENT)
+		return false;
+	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	if (n->checked == (uint32_t)now.tv_sec)
+		return false;
+	if (statx(n->fd, "..", AT_NO_AUTOMOUNT, STATX_TYPE, &x) < 0 &&
+	    errno == ENOENT)
+		return true;
+	n->checked = (uint32_t)now.tv_sec;
+	return false;
+}
+
 int node_fd(struct fs *fs, struct node *n)
 {
 	struct view v;
@@ -247,6 +273,8 @@ int node_fd(struct fs *fs, struct node *n)
 		return -ESTALE;
 	if (n->fd < 0)
 		return open_again(fs, n, &v);
+	if (is_outside(n))
+		return -ESTALE;
 	touch(fs, n);
 	return n->fd;
 }

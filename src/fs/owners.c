@@ -69,6 +69,21 @@ int change_owner(struct fs *fs, struct node *n, const struct view *v,
 	return r < 0 ? r : keep(node_share(fs, n), n, &f, v, want);
 }
 
+int take_bits(struct fs *fs, struct node *n, const struct view *v)
+{
+	const struct owner o = {v->st.st_uid, v->st.st_gid, v->st.st_mode,
+	                        (uint32_t)v->st.st_rdev};
+	struct owner_file f;
+	int r;
+
+	if (!S_ISREG(v->host.st_mode) ||
+	    !(v->host.st_mode & (S_ISUID | S_ISGID)))
+		return 0;
+	r = path_file(fs, n, &f);
+	n->shown_ctime = 0;
+	return r < 0 ? r : keep(node_share(fs, n), n, &f, v, &o);
+}
+
 static int drop_bits(struct fs *fs, struct node *n)
 {
 	struct owner want;
