@@ -19,6 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/buf.h"
+#include "base/fdio.h"
 #include "base/num.h"
 #include "image/pin.h"
 #include "image/record.h"
@@ -139,6 +141,12 @@ static int by_bytes(const void *a, const void *b)
 	return memcmp(a, b, DIGEST_LEN);
 }
 
+static void sort_marks(struct gc *gc)
+{
+	if (gc->n)
+		qsort(gc->marks, gc->n, sizeof(*gc->marks), by_bytes);
+}
+
 static bool is_marked(const struct gc *gc, const struct digest *d)
 {
 	return gc->n &&
@@ -237,6 +245,18 @@ static int sweep_part(struct gc *gc, int at, const char *name,
 	return lock < 0 ? 0 : discard(gc, at, name);
 }
 
+/* The note of what goes, or is gone. */
+static int sweep_note(struct gc *gc, int at, const char *name,
+                      const struct stat *st)
+{
+	struct digest d;
+
+	(void)st;
+	if (name_digest(name, &d) && !is_marked(gc, &d))
+		(void)unlinkat(at, name, 0);
+	return 0;
+}
+
 static int sweep_all(struct gc *gc)
 {
 	static const struct {
@@ -248,13 +268,25 @@ static int sweep_all(struct gc *gc)
 		{"manifests", sweep_object},
                 {"configs",   sweep_object},
 		{"blobs",     sweep_part  },
+                {GC_PATCHED,  sweep_note  },
 	};
 	int r = 0;
 
-	if (gc->n)
-		qsort(gc->marks, gc->n, sizeof(*gc->marks), by_bytes);
+	sort_marks(gc);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(parts); i++)
 		r = each(gc, gc->s->fd, parts[i].dir, parts[i].fn);
+	return r;
+}
+
+/* What the records reach. */
+static int mark_all(struct gc *gc)
+{
+	int r = record_walk(gc->s, mark_record, gc);
+
+	if (r == 0)
+		r = each(gc, gc->s->fd, "pins", mark_pin);
+	if (r == 0)
+		r = each(gc, gc->s->home_fd, "snapshots", mark_snapshot);
 	return r;
 }
 
@@ -268,11 +300,7 @@ int gc_run(struct store *s, uint64_t *ret_freed_bytes, struct err *err)
 	if (pulls < 0)
 		gc.keep_after = time(NULL) - GC_GRACE_S;
 	if (r == 0)
-		r = record_walk(s, mark_record, &gc);
-	if (r == 0)
-		r = each(&gc, s->fd, "pins", mark_pin);
-	if (r == 0)
-		r = each(&gc, s->home_fd, "snapshots", mark_snapshot);
+		r = mark_all(&gc);
 	if (r == 0)
 		r = sweep_all(&gc);
 	close_fd(&lock);
@@ -282,4 +310,182 @@ int gc_run(struct store *s, uint64_t *ret_freed_bytes, struct err *err)
 	if (r == 0)
 		*ret_freed_bytes = gc.freed;
 	return r;
+}
+
+/* ---- patches ------------------------------------------------------------- */
+
+#define NOTES_MAX 65536
+#define NEEDED    ".needed"
+
+struct note {
+	struct digest chain, layer;
+	struct timespec used;
+};
+
+struct notes {
+	struct note *v;
+	uint32_t n, cap;
+};
+
+static const char *note_path(const struct digest *chain, char out[96])
+{
+	char hex[DIGEST_HEX_LEN + 1];
+
+	(void)snprintf(out, 96, GC_PATCHED "/%s", digest_hex(chain, hex));
+	return out;
+}
+
+void gc_note_patched(struct store *s, const struct digest *chain,
+                     const struct digest *layer)
+{
+	char path[96], text[DIGEST_HEX_LEN + 1];
+	cleanup_close int fd = -1;
+
+	(void)mkdirat(s->fd, GC_PATCHED, 0700);
+	fd = openat(s->fd, note_path(chain, path),
+	            O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return;
+	(void)fd_pwrite_full(fd, digest_hex(layer, text), DIGEST_HEX_LEN, 0);
+	(void)futimens(fd, NULL);
+}
+
+static int by_use(const void *a, const void *b)
+{
+	const struct note *x = a, *y = b;
+
+	if (x->used.tv_sec != y->used.tv_sec)
+		return x->used.tv_sec < y->used.tv_sec ? 1 : -1;
+	return x->used.tv_nsec < y->used.tv_nsec    ? 1
+	       : x->used.tv_nsec == y->used.tv_nsec ? 0
+	                                            : -1;
+}
+
+/* One that is not whole is not counted: image_gc() removes what it left. */
+static void read_note(struct notes *list, int at, const char *name)
+{
+	struct buf cleanup_buf b = BUF_INIT_MAX(DIGEST_HEX_LEN);
+	struct note note;
+	struct stat st;
+
+	if (list->n == list->cap || !name_digest(name, &note.chain) ||
+	    fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    file_read(at, name, &b) < 0 ||
+	    !digest_parse_hex(buf_str(&b), &note.layer))
+		return;
+	note.used = st.st_mtim;
+	list->v[list->n++] = note;
+}
+
+/* How many were needed when they were trimmed last: looking is not free. */
+static uint32_t read_needed(int at)
+{
+	struct buf cleanup_buf b = BUF_INIT_MAX(16);
+	uint64_t n = 0;
+
+	if (file_read(at, NEEDED, &b) < 0 ||
+	    !num_parse_u64(buf_str(&b), NOTES_MAX, &n))
+		return 0;
+	return (uint32_t)n;
+}
+
+static void write_needed(struct store *s, uint32_t n)
+{
+	cleanup_close int fd = openat(
+		s->fd, GC_PATCHED "/" NEEDED,
+		O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%u", n);
+
+	if (fd >= 0)
+		(void)fd_write_full(fd, text, (size_t)len);
+}
+
+/* Newest first; none when there are not many. */
+static void read_notes(struct store *s, struct notes *list)
+{
+	int fd = openat(s->fd, GC_PATCHED,
+	                O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+	uint32_t names = 0;
+
+	if (!d) {
+		close_fd(&fd);
+		return;
+	}
+	while (names < NOTES_MAX && (e = readdir(d)))
+		names += e->d_name[0] != '.';
+	list->v = names > read_needed(fd) + GC_PATCHED_KEEP
+	                  ? calloc(names, sizeof(*list->v))
+	                  : NULL;
+	list->cap = list->v ? names : 0;
+	rewinddir(d);
+	while (list->v && (e = readdir(d)))
+		read_note(list, dirfd(d), e->d_name);
+	(void)closedir(d);
+	if (list->n)
+		qsort(list->v, list->n, sizeof(*list->v), by_use);
+}
+
+static void sweep_patch(struct gc *gc, const struct note *note)
+{
+	char path[256];
+
+	if (is_marked(gc, &note->chain))
+		return;
+	(void)unlinkat(gc->s->fd, note_path(&note->chain, path), 0);
+	if (record_chain_path(gc->s, &note->chain, path, sizeof(path)))
+		(void)discard(gc, gc->s->fd, path);
+	if (!is_marked(gc, &note->layer))
+		(void)discard(
+			gc, gc->s->fd,
+			record_layer_path(&note->layer, path, sizeof(path)));
+}
+
+/*
+ * Those that are needed do not count. Half of the rest go at once, so that
+ * this is rare. How many were needed.
+ */
+static uint32_t trim(struct gc *gc, const struct notes *list)
+{
+	uint32_t spared = 0, needed = 0;
+
+	sort_marks(gc);
+	for (uint32_t i = 0; i < list->n; i++)
+		needed += is_marked(gc, &list->v[i].chain);
+	for (uint32_t i = 0; i < list->n; i++) {
+		if (is_marked(gc, &list->v[i].chain) ||
+		    spared++ >= GC_PATCHED_KEEP / 2)
+			continue;
+		if (mark(gc, &list->v[i].chain) < 0 ||
+		    mark(gc, &list->v[i].layer) < 0)
+			return needed;
+		sort_marks(gc);
+	}
+	for (uint32_t i = 0; i < list->n; i++)
+		sweep_patch(gc, &list->v[i]);
+	return needed;
+}
+
+/* Nobody is about to use one: who patches holds the lock "pull", shared. */
+void gc_trim_patched(struct store *s)
+{
+	cleanup_close int pulls = -1, lock = -1;
+	struct gc gc = {.s = s};
+	struct notes list = {0};
+
+	read_notes(s, &list);
+	if (list.n)
+		pulls = store_lock(s, "pull", STORE_LOCK_TRY, NULL);
+	if (pulls >= 0)
+		lock = store_lock(s, "store", 0, NULL);
+	if (lock >= 0 && mark_all(&gc) == 0 &&
+	    store_tmp_new(s, &gc.trash, NULL) == 0)
+		write_needed(s, trim(&gc, &list));
+	close_fd(&lock);
+	close_fd(&pulls);
+	store_tmp_drop(s, &gc.trash);
+	free(gc.marks);
+	free(list.v);
 }

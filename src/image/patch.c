@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/escape.h"
 #include "base/num.h"
+#include "image/gc.h"
 #include "image/layer_path.h"
 #include "image/patch_int.h"
 
@@ -708,7 +709,10 @@ static int patch_layers(struct store *s, const struct image *base,
 	ids[nids] = info.diff_id;
 	if (copy_image(base, ids, nids + 1, ret) < 0)
 		return err_set(err, -ENOMEM, "out of memory");
-	return rootfs_build(s, ids, nids + 1, &ret->chain_id, err);
+	r = rootfs_build(s, ids, nids + 1, &ret->chain_id, err);
+	if (r == 0)
+		gc_note_patched(s, &ret->chain_id, &info.diff_id);
+	return r;
 }
 
 int image_patch(struct store *s, const struct image *base,

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "image/gc.h"
 #include "image/install.h"
 #include "image/patch.h"
 #include "lib/options.h"
@@ -78,6 +79,7 @@ static int apply(struct msb_home *home, const struct msb_image *image,
 
 	if (r < 0)
 		return r;
+	gc_trim_patched(home->store);
 	p->guard = install_guard(home->store, err);
 	if (p->guard < 0)
 		return p->guard;

@@ -13,7 +13,9 @@
 
 #include "base/fdio.h"
 #include "base/num.h"
+#include "image/gc.h"
 #include "image/index.h"
+#include "image/install.h"
 #include "image/layer.h"
 #include "image/patch.h"
 #include "image/tarball.h"
@@ -318,8 +320,9 @@ static void a_folder_in_place_of_one_is_empty(void **state)
 {
 	(void)state;
 	usual();
-	EXPECT("usr 755 /\nusr/only=1\n!usr/lib 755\n", KIND(PATCH_REMOVE, "/usr"),
-	       KIND(PATCH_MKDIR, "/usr"), FILE_OF("/usr/only", "1", 0));
+	EXPECT("usr 755 /\nusr/only=1\n!usr/lib 755\n",
+	       KIND(PATCH_REMOVE, "/usr"), KIND(PATCH_MKDIR, "/usr"),
+	       FILE_OF("/usr/only", "1", 0));
 }
 
 static void mkdir_leaves_a_folder_as_it_is(void **state)
@@ -772,6 +775,111 @@ static void a_refusal_leaves_nothing(void **state)
 	assert_int_equal(count("tmp"), 0);
 }
 
+static struct image made_dir(unsigned i)
+{
+	char name[32];
+	struct patch p = KIND(PATCH_MKDIR, name);
+
+	(void)snprintf(name, sizeof(name), "/d%u", i);
+	return patched(&p, 1);
+}
+
+static bool is_there(const struct image *img)
+{
+	struct rootfs cleanup(rootfs_release) fs = {0};
+
+	return layer_present(store, &img->diff_ids[img->nlayers - 1]) == 1 &&
+	       rootfs_open(store, &img->chain_id, &fs, NULL) == 0;
+}
+
+/* The oldest go when there are many; what was used lately stays. */
+static void unused_ones_do_not_pile_up(void **state)
+{
+	struct image all[3 * GC_PATCHED_KEEP] = {0};
+	struct image again;
+	unsigned left = 0;
+
+	(void)state;
+	usual();
+	for (unsigned i = 0; i < ARRAY_SIZE(all); i++) {
+		gc_trim_patched(store);
+		all[i] = made_dir(i);
+		again = made_dir(0);
+		assert_true(digest_equal(&again.chain_id, &all[0].chain_id));
+		image_release(&again);
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
+		left += is_there(&all[i]);
+	assert_in_range(left, GC_PATCHED_KEEP / 2, GC_PATCHED_KEEP + 1);
+	assert_true(is_there(&all[0]));
+	assert_true(is_there(&all[ARRAY_SIZE(all) - 1]));
+	assert_int_equal(layer_present(store, &ids[0]), 1);
+	for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
+		image_release(&all[i]);
+}
+
+/* Who is patching may be about to use one: nothing goes. */
+static void nothing_goes_while_another_patches(void **state)
+{
+	struct image all[2 * GC_PATCHED_KEEP] = {0};
+	cleanup_close int guard = -1;
+
+	(void)state;
+	usual();
+	guard = install_guard(store, NULL);
+	assert_true(guard >= 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(all); i++) {
+		gc_trim_patched(store);
+		all[i] = made_dir(i);
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(all); i++) {
+		assert_true(is_there(&all[i]));
+		image_release(&all[i]);
+	}
+}
+
+static void a_pinned_one_stays(void **state)
+{
+	struct image cleanup(image_release) first = {0};
+	struct image cleanup(image_release) got = {0};
+	struct digest layer;
+	struct err err = {0};
+	const struct patch p = KIND(PATCH_MKDIR, "/pinned");
+
+	(void)state;
+	test_add_image(store, "real", "x", &layer);
+	assert_int_equal(image_find(store, "real", &got, &err), 0);
+	if (image_patch(store, &got, &p, 1, &first, &err) < 0)
+		fail_msg("%s", err.msg);
+	image_release(&got);
+	(void)mkdirat(store->home_fd, "sandboxes", 0700);
+	assert_int_equal(
+		mkdirat(store->home_fd, "sandboxes/00112233445566ff", 0700), 0);
+	if (image_pin(store, &first, "00112233445566ff", &err) < 0)
+		fail_msg("%s", err.msg);
+	usual();
+	for (unsigned i = 0; i < 3 * GC_PATCHED_KEEP; i++) {
+		struct image other = made_dir(i);
+
+		image_release(&other);
+		gc_trim_patched(store);
+	}
+	assert_true(is_there(&first));
+	/* The image's name goes, and all that nobody has pinned. */
+	assert_int_equal(image_gc(store, true, NULL, NULL, &err), 0);
+	assert_true(is_there(&first));
+	assert_int_equal(count("patched"), 1);
+	if (image_find_pinned(store, "00112233445566ff", &got, &err) < 0)
+		fail_msg("%s", err.msg);
+	assert_true(got.patched);
+	assert_int_equal(got.nlayers, first.nlayers);
+	assert_true(digest_equal(&got.diff_ids[1], &first.diff_ids[1]));
+	assert_int_equal(image_unpin(store, "00112233445566ff"), 0);
+	assert_int_equal(image_gc(store, true, NULL, NULL, &err), 0);
+	assert_false(is_there(&first));
+	assert_int_equal(count("patched"), 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -804,6 +912,9 @@ int main(void)
 		T(a_file_that_changes_is_refused),
 		T(too_many_patches_are_refused),
 		T(a_refusal_leaves_nothing),
+		T(unused_ones_do_not_pile_up),
+		T(nothing_goes_while_another_patches),
+		T(a_pinned_one_stays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
