@@ -152,9 +152,12 @@ static int mount_ext4(const char *disk, int *ret_fd, struct err *err)
 	if (r < 0)
 		return err_set(err, r, "cannot read the upper disk (%s): %s",
 		               disk, strerror(-r));
-	/* noinit_itable: no background thread writes zeros to the disk */
+	/*
+	 * noinit_itable: no background thread writes zeros to the disk.
+	 * discard: what is deleted takes no room on the host any more.
+	 */
 	if (mount(node, UPPER, "ext4", MS_NOATIME,
-	          "noinit_itable,no_prefetch_block_bitmaps") < 0)
+	          "noinit_itable,no_prefetch_block_bitmaps,discard") < 0)
 		return err_set(err, -errno,
 		               "cannot mount the upper (disk %s): %s", disk,
 		               strerror(errno));
