@@ -18,8 +18,12 @@
 
 /* ---- read ---------------------------------------------------------------- */
 
-/* Only what is a regular file is opened: a device may act on it, a fifo wait.
- */
+static int not_regular(const char *path, struct err *err)
+{
+	return err_set(err, -EINVAL, "%s is not a regular file", path);
+}
+
+/* Nothing else is opened: a device may act on it, a fifo wait. */
 static int open_regular(const char *path, bool no_follow, int *ret,
                         struct err *err)
 {
@@ -40,7 +44,7 @@ static int open_regular(const char *path, bool no_follow, int *ret,
 	if (S_ISDIR(st.st_mode))
 		return err_set(err, -EISDIR, "%s is a folder", path);
 	if (!S_ISREG(st.st_mode))
-		return err_set(err, -EINVAL, "%s is not a regular file", path);
+		return not_regular(path, err);
 	*ret = take_fd(fd);
 	return 0;
 }
@@ -121,16 +125,18 @@ static int take_content(struct write *w, struct err *err)
 
 static int append(struct write *w, const char *path, struct err *err)
 {
-	cleanup_close int fd = open(
-		path, O_WRONLY | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
-		w->op->req->mode ? w->op->req->mode & 07777 : 0644);
+	cleanup_close int fd = -1;
 	struct stat st;
 	int r;
 
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return not_regular(path, err);
+	fd = open(path, O_WRONLY | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+	          w->op->req->mode ? w->op->req->mode & 07777 : 0644);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return files_op_fail(err, -errno, "open", path);
 	if (!S_ISREG(st.st_mode))
-		return err_set(err, -EINVAL, "%s is not a regular file", path);
+		return not_regular(path, err);
 	w->fd = fd;
 	w->off = (uint64_t)st.st_size;
 	r = take_content(w, err);
@@ -154,7 +160,7 @@ static int take_after(struct write *w, int dir_fd, const char *name,
 	if (S_ISDIR(st.st_mode))
 		return err_set(err, -EISDIR, "%s is a folder", path);
 	if (!S_ISREG(st.st_mode))
-		return err_set(err, -EINVAL, "%s is not a regular file", path);
+		return not_regular(path, err);
 	if (fchown(w->fd, st.st_uid, st.st_gid) < 0 ||
 	    fchmod(w->fd, st.st_mode & 07777) < 0)
 		return -errno;

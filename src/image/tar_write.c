@@ -55,7 +55,8 @@ static void put_mtime(struct buf *b, int64_t sec, uint32_t ns)
 
 static void put_xattrs(struct buf *b, const struct tar_entry *e)
 {
-	const uint8_t *p = e->xattrs, *end = p + e->xattrs_len;
+	const uint8_t *p = e->xattrs;
+	const uint8_t *end = e->xattrs_len ? p + e->xattrs_len : p;
 
 	while (p < end) {
 		char key[13 + 255];
