@@ -19,7 +19,7 @@ PAGE = TOP / "docs" / "compat.md"
 
 # "COMMAND --option", "COMMAND" or "* --option"; the first that matches.
 LATER = [
-    ("* --fs-conf", 5), ("* --from-snapshot", 5), ("snapshot*", 5), ("copy*", 5), ("*save*", 5),
+    ("* --fs-conf", 5), ("* --from-snapshot", 5), ("snapshot*", 5), ("*save*", 5),
     ("image pull --materialize", 5), ("pull --materialize", 5),
     ("* --port", 6), ("* --net*", 6), ("* --no-net", 6), ("* --no-dns*", 6), ("* --dns-*", 6), ("* --max-connections", 6),
     ("* --trust-host-cas", 6), ("* --proxy", 6), ("* --socks*", 6), ("* --vsock", 6),
@@ -51,6 +51,7 @@ DIFFERENT = {
     "exec": "a sandbox that does not run is an error with a hint (there it is started for the command and stopped again); "
             "output streams without --stream",
     "exec --stream": "accepted; it is always so",
+    "copy": "a sandbox that does not run is an error with a hint; also - for tar streams, --archive, --follow-link",
     "logs": "a terminal gets no control sequences of the guest but colours; --raw gives the bytes",
     "logs --source": "what the kernel said is `console` (or `kernel`), `system` is marks of the life cycle",
     "logs --grep": "an extended POSIX expression; with --tail the last lines of those that match",

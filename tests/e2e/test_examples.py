@@ -66,7 +66,7 @@ def call(programs, cli, installed):
 
 
 def test_there_is_one_for_each_area():
-    assert NAMES == ["images", "life", "logs", "many", "metrics", "run", "stream", "terminal"]
+    assert NAMES == ["files", "images", "life", "logs", "many", "metrics", "run", "stream", "terminal"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -99,6 +99,15 @@ def test_stream(call, box):
     assert call("stream", box, "/no/such").returncode == 127
     r = call("stream", "nobody", "true")
     assert r.returncode == 1 and "nobody" in r.stderr
+
+
+def test_files(call, box, tmp_path):
+    (tmp_path / "mine").write_text("12345")
+    r = call("files", box, str(tmp_path / "mine"))
+    assert r.returncode == 0, r.stderr
+    assert r.stdout == "100644        5 mine\n100644       14 note\nfrom the host\n"
+    r = call("files", box, str(tmp_path / "none"))
+    assert r.returncode == 1 and "none" in r.stderr
 
 
 def test_terminal(call, box):
