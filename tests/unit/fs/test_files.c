@@ -453,6 +453,49 @@ static void wrong_handles_are_refused(void **state)
 	assert_int_equal(d_release(d, a, dir, true), 0);
 }
 
+/* Not as root, who is above modes. */
+static int setup_user(void **state)
+{
+	if (geteuid() == 0)
+		assert_int_equal(seteuid(12345), 0);
+	return setup(state);
+}
+
+static int teardown_user(void **state)
+{
+	int r = teardown(state);
+
+	if (getuid() == 0)
+		assert_int_equal(seteuid(0), 0);
+	return r;
+}
+
+static void a_files_mode_does_not_lock_us_out(void **state)
+{
+	struct driver *d = *state;
+	uint64_t a = (uint64_t)d_share(d, "a"), n, fh;
+	struct stat st;
+
+	host_put(d, "a/f", "ro");
+	assert_int_equal(fchmodat(d->top_fd, "a/f", 0444, 0), 0);
+	n = (uint64_t)d_lookup(d, a, "f");
+	assert_int_equal(d_open(d, n, O_RDWR, &fh, NULL), 0);
+	assert_int_equal(d_write(d, n, fh, 0, "rw", 2), 2);
+	assert_int_equal(d_release(d, n, fh, false), 0);
+	assert_int_equal(fstatat(d->top_fd, "a/f", &st, 0), 0);
+	assert_int_equal(st.st_mode, S_IFREG | 0444);
+	host_is(d, "a/f", "rw");
+	/* Where nothing may change, nor does the mode for a moment. */
+	d->shares[1].read_only = true;
+	host_put(d, "b/f", "no");
+	assert_int_equal(fchmodat(d->top_fd, "b/f", 0, 0), 0);
+	fs_free(d->fs);
+	assert_int_equal(fs_new(&d->cfg, &d->fs, NULL), 0);
+	assert_int_equal(driver_init(d, WIRE_MINOR, UINT64_MAX, NULL), 0);
+	n = (uint64_t)d_lookup(d, (uint64_t)d_share(d, "b"), "f");
+	assert_int_equal(d_open(d, n, O_RDONLY, &fh, NULL), -EACCES);
+}
+
 #define BOTH(f)                                                                \
 	cmocka_unit_test_setup_teardown(f, setup, teardown),                   \
 		cmocka_unit_test_setup_teardown(f, setup_tmpfs, teardown),     \
@@ -475,6 +518,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(caches_none_and_always,
 	                                        setup_caches, teardown),
 		BOTH(fallocate_by_a_user_ends_setuid),
+		cmocka_unit_test_setup_teardown(
+			a_files_mode_does_not_lock_us_out, setup_user,
+			teardown_user),
 		BOTH(writes_end_setuid_and_capabilities),
 		BOTH(wrong_handles_are_refused),
 	};
