@@ -168,6 +168,7 @@ static int fill_chunk(struct fs *fs, const struct handle *h)
 
 	fs->dir.at = 0;
 	fs->dir.end = n > 0 ? (size_t)n : 0;
+	fs->dir.last = n == 0;
 	return n < 0 ? -errno : (int)n;
 }
 
@@ -181,11 +182,12 @@ static int seek_chunk(struct fs *fs, struct handle *h, uint64_t offset)
 	    h->pos == offset)
 		return 0;
 	d->valid = false;
-	if (lseek(h->fd, (off_t)offset, SEEK_SET) < 0)
+	if ((offset || h->begun) && lseek(h->fd, (off_t)offset, SEEK_SET) < 0)
 		return -errno;
 	*d = (struct dir_chunk){
 		.index = index, .gen = h->gen, .data = d->data, .valid = true};
 	h->pos = offset;
+	h->begun = true;
 	return 0;
 }
 
@@ -197,6 +199,8 @@ static int next_entry(struct listing *l)
 	int r;
 
 	if (c->at >= c->end) {
+		if (c->last)
+			return 0;
 		r = fill_chunk(l->q->fs, l->h);
 		if (r <= 0)
 			return r;
@@ -216,10 +220,14 @@ static int list_folder(struct listing *l, uint64_t offset)
 	while (r >= 0) {
 		r = next_entry(l);
 		if (r == 0)
-			return 0;
+			break;
 	}
-	/* What was listed before the fault is an answer of its own. */
-	l->q->fs->dir.valid = false;
+	/*
+	 * That it is the end is said once from what was read; who asks again
+	 * gets what is new. What was listed before a fault is an answer.
+	 */
+	if (r < 0 || !l->q->body)
+		l->q->fs->dir.valid = false;
 	return l->q->body ? 0 : r;
 }
 

@@ -76,6 +76,7 @@ struct handle {
 	uint8_t access; /* O_RDONLY, O_WRONLY, O_RDWR: the guest's */
 	bool append;
 	bool caps_checked; /* no security.capability to drop */
+	bool begun;        /* of a folder: its descriptor is not at 0 */
 	uint64_t pos;      /* of a folder: the offset after what was given */
 };
 
@@ -96,7 +97,7 @@ struct node_table {
 struct dir_chunk {
 	uint32_t index, gen;
 	size_t at, end;
-	bool valid;
+	bool valid, last; /* nothing comes after it */
 	char *data;
 };
 

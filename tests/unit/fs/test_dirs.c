@@ -156,6 +156,29 @@ static void big_folders_are_listed_in_pieces(void **state)
 	list_all(d, n, true, 500);
 }
 
+static void who_asks_again_at_the_end_sees_what_is_new(void **state)
+{
+	struct driver *d = *state;
+	uint64_t a = (uint64_t)d_share(d, "a"), n, fh, off = 0;
+	uint8_t seen[FILES] = {0};
+	char data[4096];
+	int r;
+
+	fill(d, "a/few", 3);
+	n = (uint64_t)d_lookup(d, a, "few");
+	assert_int_equal(d_opendir(d, n, &fh), 0);
+	r = d_readdir(d, n, fh, 0, false, data, sizeof(data));
+	assert_int_equal(mark(data, r, false, seen, &off), 5);
+	assert_int_equal(d_readdir(d, n, fh, off, false, data, sizeof(data)),
+	                 0);
+	assert_int_equal(mkdirat(d->top_fd, "a/few/9", 0755), 0);
+	/* From the start it is there in any case. */
+	memset(seen, 0, sizeof(seen));
+	r = d_readdir(d, n, fh, 0, false, data, sizeof(data));
+	assert_int_equal(mark(data, r, false, seen, &off), 6);
+	assert_int_equal(seen[9], 1);
+}
+
 static void two_listings_at_once(void **state)
 {
 	struct driver *d = *state;
@@ -475,6 +498,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(big_folders_are_listed_in_pieces),
+		T(who_asks_again_at_the_end_sees_what_is_new),
 		T(two_listings_at_once),
 		T(a_listing_without_room_counts_nothing),
 		T(owners_and_modes_are_the_guests),
