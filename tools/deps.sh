@@ -5,13 +5,13 @@ set -eu
 
 build="gcc make pkg-config meson ninja-build musl-tools python3
 	libcurl4-openssl-dev libssl-dev libjansson-dev libyaml-dev
-	libzstd-dev libisal-dev
+	libzstd-dev libisal-dev zlib1g-dev
 	libsqlite3-dev libcmocka-dev libseccomp-dev
 	flex bison bc libelf-dev xz-utils cpio"
 run="qemu-system-x86 e2fsprogs busybox-static ca-certificates"
 test="clang clang-format python3-pytest docker-registry skopeo umoci
 	mmdebstrap erofs-utils attr apache2-utils tmux libcap2-bin
-	zsh fish mandoc dropbear-bin openssh-client"
+	zsh fish mandoc dropbear-bin openssh-client qemu-utils"
 
 installed() {
 	dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null |

@@ -214,7 +214,8 @@ int qemu_img(const char *args, ...)
 	va_end(ap);
 	(void)snprintf(command, sizeof(command),
 	               "qemu-img %s >/tmp/test_disk.out.%d 2>&1 || "
-	               "{ r=$?; [ $r = 3 ] || cat /tmp/test_disk.out.%d >&2; exit $r; }; "
+	               "{ r=$?; [ $r = 3 ] || cat /tmp/test_disk.out.%d >&2; "
+	               "exit $r; }; "
 	               "rm -f /tmp/test_disk.out.%d",
 	               words, getpid(), getpid(), getpid());
 	return run(command);
