@@ -66,7 +66,7 @@ def call(programs, cli, installed):
 
 
 def test_there_is_one_for_each_area():
-    assert NAMES == ["files", "images", "life", "logs", "many", "metrics", "run", "stream", "terminal"]
+    assert NAMES == ["files", "images", "life", "logs", "many", "metrics", "run", "stream", "terminal", "volumes"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -80,6 +80,17 @@ def test_it_is_short_and_uses_the_public_header_only(name):
 def test_without_arguments_it_says_how(call, name):
     r = call(name)
     assert r.returncode == 2 and r.stdout == "" and r.stderr.startswith(f"usage: {name} ")
+
+
+def test_volumes(call, cli, tmp_path):
+    (tmp_path / "source").write_text("")
+    for n in (1, 2):  # the volume outlives its sandboxes
+        r = call("volumes", IMAGE, "sh", "-c", "echo line >> /data/log; cat /data/log; ls /src; df /scratch >&2", cwd=tmp_path)
+        assert r.returncode == 0, r.stderr
+        lines = r.stdout.splitlines()
+        assert lines[:-1] == ["line"] * n + ["source"]
+        assert re.fullmatch(r"example: \d+ of 67108864 bytes used, in /.*/volumes/example/data", lines[-1])
+    cli.ok("volume", "rm", "-q", "example")
 
 
 def test_run(call):
