@@ -14,6 +14,9 @@ GUEST = pathlib.Path(__file__).parent / "guest/sharehostile.c"
 IMAGE = "test/busybox:1"
 CANARY = "canary: nobody reads this\n"
 RENAME_EXCHANGE = 2
+# FUSE's rule (linux/fuse.h, FUSE_HANDLE_KILLPRIV_V2): setgid ends at a write only where the group may execute. Linux
+# since 6.2 ends it also for who is not in the group; the request does not say in which groups the writer is.
+KNOWN = {"write to setgid without x: 0, 102666 0:0 rdev 0": "write to setgid without x: 0, 100666 0:0 rdev 0"}
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -125,7 +128,7 @@ def test_fifos_and_links_of_the_host_are_the_guests_own(cli, box, top):
     assert sh(cli, "cd /share; (echo hi > fifo &) ; timeout 5 cat fifo") == "hi\n"
     # Its own /proc, too, and its own files.
     assert sh(cli, "readlink /share/proc; ls -d /share/proc/.") .startswith("/proc/self/fd\n")
-    assert sh(cli, "ln -sf /etc/hostname /share/own; cat /share/own; hostname").splitlines()[:1] != []
+    assert sh(cli, "ln -sf /etc/hostname /share/own; cat /share/own") == sh(cli, "cat /etc/hostname")
     assert os.readlink(top / "share/own") == "/etc/hostname"
 
 
@@ -146,5 +149,6 @@ def test_owners_and_modes_follow_the_rules_of_ext4(cli, box, top):
     share = sh(cli, "/tools/hostile owners /owners").splitlines()
     ext4 = sh(cli, "mkdir -p /var/tmp/o && /tools/hostile owners /var/tmp/o").splitlines()
     assert len(ext4) > 150
-    different = [f"{b}   (on the share: {a})" for a, b in zip(share, ext4, strict=True) if a != b]
+    different = [f"{b}   (on the share: {a})" for a, b in zip(share, ext4, strict=True)
+                 if a != b and KNOWN.get(a) != b]
     assert not different, "\n".join(different)
