@@ -82,7 +82,7 @@ static int set_size(struct req *q, const struct view *v)
 		return fd;
 	r = change_size(q->share, q->node, fd, a->size);
 	return r < 0 ? r
-	             : drop_privileges(q->fs, q->node,
+	             : drop_privileges(q->fs, q->node, fd,
 	                               a->valid & FATTR_KILL_SUIDGID);
 }
 
@@ -111,7 +111,7 @@ static int set_owner(struct req *q, const struct view *v)
 	}
 	r = change_owner(q->fs, q->node, v, &want);
 	if (r == 0 && chown)
-		r = drop_privileges(q->fs, q->node, false);
+		r = drop_privileges(q->fs, q->node, -1, false);
 	return r;
 }
 

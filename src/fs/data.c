@@ -139,7 +139,7 @@ static int drop_on_write(struct req *q, struct handle *h, bool kill)
 
 	if (h->caps_checked && !kill)
 		return 0;
-	r = drop_privileges(q->fs, q->node, kill);
+	r = drop_privileges(q->fs, q->node, h->fd, kill);
 	if (r == 0)
 		h->caps_checked = true;
 	return r;
@@ -275,7 +275,7 @@ int op_copy(struct req *q)
 	if (r == 0)
 		r = fit(a->off_out, len);
 	if (r == 0)
-		r = drop_privileges(q->fs, c.node, is_user(q));
+		r = drop_privileges(q->fs, c.node, c.fd, is_user(q));
 	if (r == 0)
 		r = change_begin(&c, a->off_out, len);
 	if (r < 0)

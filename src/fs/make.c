@@ -27,12 +27,15 @@ struct maker {
 /* Linux's rules for a folder with setgid: the group, and on to folders. */
 static int inherit(struct maker *m)
 {
+	struct node *dir = m->q->node;
 	struct view v;
-	int r = view_node(m->q->fs, m->q->node, &v);
+	int r = 0;
 
-	if (r < 0 || !(v.st.st_mode & S_ISGID))
+	if (!view_is_recent(m->q->fs, dir))
+		r = view_node(m->q->fs, dir, &v);
+	if (r < 0 || !(dir->shown_mode & S_ISGID))
 		return r;
-	m->owner.gid = v.st.st_gid;
+	m->owner.gid = dir->shown_gid;
 	if (S_ISDIR(m->owner.mode))
 		m->owner.mode |= S_ISGID;
 	return 0;
@@ -105,6 +108,19 @@ static int settle(struct maker *m, const struct stat *st)
 	return r;
 }
 
+/* What owner_show() would say now, without asking the host. */
+static void show_kept(const struct maker *m, struct view *v)
+{
+	const struct fs_owners *map = &m->q->share->cfg.owners;
+
+	v->st.st_uid = map->squash ? map->uid : m->owner.uid;
+	v->st.st_gid = map->squash ? map->gid : m->owner.gid;
+	v->st.st_mode = m->owner.mode;
+	v->st.st_rdev = m->owner.rdev;
+	if (!S_ISREG(m->owner.mode) && !S_ISDIR(m->owner.mode))
+		v->st.st_blocks = 0;
+}
+
 /* Keep the owner of the new file @f, then make it known. */
 static int finish(struct maker *m, const struct owner_file *f, const char *name,
                   struct view *v, struct node **ret)
@@ -123,7 +139,10 @@ static int finish(struct maker *m, const struct owner_file *f, const char *name,
 		r = node_get(fs, share, v, m->q->node, name, ret);
 	if (r < 0)
 		return r;
-	view_show(fs, share, f, *ret, v);
+	if (S_ISLNK(v->host.st_mode))
+		view_show(fs, share, f, *ret, v);
+	else
+		show_kept(m, v);
 	return 0;
 }
 
@@ -154,8 +173,11 @@ static int created(struct req *q, struct node *n, const struct view *v, int fd)
 	struct fuse_open_out open;
 	int r = open_answer(q, n, v, fd, q->a.create.flags, &open);
 
-	if (r == 0)
-		r = answer(q, n, v);
+	if (r < 0)
+		return r;
+	/* What was made just now has no capabilities. */
+	handle_at(q->fs, open.fh, n, HANDLE_FILE)->caps_checked = true;
+	r = answer(q, n, v);
 	return r < 0 ? r : req_put(q, &open, sizeof(open));
 }
 

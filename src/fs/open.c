@@ -53,7 +53,7 @@ static int empty(struct req *q, int fd, struct view *v)
 	int r = change_size(q->share, q->node, fd, 0);
 
 	if (r == 0)
-		r = drop_privileges(q->fs, q->node,
+		r = drop_privileges(q->fs, q->node, fd,
 		                    q->a.open.open_flags &
 		                            FUSE_OPEN_KILL_SUIDGID);
 	return r < 0 || fstat(fd, &v->host) == 0 ? r : -errno;

@@ -17,6 +17,12 @@ static int path_file(struct fs *fs, struct node *n, struct owner_file *ret)
 	return fd < 0 ? fd : 0;
 }
 
+static void forget_shown(struct node *n)
+{
+	n->shown_ctime = 0;
+	n->shown_at = 0;
+}
+
 static uint64_t bytes_now(const struct owner_file *f)
 {
 	struct stat st;
@@ -65,7 +71,7 @@ int change_owner(struct fs *fs, struct node *n, const struct view *v,
 	    want->mode == v->st.st_mode)
 		return 0;
 	r = path_file(fs, n, &f);
-	n->shown_ctime = 0;
+	forget_shown(n);
 	return r < 0 ? r : keep(node_share(fs, n), n, &f, v, want);
 }
 
@@ -80,7 +86,7 @@ int take_bits(struct fs *fs, struct node *n, const struct view *v)
 	    !(v->host.st_mode & (S_ISUID | S_ISGID)))
 		return 0;
 	r = path_file(fs, n, &f);
-	n->shown_ctime = 0;
+	forget_shown(n);
 	return r < 0 ? r : keep(node_share(fs, n), n, &f, v, &o);
 }
 
@@ -100,19 +106,17 @@ static int drop_bits(struct fs *fs, struct node *n)
 	return change_owner(fs, n, &v, &want);
 }
 
-int drop_privileges(struct fs *fs, struct node *n, bool kill)
+int drop_privileges(struct fs *fs, struct node *n, int fd, bool kill)
 {
-	struct owner_file f;
-	int r;
+	struct owner_file f = {.fd = fd};
+	int r = 0;
 
 	if (n->type != S_IFREG)
 		return 0;
-	if (kill) {
+	if (kill)
 		r = drop_bits(fs, n);
-		if (r < 0)
-			return r;
-	}
-	r = path_file(fs, n, &f);
+	if (r == 0 && fd < 0)
+		r = path_file(fs, n, &f);
 	if (r < 0)
 		return r;
 	if (xattr_get(&f, XATTR_CAPS, NULL, 0) < 0)

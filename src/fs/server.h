@@ -58,8 +58,9 @@ struct node {
 	int64_t seen_size;
 	uint32_t refs;
 	int fd;
-	uint32_t checked; /* a folder: when it was last seen to be inside */
-	uint16_t type;    /* S_IFMT bits, on the host */
+	uint32_t shown_at; /* when that was said, in s; 0: unknown */
+	uint32_t checked;  /* a folder: when it was last seen to be inside */
+	uint16_t type;     /* S_IFMT bits, on the host */
 	uint8_t share;
 	uint8_t flags;
 };
@@ -235,6 +236,8 @@ int view_take(const struct owner_file *f, struct view *v);
 void view_show(struct fs *fs, const struct share *share,
                const struct owner_file *f, struct node *n, struct view *v);
 int view_node(struct fs *fs, struct node *n, struct view *v);
+/* Whether n->shown_* are as fresh as a guest's own cache of them may be. */
+bool view_is_recent(struct fs *fs, const struct node *n);
 int64_t ns_of(const struct timespec *ts);
 uint64_t view_bytes(const struct stat *st); /* that count for the quota */
 void wire_attr(struct fs *fs, const struct stat *st, struct fuse_attr *ret);
@@ -272,8 +275,11 @@ int change_owner(struct fs *fs, struct node *n, const struct view *v,
  * from now on that is kept in the attribute, and no right on the host.
  */
 int take_bits(struct fs *fs, struct node *n, const struct view *v);
-/* A write, a truncation: setuid and setgid end (kill), capabilities always. */
-int drop_privileges(struct fs *fs, struct node *n, bool kill);
+/*
+ * A write, a truncation: setuid and setgid end (kill), capabilities always.
+ * @fd: of the file, open for data, or -1.
+ */
+int drop_privileges(struct fs *fs, struct node *n, int fd, bool kill);
 
 /* The guest's security.capability. */
 #define XATTR_CAPS "user.msb.x.security.capability"

@@ -78,9 +78,24 @@ static int64_t now_ns(void)
 	return ns_of(&ts);
 }
 
+static uint32_t now_s(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return (uint32_t)ts.tv_sec + 1; /* never 0 */
+}
+
+bool view_is_recent(struct fs *fs, const struct node *n)
+{
+	return n->shown_at && now_s() - n->shown_at < SHORT_S &&
+	       node_share(fs, n)->cfg.cache != FS_CACHE_NONE;
+}
+
 static void remember(struct node *n, const struct view *v, int64_t ctime)
 {
 	n->shown_ctime = ctime;
+	n->shown_at = now_s();
 	n->shown_mode = v->st.st_mode;
 	n->shown_uid = v->st.st_uid;
 	n->shown_gid = v->st.st_gid;
@@ -98,6 +113,7 @@ void view_show(struct fs *fs, const struct share *share,
 		v->st.st_uid = n->shown_uid;
 		v->st.st_gid = n->shown_gid;
 		v->st.st_rdev = n->shown_rdev;
+		n->shown_at = now_s();
 		return;
 	}
 	owner_show(f, &share->cfg.owners, &v->st);
