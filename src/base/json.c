@@ -1,5 +1,7 @@
 #include "base/json.h"
 
+#include <string.h>
+
 #include <errno.h>
 
 #include "base/banned.h"
@@ -14,6 +16,16 @@ json_t *json_parse(const void *data, size_t len, const char *what,
 		err_set(err, -EBADMSG, "%s is not valid JSON: line %d: %s",
 		        what, je.line, je.text);
 	return j;
+}
+
+/* Read back before it is believed. */
+char *json_text(const json_t *j, size_t flags)
+{
+	char *cleanup_free text = j ? json_dumps(j, flags) : NULL;
+	json_t *cleanup_json again =
+		text ? json_parse(text, strlen(text), "", NULL) : NULL;
+
+	return again && json_equal(again, j) ? take_ptr(text) : NULL;
 }
 
 const char *json_str(const json_t *o, const char *key, const char *fallback)

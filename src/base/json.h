@@ -19,6 +19,12 @@
 json_t *json_parse(const void *data, size_t len, const char *what,
                    struct err *err);
 
+/*
+ * json_dumps() that gives all or NULL: jansson 2.14 leaves out what it has no
+ * memory for when it prints a key, and says nothing. Free it.
+ */
+char *json_text(const json_t *j, size_t flags);
+
 const char *json_str(const json_t *o, const char *key, const char *fallback);
 int64_t json_int(const json_t *o, const char *key, int64_t fallback);
 bool json_bool(const json_t *o, const char *key, bool fallback);

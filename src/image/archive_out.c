@@ -289,7 +289,7 @@ static int make_manifest(struct saver *a, struct saved *m, struct err *err)
 	if (doc && json_is_object(notes) &&
 	    json_object_set(doc, "annotations", notes) < 0)
 		return no_memory(err);
-	text = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
+	text = json_text(doc, JSON_COMPACT);
 	return text && buf_adds(&m->own, text) == 0 ? 0 : no_memory(err);
 }
 
@@ -355,20 +355,21 @@ static json_t *notes_of(const struct saved *m)
 static json_t *platform_of(const struct image *img)
 {
 	struct platform p;
-	json_t *j;
+	json_t *cleanup_json j = NULL;
 
 	if (platform_parse(img->platform, &p, NULL) < 0)
 		return NULL;
 	j = json_pack("{s:s, s:s}", "architecture", p.arch, "os", p.os);
-	if (j && p.variant[0])
-		(void)json_object_set_new(j, "variant", json_string(p.variant));
-	return j;
+	if (j && p.variant[0] &&
+	    json_object_set_new(j, "variant", json_string(p.variant)) < 0)
+		return NULL;
+	return take_ptr(j);
 }
 
 static int put_json(struct saver *a, const char *name, const json_t *doc,
                     struct err *err)
 {
-	char *cleanup_free text = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
+	char *cleanup_free text = json_text(doc, JSON_COMPACT);
 
 	return text ? put_file(a, name, text, strlen(text), err)
 	            : no_memory(err);

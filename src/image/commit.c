@@ -137,7 +137,7 @@ static int make_config(struct commit *c, struct err *err)
 		return err_set(err, r,
 		               r == -EINVAL ? "author or message is not UTF-8"
 		                            : "out of memory");
-	c->config_text = json_dumps(c->config, JSON_COMPACT);
+	c->config_text = json_text(c->config, JSON_COMPACT);
 	return c->config_text ? 0 : no_memory(err);
 }
 
@@ -221,7 +221,7 @@ static int dump_manifest(struct commit *c, json_t *layers, struct err *err)
 	                  TYPE_CONFIG, "digest", digest_text(&d, text), "size",
 	                  (json_int_t)len, "layers", layers);
 	if (c->manifest)
-		c->manifest_text = json_dumps(c->manifest, JSON_COMPACT);
+		c->manifest_text = json_text(c->manifest, JSON_COMPACT);
 	return c->manifest_text ? 0 : no_memory(err);
 }
 

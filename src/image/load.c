@@ -498,7 +498,7 @@ static int docker_manifest(struct bundle *b, struct err *err)
 	                "application/vnd.docker.container.image.v1+json",
 	                "size", (json_int_t)b->config.len, "digest",
 	                digest_text(&digest, config), "layers", layers);
-	text = doc ? json_dumps(doc, JSON_INDENT(2)) : NULL;
+	text = json_text(doc, JSON_INDENT(2));
 	if (!text || buf_adds(&b->manifest, text) < 0)
 		return no_memory(err);
 	return manifest_parse(b->manifest.data, b->manifest.len, NULL, &b->doc,

@@ -53,19 +53,6 @@ static int set_all(json_t *o, const char *name, const struct record *r)
 	return bad;
 }
 
-/*
- * jansson 2.14 leaves out what it has no memory for when it prints a key, and
- * says nothing; so the text is read back before it is believed.
- */
-static char *print(const json_t *o)
-{
-	char *cleanup_free text = json_dumps(o, JSON_INDENT(2));
-	json_t *cleanup_json again =
-		text ? json_parse(text, strlen(text), "", NULL) : NULL;
-
-	return again && json_equal(again, o) ? take_ptr(text) : NULL;
-}
-
 int record_write_at(struct store *s, const char *path, const char *name,
                     const struct record *r, struct err *err)
 {
@@ -73,7 +60,7 @@ int record_write_at(struct store *s, const char *path, const char *name,
 	char *cleanup_free text = NULL;
 
 	if (o && set_all(o, name, r) == 0)
-		text = print(o);
+		text = json_text(o, JSON_INDENT(2));
 	if (!text)
 		return err_set(err, -ENOMEM, "out of memory");
 	return store_put(s, path, text, strlen(text), err);

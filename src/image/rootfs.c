@@ -136,7 +136,7 @@ static int new_file(const struct store_tmp *t, const char *name)
 
 static int write_json(const struct store_tmp *t, json_t *j, struct err *err)
 {
-	char *text cleanup_free = j ? json_dumps(j, JSON_COMPACT) : NULL;
+	char *text cleanup_free = json_text(j, JSON_COMPACT);
 	cleanup_close int fd = -1;
 	int r = -ENOMEM;
 
