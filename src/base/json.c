@@ -1,8 +1,7 @@
 #include "base/json.h"
 
-#include <string.h>
-
 #include <errno.h>
+#include <string.h>
 
 #include "base/banned.h"
 
