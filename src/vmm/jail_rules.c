@@ -194,6 +194,10 @@ static const struct rule rules[] = {
 	{F,       SCMP_SYS(getxattr)},
 	{F,       SCMP_SYS(setxattr)},
 	{F,       SCMP_SYS(listxattr)},
+	{F,       SCMP_SYS(lgetxattr)}, /* of a name, before 6.13 */
+	{F,       SCMP_SYS(llistxattr)},
+	{F,       SCMP_SYS(lsetxattr)},
+	{F,       SCMP_SYS(lremovexattr)},
 	{F,       SCMP_SYS(removexattr)},
 	{F,       SCMP_SYS(fgetxattr)},
 	{F,       SCMP_SYS(fsetxattr)},
