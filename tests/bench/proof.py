@@ -27,7 +27,7 @@ def cases(args):
     for seed in range(1, args.seeds + 1):
         yield f"fscompare seed {seed}", (f"fscompare -x {w.NOT_COMPARED} -s {seed} -n {args.calls} $E $D")
     for name in w.STRESSORS:
-        yield f"stress-ng {name}", w.STRESS.format(name=name, timeout=100, seconds=8)
+        yield f"stress-ng {name}", w.STRESS.format(name=name, timeout=60, seconds=args.seconds, workers=2)
     for engine, more in (("psync", ""), ("libaio", "--iodepth=16"), ("libaio", "--direct=1 --iodepth=16"),
                          ("io_uring", "--iodepth=8"), ("mmap", ""), ("pvsync2", "--numjobs=3"), ("sync", "--fsync=16")):
         yield f"fio verify {engine} {more}".strip(), w.FIO.format(size="128m", engine=engine, more=more, fallocate="none")
@@ -54,6 +54,7 @@ def main():
     p.add_argument("--cache", default="auto")
     p.add_argument("--seeds", type=int, default=20)
     p.add_argument("--calls", type=int, default=5000)
+    p.add_argument("--seconds", type=int, default=8, help="of each stressor")
     p.add_argument("--verbose", action="store_true")
     args = p.parse_args()
     build = (TOP / args.build).resolve()

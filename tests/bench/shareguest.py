@@ -75,6 +75,15 @@ def tsc_words():
     return "tsc_khz=" + subprocess.run([tool], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
+def processor_seconds(pids):
+    """Of processor time that these have used, all threads."""
+    spent = 0
+    for pid in pids:
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        spent += int(fields[11]) + int(fields[12])
+    return spent / os.sysconf("SC_CLK_TCK")
+
+
 class Peer:
     """A machine of QEMU's own devices, whose shell is its serial line."""
     mount = device = None
@@ -121,9 +130,17 @@ class Peer:
     def __call__(self, line):
         """A line for bash: (exit code, what it said)."""
         assert "\n" not in line and len(line) < 4000
+        before = processor_seconds(self.pids())
         self.line.sendall(line.encode() + b"\n")
         said = self.until(b"\1").decode(errors="replace")
+        self.spent = processor_seconds(self.pids()) - before
         return int(self.until(b"\n")), said
+
+    def pids(self):
+        """Of all that makes this machine."""
+        from lib.cli import descendants
+        server = [self.server.pid, *descendants(self.server.pid)] if self.server else []
+        return [self.process.pid, *server]
 
     def close(self):
         self.process.kill()
@@ -176,13 +193,19 @@ class Ours:
         self.m.ready()
         self.env = ["HOME=/root", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
 
+    def pids(self):
+        from lib.vmm import children
+        return [self.m.pid, *children(self.m.pid)]
+
     def __call__(self, line):
+        before = processor_seconds(self.pids())
         s = self.m.run(["/bin/bash", "-c", line], env=self.env)
         s.sock.settimeout(SECONDS)
         out = b""
         while m := s.recv():
             if m["type"] == "EXITED":
                 s.sock.close()
+                self.spent = processor_seconds(self.pids()) - before
                 return m["code"] if not m["signo"] else 128 + m["signo"], out.decode(errors="replace")
             out += m.get("data", b"")
         raise AssertionError("the session ended\n" + self.m.log_text()[-3000:])

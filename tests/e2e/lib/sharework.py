@@ -31,6 +31,22 @@ node -e 'require("express"); if (require("lodash").chunk([1,2,3],2).length != 2)
 node_modules/.bin/mocha --version
 """
 
+# The same with little to do.
+GIT_SMALL = """
+cd $D; git init -q one; cp -r /usr/lib/python3.11/email /usr/lib/python3.11/json /usr/lib/python3.11/asyncio one
+export GIT_AUTHOR_NAME=t GIT_AUTHOR_EMAIL=t@t GIT_COMMITTER_NAME=t GIT_COMMITTER_EMAIL=t@t
+git -C one add .; git -C one commit -qm first
+git clone -q one two; cd two; test -z "$(git status --short)"
+echo more >>json/tool.py; git mv email mail; git commit -qam change; git gc -q; git fsck --no-progress
+git reset -q --hard HEAD~1; test -z "$(git status --short)"; git -C ../one pull -q ../two
+"""
+
+NPM_SMALL = """
+mkdir $D/app; cd $D/app; echo '{}' >package.json
+npm install --offline --no-audit --no-fund --cache /opt/npm/cache lodash@4.17.21
+node -e 'if (require("lodash").chunk([1,2,3],2).length != 2) process.exit(1)'
+"""
+
 PIP = """
 cd $D; python3 -m venv env
 env/bin/pip install -q --no-index --find-links /opt/wheels {packages}
@@ -85,12 +101,12 @@ find . | wc -l; rm -r ./*; test -z "$(ls)"
 """
 
 # Out of scope here: they need a kernel option, a device or a right that the guest has not, whatever the file system.
-STRESSORS = """access bind-mount chattr chdir chmod chown copy-file dentry dir dirdeep dirmany dnotify dup fallocate fanotify
+STRESSORS = """access chattr chdir chmod chown copy-file dentry dir dirdeep dirmany dnotify dup fallocate fanotify
 fcntl fiemap file-ioctl filename flock fpunch fsize fstat getdent handle hdd inode-flags inotify io iomix ioprio lease link
 locka lockf lockofd mknod open procfs rename symlink sync-file touch utime verity xattr""".split()
 
 STRESS = """
-mkdir -p $D; timeout -k 5 {timeout} stress-ng --{name} 2 --timeout {seconds} --temp-path $D --verify --metrics-brief --no-rand-seed
+mkdir -p $D; timeout -k 5 {timeout} stress-ng --{name} {workers} --timeout {seconds} --temp-path $D --verify --metrics-brief --no-rand-seed
 """
 
 
