@@ -10,10 +10,11 @@
  *
  * The guest is hostile, and so may be what changes the share on the host
  * meanwhile. Nothing outside of a share is read, written or found: every name
- * is one component, walked by openat2() with RESOLVE_BENEATH, NO_SYMLINKS and
- * NO_MAGICLINKS from a descriptor of the share; only regular files and folders
- * are ever opened for more than O_PATH; devices, sockets and setuid bits are
- * shown to the guest and never exist on the host (owner.h).
+ * is one component and never followed, what has several is walked by openat2()
+ * with RESOLVE_BENEATH, NO_SYMLINKS and NO_MAGICLINKS from a descriptor of the
+ * share; only regular files and folders are ever opened for more than O_PATH;
+ * devices, sockets and setuid bits are shown to the guest and never exist on
+ * the host (owner.h).
  *
  * One thread (the device's) makes all calls.
  */

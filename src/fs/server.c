@@ -1,21 +1,23 @@
 /*
  * server.c - a server's life; theory in server.h.
  *
- * System calls of this folder (for the jail's list), all with descriptors and
- * single names; paths have none but of cfg.proc_fd's numbers:
+ * System calls of this folder (vmm/jail_rules.c allows the device's thread
+ * these), all with descriptors and single names that are never followed; paths
+ * have none but cfg.proc_fd's numbers:
  *
  *	openat2     O_PATH|O_NOFOLLOW, O_CREAT|O_EXCL|O_RDWR, O_DIRECTORY,
  *	            O_TMPFILE; always RESOLVE_BENEATH|NO_SYMLINKS|NO_MAGICLINKS
  *	openat      (proc_fd, "N"): data, or O_PATH of an O_TMPFILE file
- *	statx fstat fstatfs close
- *	preadv preadv2 pwritev2 lseek ftruncate fallocate copy_file_range
+ *	statx fstat fstatfs fstatvfs close
+ *	preadv pwritev2 lseek ftruncate fallocate copy_file_range
  *	fsync fdatasync syncfs getdents64
  *	mkdirat symlinkat readlinkat unlinkat renameat2 utimensat
  *	linkat      (proc_fd, "N", dir, name, AT_SYMLINK_FOLLOW)
- *	getxattrat setxattrat listxattrat removexattrat (463-466, Linux 6.13)
- *	fgetxattr fsetxattr flistxattr fremovexattr (before)
- *	fchmod fchmodat (proc_fd, "N"; owner.c)
- *	clock_gettime (vDSO) getrandom (fs_new) and what malloc needs
+ *	fchmod, fchmodat (proc_fd, "N")
+ *	getxattrat setxattrat listxattrat removexattrat (463-466, Linux 6.13);
+ *	before: fgetxattr and its like, fchdir with getxattr and its like
+ *	fcntl       F_OFD_SETLK on the usage file; nanosleep while it waits
+ *	clock_gettime (vDSO), getrandom (fs_new), what malloc needs
  */
 #include <errno.h>
 #include <fcntl.h>
