@@ -85,3 +85,60 @@ def test_pull(tmp_path, preload, call):
         total, failed = run_all(tmp_path, preload, call,
                                 ["pull", "-q", fake.ref("app")])
     assert total and (failed or call == "thread")
+
+
+def each_failure(msb, preload, call, counter, words):
+    """Run @words once for each n: yields what came out, and where."""
+    env = {"LD_PRELOAD": preload, "NTH_CALL": call}
+    r = msb(*words, env={**env, "NTH_COUNT": str(counter)})
+    assert r.returncode == 0, r.err
+    total = int(counter.read_text())
+    yield r, "whole"
+    for n in numbers(total):
+        r = msb(*words, env={**env, "NTH_N": str(n)}, timeout=60)
+        where = f"{call} number {n} of {total}: {r.returncode} {r.err}"
+        assert 0 <= r.returncode < 128, where
+        assert r.returncode == 0 or r.err or call == "malloc", where
+        yield r, where
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    """msb with an image of two layers."""
+    Image([{"a": b"1"}, {"b": os.urandom(3000)}]).write_layout(tmp_path / "lay", "localhost/x:1")
+    msb = Cli(BUILD, tmp_path / "home")
+    msb.ok("load", "-q", "-i", tmp_path / "lay")
+    return msb
+
+
+@pytest.mark.parametrize("call", [c for c in CALLS if c != "thread"])
+def test_save(tmp_path, prepared, preload, call):
+    out = tmp_path / "out"
+    out.mkdir()
+    whole = None
+    for r, where in each_failure(prepared, preload, call, tmp_path / "count",
+                                 ["save", "-q", "--format", "oci", "-o", out / "a.tar", "localhost/x:1"]):
+        names = [p.name for p in out.iterdir()]
+        assert names == (["a.tar"] if r.returncode == 0 else []), where
+        if r.returncode == 0:
+            whole = whole or (out / "a.tar").read_bytes()
+            assert (out / "a.tar").read_bytes() == whole, where
+            (out / "a.tar").unlink()
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_patches(tmp_path, prepared, preload, call):
+    """No sandbox, or one whose patches are whole."""
+    (tmp_path / "d/e").mkdir(parents=True)
+    (tmp_path / "d/e/f").write_bytes(os.urandom(9000))
+    (tmp_path / "c.yaml").write_text("patches:\n  - append: {path: /b, content: x}\n")
+    for r, where in each_failure(prepared, preload, call, tmp_path / "count",
+                                 ["create", "-q", "--no-start", "-n", "s", "--fs-conf", tmp_path / "c.yaml",
+                                  "--copy", f"{tmp_path}/d:/d", "--rm", "/a", "localhost/x:1"]):
+        there = prepared.ok("ls", "-q").split() if r.returncode else ["s"]
+        if there:
+            prepared.ok("rm", "-q", "s")
+        assert r.returncode or there, where
+        prepared.ok("image", "prune", "-q", "-y")
+        assert_store_clean(prepared.home, images=1)
+        assert prepared.ok("ls", "-q") == "", where
