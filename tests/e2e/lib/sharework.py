@@ -9,8 +9,8 @@ NOT_COMPARED = "acl,trust,shift,linkowner"
 
 FIO = """
 cd $D; fio --name=v --directory=. --size={size} --bs=512-64k --bsrange=512-64k --ioengine={engine} --rw=randrw \
-    --verify=crc32c --verify_fatal=1 --do_verify=1 --randrepeat=0 --fallocate={fallocate} {more} --output=$D/../fio.log \
-    || {{ tail -5 $D/../fio.log; exit 1; }}
+    --verify=crc32c --verify_fatal=1 --do_verify=1 --randrepeat=0 --fallocate={fallocate} {more} --output=$D/fio.log \
+    || {{ tail -5 $D/fio.log; exit 1; }}
 """
 
 DBENCH = "dbench -D $D -t {seconds} -c /usr/share/dbench/client.txt 4 | tail -3"
