@@ -1,5 +1,5 @@
 /*
- * server.h - accepts exec sessions and reaps every process of the machine.
+ * server.h - accepts sessions and reaps every process of the machine.
  *
  * Only the host may connect: the vsock port can be reached from inside the
  * machine, too, and would make any user root.

@@ -48,7 +48,8 @@ struct session *session_new(const struct session_env *env, int fd);
 /* Closes everything; kills the command if it still runs. NULL is fine. */
 void session_free(struct session *s);
 
-/* The command's or child's process, 0 before there is one and after it was reaped. */
+/* The command's or child's process, 0 before there is one and after it was
+ * reaped. */
 pid_t session_pid(const struct session *s);
 
 /* The process was reaped with this status of waitpid(). May end the session. */
