@@ -251,6 +251,23 @@ def test_a_user_of_the_image_has_the_hosts_files(cli, tmp_path):
     assert (d / "new").read_text() == "y\n" and (d / "new").stat().st_uid == os.geteuid()
 
 
+def test_a_user_by_name_is_looked_up_in_the_image(cli, python_image, tmp_path):
+    d = tmp_path / "d"
+    d.mkdir()
+    cli.ok("load", "-q", "-i", python_image, "-t", "test/python:1")
+    for user, want in (("www-data", "33:33"), ("nobody", "65534:65534"), ("www-data:nogroup", "33:65534"), ("33", "33:33")):
+        out = cli.ok("run", "-q", "-u", user, "-v", f"{d}:/d", "test/python:1", "--", "sh", "-c",
+                     "id -u; id -g; stat -c %u:%g /d; touch /d/f && rm /d/f").split()
+        assert out == [*want.split(":"), want]
+
+
+def test_one_volume_at_two_places(cli):
+    out = cli.ok("run", "-q", "-v", "twin:/a", "-v", "twin:/b:ro", IMAGE, "--", "sh", "-c",
+                 "echo x > /a/f; sleep 1.1; cat /b/f; touch /b/g || echo refused")
+    assert out == "x\nrefused\n"
+    cli.ok("volume", "rm", "-q", "twin")
+
+
 def test_what_was_written_to_a_mapped_file_is_on_the_host(cli, tmp_path):
     """msb run without a name ends its machine by shutting it down, when something is mounted."""
     d = tmp_path / "d"
