@@ -259,10 +259,17 @@ int own_mounts(void)
 	char map[32];
 
 	if (geteuid() != 0) {
-		(void)snprintf(map, sizeof(map), "0 %u 1", geteuid());
-		if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
+		uid_t uid = geteuid();
+		gid_t gid = getegid();
+
+		if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 ||
+		    write_file("/proc/self/setgroups", "deny") < 0)
 			return -1;
-		return write_file("/proc/self/uid_map", map);
+		(void)snprintf(map, sizeof(map), "0 %u 1", uid);
+		if (write_file("/proc/self/uid_map", map) < 0)
+			return -1;
+		(void)snprintf(map, sizeof(map), "0 %u 1", gid);
+		return write_file("/proc/self/gid_map", map);
 	}
 	if (unshare(CLONE_NEWNS) < 0)
 		return -1;

@@ -2,6 +2,7 @@
  * What may be taken, what is given back, and that several who share a number
  * never take more together.
  */
+#include "hostile.h"
 #include "lib/test.h"
 
 #include <errno.h>
@@ -287,31 +288,6 @@ static void the_reserve_of_the_host_is_not_for_guests(void **state)
 	q.dir_fd = -1;
 	assert_int_equal(quota_take(&q, 1), -EBADF);
 	assert_int_equal(q.own, 0);
-}
-
-static int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	ssize_t n = write(fd, text, strlen(text));
-
-	(void)close(fd);
-	return n == (ssize_t)strlen(text) ? 0 : -1;
-}
-
-/* Mounts that nobody else sees; as root or as anybody. */
-static int own_mounts(void)
-{
-	char map[32];
-
-	if (geteuid() == 0)
-		return unshare(CLONE_NEWNS) < 0
-		               ? -1
-		               : mount(NULL, "/", NULL, MS_REC | MS_PRIVATE,
-		                       NULL);
-	(void)snprintf(map, sizeof(map), "0 %u 1", geteuid());
-	return unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0
-	               ? -1
-	               : write_file("/proc/self/uid_map", map);
 }
 
 /* A file system that is small: mounted in a namespace of its own. */
