@@ -1,5 +1,6 @@
 """msb commit: what was written in a sandbox as one more layer. The image that comes out shows the same tree."""
 import json
+import shutil
 import subprocess
 import tarfile
 
@@ -91,6 +92,8 @@ def test_the_new_image_shows_the_same_tree(cli, base, tmp_path):
 def test_the_layer_as_other_tools_read_it(cli, base, tmp_path):
     cli.ok("create", "-q", "-n", "one", base)
     cli.ok("exec", "one", "--", "sh", "-c", CHANGES)
+    find = "find work new -print0 | sort -z | tr '\\0' '|'; echo; cd work; find . -type f | sort | xargs md5sum"
+    want = cli.ok("exec", "one", "--", "sh", "-c", f"cd /; {find}")
     cli.ok("commit", "-q", "one", "test/tools:1")
     cli.ok("rm", "-q", "-f", "one")
     r = cli("image", "save", "--format", "oci", "-o", tmp_path / "out.tar", "test/tools:1")
@@ -108,6 +111,15 @@ def test_the_layer_as_other_tools_read_it(cli, base, tmp_path):
     assert {"work/.wh.gone", "work/.wh.gone-file", "work/.wh.old-name", "work/again/.wh..wh..opq",
             "work/new-name/.wh..wh..opq", "work/new-name/sub/c", "work/new-name/a"} <= set(names), names
     assert not [n for n in names if n.startswith((".msb", "etc/host", "proc/", "sys/", "dev/"))]
+    if not (shutil.which("skopeo") and shutil.which("umoci")):
+        return
+    subprocess.run(["skopeo", "copy", "-q", "--insecure-policy", f"oci-archive:{tmp_path}/out.tar",
+                    f"oci:{tmp_path}/layout:new"], check=True)
+    subprocess.run(["umoci", "unpack", "--image", f"{tmp_path}/layout:new", tmp_path / "bundle"], check=True,
+                   capture_output=True)
+    got = subprocess.run(["sh", "-c", f"export LC_ALL=C; {find}"], cwd=tmp_path / "bundle/rootfs", check=True,
+                         capture_output=True).stdout.decode(errors="replace")
+    assert got == want
 
 
 def test_what_cannot_be_committed(cli, base, tmp_path):
