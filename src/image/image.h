@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/strv.h"
@@ -137,11 +138,11 @@ int image_find_pinned(struct store *s, const char *id, struct image *ret,
 
 /*
  * A snapshot's pin is the file `image` in its folder, HOME/snapshots/@folder,
- * and so comes and goes with that: a copy of the pin of the sandbox @id.
- * -ENOENT when that has none.
+ * and so comes and goes with that: the text of the pin of the sandbox @id,
+ * which keeps the image until that file is there. -ENOENT when it has none.
  */
-int image_pin_snapshot(struct store *s, const char *id, const char *folder,
-                       struct err *err);
+int image_pin_text(struct store *s, const char *id, struct buf *ret,
+                   struct err *err);
 /* As image_find_pinned(). */
 int image_find_snapshot(struct store *s, const char *folder, struct image *ret,
                         struct err *err);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fdio.h"
 #include "image/image.h"
 #include "image/layer.h"
 #include "image/record.h"
@@ -139,28 +140,22 @@ bool pin_snapshot_path(const char *folder, char out[PIN_SNAPSHOT_PATH_LEN])
 	                folder) < PIN_SNAPSHOT_PATH_LEN;
 }
 
-/*
- * What the record leads to stays for as long as the one copied from is there,
- * which the caller sees to.
- */
-static int copy_record(struct store *s, const char *from, const char *to,
-                       struct err *err)
+int image_pin_text(struct store *s, const char *id, struct buf *ret,
+                   struct err *err)
 {
-	cleanup_close int lock = store_lock(s, "store", STORE_LOCK_SHARED, err);
 	struct record cleanup_record rec = {0};
-	int r = lock < 0 ? lock : record_read(s, from, &rec, err);
+	char path[PIN_PATH_LEN];
+	int r;
 
-	return r < 0 ? r : record_write_at(s, to, rec.ref, &rec, err);
-}
-
-int image_pin_snapshot(struct store *s, const char *id, const char *folder,
-                       struct err *err)
-{
-	char from[PIN_PATH_LEN], to[PIN_SNAPSHOT_PATH_LEN];
-
-	if (!pin_path(id, from) || !pin_snapshot_path(folder, to))
-		return err_set(err, -EINVAL, "no snapshot's name: %s", folder);
-	return copy_record(s, from, to, err);
+	if (!pin_path(id, path))
+		return err_set(err, -EINVAL, "no sandbox's id: %s", id);
+	r = record_read(s, path, &rec, err);
+	if (r < 0)
+		return r;
+	r = file_read(s->fd, path, ret);
+	return r < 0 ? err_set(err, r, "cannot read %s/store/%s: %s", s->home,
+	                       path, strerror(-r))
+	             : 0;
 }
 
 int image_find_snapshot(struct store *s, const char *folder, struct image *ret,

@@ -19,6 +19,7 @@
 
 #define CHAIN_VERSION 1
 #define CHAIN_MAX     65536u
+#define NEXT_FILE     DISKS_FILE ".new"
 #define HEX           "0123456789abcdef"
 
 static const char *const endings[] = {
@@ -156,24 +157,68 @@ int disk_chain_read(int dir_fd, struct disk_chain *ret, struct err *err)
 	return 0;
 }
 
-int disk_chain_write(int dir_fd, const struct disk_chain *c, struct err *err)
+char *disk_chain_text(const struct disk_chain *c)
 {
 	json_t *list = json_array();
 	json_t *cleanup_json o = NULL;
-	cleanup_free char *text = NULL;
 	int r = 0;
 
 	for (size_t i = 0; i < c->layers.n; i++)
 		r |= json_array_append_new(list, json_string(c->layers.v[i]));
 	o = json_pack("{s:i, s:s, s:o, s:s}", "version", CHAIN_VERSION, "file",
 	              c->file, "layers", list, "parent", c->parent);
-	text = r == 0 && o ? json_dumps(o, JSON_INDENT(2)) : NULL;
-	if (!text)
-		return err_set(err, -ENOMEM, "out of memory");
-	r = file_write_atomic(dir_fd, DISKS_FILE, text, strlen(text), 0600);
+	return r == 0 && o ? json_dumps(o, JSON_INDENT(2)) : NULL;
+}
+
+static int cannot_write(int r, struct err *err)
+{
 	return r < 0 ? err_set(err, r, "cannot write its " DISKS_FILE ": %s",
 	                       strerror(-r))
 	             : 0;
+}
+
+int disk_chain_write(int dir_fd, const struct disk_chain *c, struct err *err)
+{
+	cleanup_free char *text = disk_chain_text(c);
+
+	return cannot_write(text ? file_write_atomic(dir_fd, DISKS_FILE, text,
+	                                             strlen(text), 0600)
+	                         : -ENOMEM,
+	                    err);
+}
+
+int disks_put_file(int dir_fd, const char *name, const void *data, size_t len,
+                   mode_t mode)
+{
+	cleanup_close int fd = openat(
+		dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+	int r = fd < 0 ? -errno : fd_write_full(fd, data, len);
+
+	if (r < 0)
+		return r;
+	(void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	return take_fd(fd);
+}
+
+int disk_chain_switch(int dir_fd, const struct disk_chain *c, int upper,
+                      struct err *err)
+{
+	cleanup_free char *text = disk_chain_text(c);
+	cleanup_close int fd = -1;
+	int r = 0;
+
+	if (!text)
+		return cannot_write(-ENOMEM, err);
+	(void)unlinkat(dir_fd, NEXT_FILE, 0);
+	fd = disks_put_file(dir_fd, NEXT_FILE, text, strlen(text), 0600);
+	if (fd < 0)
+		return cannot_write(fd, err);
+	(void)sync_file_range(upper, 0, 0, SYNC_FILE_RANGE_WRITE);
+	if (fsync(upper) < 0 || fsync(fd) < 0 ||
+	    renameat(dir_fd, NEXT_FILE, dir_fd, DISKS_FILE) < 0 ||
+	    fsync(dir_fd) < 0)
+		r = -errno;
+	return cannot_write(r, err);
 }
 
 /* ---- files --------------------------------------------------------------- */

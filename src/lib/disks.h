@@ -22,6 +22,7 @@
 #define LIB_DISKS_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "base/digest.h"
 #include "base/err.h"
@@ -54,6 +55,20 @@ void disk_chain_release(struct disk_chain *c);
 int disk_chain_read(int dir_fd, struct disk_chain *ret, struct err *err);
 /* As a whole, and on the disk on return. */
 int disk_chain_write(int dir_fd, const struct disk_chain *c, struct err *err);
+/* What it is written as; freed by the caller, NULL when out of memory. */
+char *disk_chain_text(const struct disk_chain *c);
+/*
+ * As disk_chain_write(), when the upper that it names, @upper, was written
+ * just before: both are on the disk before the name is.
+ */
+int disk_chain_switch(int dir_fd, const struct disk_chain *c, int upper,
+                      struct err *err);
+/*
+ * A small file of which the caller has the descriptor, to fsync() it later.
+ * Several that are written first and synced then cost the disk but once.
+ */
+int disks_put_file(int dir_fd, const char *name, const void *data, size_t len,
+                   mode_t mode);
 enum disk_format disk_chain_format(const struct disk_chain *c);
 /* A new name for a qcow2 upper. */
 int disk_chain_new_file(struct disk_chain *c, struct err *err);

@@ -227,16 +227,23 @@ static int make(struct making *m, struct err *err)
 {
 	struct snapshot_stage cleanup_stage st = SNAPSHOT_STAGE_INIT;
 	struct upper_aside cleanup_aside a = {0};
+	struct buf cleanup_buf pin = BUF_INIT;
+	cleanup_free char *chain = NULL;
 	cleanup_close int guard = disks_guard(m->s, err);
-	int r = guard < 0 ? guard : snapshot_stage(m->s, m->json, &st, err);
+	int r = guard < 0 ? guard : image_pin_text(m->s, m->row.id, &pin, err);
 
 	if (r == 0)
-		r = image_pin_snapshot(m->s, m->row.id, st.name, err);
+		r = snapshot_stage(m->s, m->json, &st, err);
+	if (r == 0)
+		r = snapshot_stage_put(&st, "image", buf_str(&pin), err);
 	if (r == 0)
 		r = upper_set_aside(m->s, &m->place, m->text.bytes, m->flat,
 		                    m->digest, &a, err);
-	if (r == 0)
-		r = disk_chain_write(st.dir_fd, &a.chain, err);
+	if (r == 0) {
+		chain = disk_chain_text(&a.chain);
+		r = chain ? snapshot_stage_put(&st, DISKS_FILE, chain, err)
+		          : -ENOMEM;
+	}
 	if (r == 0)
 		r = snapshot_publish(&st, m->name,
 		                     m->o.flags & MSB_SNAPSHOT_REPLACE, err);

@@ -386,6 +386,9 @@ void snapshot_stage_release(struct snapshot_stage *st)
 {
 	if (!st)
 		return;
+	for (unsigned i = 0; i < st->nfiles; i++)
+		close_fd(&st->files[i]);
+	st->nfiles = 0;
 	if (st->parent_fd >= 0 && *st->name)
 		(void)dir_remove(st->parent_fd, st->name);
 	close_fd(&st->dir_fd);
@@ -408,6 +411,25 @@ static int cannot_make(struct store *s, int r, struct err *err)
 	               s->home, strerror(-r));
 }
 
+/* Who looks at it meanwhile sees it whole or not at all. */
+int snapshot_stage_put(struct snapshot_stage *st, const char *name,
+                       const char *text, struct err *err)
+{
+	char other[32];
+	int r = st->nfiles < ARRAY_SIZE(st->files) ? 0 : -E2BIG;
+
+	(void)snprintf(other, sizeof(other), "%s.new", name);
+	if (r == 0)
+		r = disks_put_file(st->dir_fd, other, text, strlen(text), 0444);
+	if (r >= 0)
+		st->files[st->nfiles++] = r;
+	if (r >= 0 && renameat(st->dir_fd, other, st->dir_fd, name) < 0)
+		r = -errno;
+	return r < 0 ? err_set(err, r, "cannot write its %s: %s", name,
+	                       strerror(-r))
+	             : 0;
+}
+
 int snapshot_stage(struct store *s, const char *text,
                    struct snapshot_stage *ret, struct err *err)
 {
@@ -423,9 +445,9 @@ int snapshot_stage(struct store *s, const char *text,
 	st.dir_fd = dir_private(st.parent_fd, st.name, true);
 	if (st.dir_fd < 0)
 		return cannot_make(s, st.dir_fd, err);
-	r = file_write_atomic(st.dir_fd, FILE_NAME, text, strlen(text), 0444);
+	r = snapshot_stage_put(&st, FILE_NAME, text, err);
 	if (r < 0)
-		return cannot_make(s, r, err);
+		return r;
 	*ret = st;
 	st = (struct snapshot_stage)SNAPSHOT_STAGE_INIT;
 	return 0;
@@ -436,6 +458,11 @@ int snapshot_publish(struct snapshot_stage *st, const char *name, bool replace,
 {
 	int r = 0;
 
+	for (unsigned i = 0; i < st->nfiles && r == 0; i++)
+		r = fsync(st->files[i]) < 0 ? -errno : 0;
+	if (r < 0)
+		return err_set(err, r, "cannot write the snapshot %s: %s", name,
+		               strerror(-r));
 	if (fsync(st->dir_fd) < 0 ||
 	    renameat2(st->parent_fd, st->name, st->parent_fd, name,
 	              RENAME_NOREPLACE) < 0)

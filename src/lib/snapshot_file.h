@@ -76,6 +76,8 @@ bool snapshot_exists(struct store *s, const char *name);
 struct snapshot_stage {
 	char name[32]; /* "_" and 16 digits */
 	int parent_fd, dir_fd;
+	int files[3]; /* to be synced; closed ones: -1 */
+	unsigned nfiles;
 };
 #define SNAPSHOT_STAGE_INIT                                                    \
 	{                                                                      \
@@ -83,6 +85,9 @@ struct snapshot_stage {
 	}
 int snapshot_stage(struct store *s, const char *text,
                    struct snapshot_stage *ret, struct err *err);
+/* One more file of it. */
+int snapshot_stage_put(struct snapshot_stage *st, const char *name,
+                       const char *text, struct err *err);
 /* -EEXIST unless @replace. The stage is done with then. */
 int snapshot_publish(struct snapshot_stage *st, const char *name, bool replace,
                      struct err *err);

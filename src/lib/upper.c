@@ -118,7 +118,10 @@ static int new_file(const struct place *p, const char *name, struct err *err)
 	              : fd;
 }
 
-/* An empty file over @c->layers, called as @c will say. */
+/*
+ * An empty file over @c->layers, called as @c will say; then that is what the
+ * sandbox has.
+ */
 static int make_overlay(struct store *s, const struct place *p,
                         struct disk_chain *c, uint64_t bytes, struct err *err)
 {
@@ -135,9 +138,8 @@ static int make_overlay(struct store *s, const struct place *p,
 	r = qcow2_create(fd, bytes,
 	                 n < (int)sizeof(backing) ? backing : c->layers.v[0],
 	                 below, err);
-	if (r == 0 && fsync(fd) < 0)
-		r = err_set(err, -errno, "cannot write its disk: %s",
-		            strerror(errno));
+	if (r == 0)
+		r = disk_chain_switch(p->dir_fd, c, fd, err);
 	if (r < 0)
 		(void)unlinkat(p->dir_fd, c->file, 0);
 	return r;
@@ -196,10 +198,10 @@ static int fork_clone(const struct place *p, uint64_t bytes,
 	r = clone_file(from_fd, fd);
 	if (r > 0) {
 		r = fit(fd, format, bytes, &size, err);
-		if (r == 0 && fsync(fd) < 0)
-			r = -errno;
 		if (r == 0)
 			r = below(from, &ret->layers);
+		if (r == 0)
+			r = disk_chain_switch(p->dir_fd, ret, fd, err);
 		r = r < 0 ? r : 1;
 	}
 	if (r <= 0)
@@ -241,7 +243,7 @@ int upper_fork(struct store *s, const struct place *p, uint64_t bytes,
 		if (r == 0)
 			r = make_overlay(s, p, &c, bytes, err);
 	}
-	return r < 0 ? r : disk_chain_write(p->dir_fd, &c, err);
+	return r < 0 ? r : 0;
 }
 
 /* ---- opened -------------------------------------------------------------- */
@@ -369,13 +371,10 @@ static int aside_rename(struct store *s, const struct place *p, uint64_t bytes,
 		            strerror(errno));
 	if (r == 0)
 		r = strv_add_all(&a->next.layers, strv_list(&a->chain.layers));
-	if (r == 0 && fsync(dir) < 0)
-		r = -errno;
 	if (r == 0)
 		r = make_overlay(s, p, &a->next, bytes, err);
-	if (r == 0)
-		r = disk_chain_write(p->dir_fd, &a->next, err);
-	return r;
+	/* Its name was in the folder before the other's. */
+	return r == 0 && fsync(dir) < 0 ? -errno : r;
 }
 
 static int aside_cloned(const struct place *p, const struct disk_chain *was,
