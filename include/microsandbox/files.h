@@ -35,13 +35,14 @@ enum msb_mount_flags {
 	/*
 	 * uid and gid: who all files belong to in the guest. Without it each
 	 * file has the owner that the guest gave it, files of the user who
-	 * runs msb belong to the sandbox's user, and others' to themselves
-	 * (msb run by root) or to nobody.
+	 * runs msb belong to the sandbox's user (of a volume: to root, but an
+	 * empty volume to the user of the first sandbox that mounts it), and
+	 * others' to themselves (msb run by root) or to nobody.
 	 */
 	MSB_MOUNT_OWNER = 16,
 	/* NAMED: the volume is made when there is none; else NOT_FOUND. */
 	MSB_MOUNT_CREATE = 32,
-	/* DIR, FILE: the source may be a symbolic link itself. */
+	/* DIR, FILE, DISK: the source may be a symbolic link itself. */
 	MSB_MOUNT_FOLLOW = 64,
 };
 
@@ -61,8 +62,8 @@ struct msb_mount {
 	const char *target; /* an absolute path in the guest; made if missing */
 	int32_t cache;      /* enum msb_cache */
 	uint32_t uid, gid;
-	/* DIR, NAMED: the guest may add so many bytes; 0: no limit of its own
-	 */
+	/* DIR, FILE, NAMED: the guest may add so many bytes; 0: no limit of
+	   its own */
 	uint64_t quota_bytes;
 	/* TMPFS: 0: half of the memory. NAMED with CREATE: as volume_create */
 	uint64_t size_bytes;

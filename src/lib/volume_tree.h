@@ -21,8 +21,8 @@
 
 /*
  * What all in the folder @fd takes, but the folder itself; a file with several
- * names has its blocks once. What cannot be read does not count. -ESTALE when somebody moves
- * folders about meanwhile.
+ * names has its blocks once. What cannot be read does not count. -ESTALE when
+ * somebody moves folders about meanwhile.
  */
 int volume_tree_count(int fd, uint64_t *ret_bytes);
 
