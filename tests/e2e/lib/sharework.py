@@ -41,10 +41,9 @@ echo more >>json/tool.py; git mv email mail; git commit -qam change; git gc -q; 
 git reset -q --hard HEAD~1; test -z "$(git status --short)"; git -C ../one pull -q ../two
 """
 
-NPM_SMALL = """
-mkdir $D/app; cd $D/app; echo '{}' >package.json
-npm install --offline --no-audit --no-fund --cache /opt/npm/cache lodash@4.17.21
-node -e 'if (require("lodash").chunk([1,2,3],2).length != 2) process.exit(1)'
+PIP_SMALL = """
+cd $D; python3 -m pip install -q --no-index --find-links /opt/wheels --target $D/lib --root-user-action ignore requests
+PYTHONPATH=$D/lib python3 -c 'import requests; assert requests.__file__.startswith("/mnt")'
 """
 
 PIP = """
