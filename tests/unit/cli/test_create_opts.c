@@ -245,8 +245,8 @@ static void wrong_options_are_refused(void **state)
 	refuses(ARGS("a", "--replace"), "--replace needs a --name");
 	refuses(ARGS("a", "-n", "b", "--replace-with-timeout", "soon"),
 	        "'soon' is not a duration");
-	refuses(ARGS("a", "--root-disk", "tmpfs:2G"), "'tmpfs:2G' is not");
-	refuses(ARGS("a", "--root-disk", "./disk.raw"), "is not a size");
+	refuses(ARGS("a", "--root-disk", "tmpfs:much"), "is neither a size");
+	refuses(ARGS("a", "--root-disk", "./disk.raw"), "is neither a size");
 	refuses(ARGS("a", "--init-arg", "b"), "need --init");
 	refuses(ARGS("a", "--shell", "bash -c"), "is not a shell");
 	refuses(ARGS("a", "--label", "=b"), "--label: '=b' is not");
