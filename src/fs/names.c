@@ -184,6 +184,7 @@ static int move_name(struct req *q, struct move *m)
 static int rename_to(struct req *q, uint64_t newdir, uint32_t flags)
 {
 	struct move m = {.from = q->node, .flags = flags};
+	int r;
 
 	if (flags & ~(uint32_t)(RENAME_NOREPLACE | RENAME_EXCHANGE))
 		return -EINVAL;
@@ -196,7 +197,12 @@ static int rename_to(struct req *q, uint64_t newdir, uint32_t flags)
 	if (m.from_fd < 0)
 		return m.from_fd;
 	m.to_fd = node_dir_fd(q->fs, m.to);
-	return m.to_fd < 0 ? m.to_fd : move_name(q, &m);
+	if (m.to_fd < 0)
+		return m.to_fd;
+	node_ref(m.to); /* as run() does with the other */
+	r = move_name(q, &m);
+	node_unref(q->fs, m.to);
+	return r;
 }
 
 int op_rename(struct req *q)

@@ -141,9 +141,17 @@ static int find_node(struct req *q, const struct op *op)
 	return q->share->cfg.read_only ? -EROFS : 0;
 }
 
+static int run_named(struct req *q, const struct op *op)
+{
+	int r = op->names ? read_text(q, op) : 0;
+
+	return r < 0 ? r : op->run(q);
+}
+
 static int run(struct req *q)
 {
 	const struct op *op = find(q->h.opcode);
+	struct node *node;
 	int r;
 
 	if (!op)
@@ -163,17 +171,17 @@ static int run(struct req *q)
 	}
 	if (iov_get(q->out, &q->a, op->args) < 0)
 		return -EINVAL;
-	if (!(op->flags & ANY_NODE)) {
-		r = find_node(q, op);
-		if (r < 0)
-			return r;
-	}
-	if (op->names) {
-		r = read_text(q, op);
-		if (r < 0)
-			return r;
-	}
-	return op->run(q);
+	if (op->flags & ANY_NODE)
+		return run_named(q, op);
+	r = find_node(q, op);
+	if (r < 0)
+		return r;
+	/* The guest may have forgotten it, and what kept it may move away. */
+	node = q->node;
+	node_ref(node);
+	r = run_named(q, op);
+	node_unref(q->fs, node);
+	return r;
 }
 
 static bool wants_answer(uint32_t opcode)

@@ -565,6 +565,34 @@ static void requests_that_contradict_themselves(void **state)
 		-ENOSYS);
 }
 
+/* Nobody counts a folder but the file in it, which the request moves away. */
+static void a_forgotten_folder_lives_through_its_request(void **state)
+{
+	static const uint32_t flags[] = {0, RENAME_EXCHANGE};
+	struct driver *d = *state;
+	int64_t a = d_share(d, "a");
+
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
+		for (int reverse = 0; reverse < 2; reverse++) {
+			int64_t from = d_mkdir(d, a, "from", 0755);
+			int64_t to = d_mkdir(d, a, "to", 0755);
+			int64_t gone = reverse ? to : from;
+
+			assert_true(d_mknod(d, from, "x", S_IFREG | 0644, 0) >
+			            0);
+			assert_true(d_mknod(d, to, "y", S_IFREG | 0644, 0) > 0);
+			d_forget(d, (uint64_t)gone, 1);
+			assert_int_equal(
+				d_rename(d, from, "x", to, "y", flags[i]), 0);
+			from = d_lookup(d, a, "from");
+			to = d_lookup(d, a, "to");
+			(void)d_unlink(d, from, "x");
+			assert_int_equal(d_unlink(d, to, "y"), 0);
+			assert_int_equal(d_rmdir(d, a, "from"), 0);
+			assert_int_equal(d_rmdir(d, a, "to"), 0);
+		}
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -575,6 +603,7 @@ int main(void)
 		T(numbers_that_were_never_given),
 		T(forgotten_nodes_are_gone_and_numbers_not_used_again),
 		T(batches_of_forgets),
+		T(a_forgotten_folder_lives_through_its_request),
 		T(hard_links_are_one_node),
 		T(nodes_are_found_again_without_descriptors),
 		T(a_path_longer_than_paths_may_be),
