@@ -53,6 +53,7 @@ struct change {
 	uint64_t taken;
 	struct stat before;
 	bool seen;
+	bool append; /* it goes to the end, whatever the offset */
 };
 
 /*
@@ -81,7 +82,7 @@ static int take_room(struct change *c, uint64_t offset, uint64_t len)
 	if (r == 0)
 		return 0;
 	c->taken = 0;
-	return is_there(c->fd, &c->before, offset, len) ? 0 : r;
+	return !c->append && is_there(c->fd, &c->before, offset, len) ? 0 : r;
 }
 
 /* At most @len bytes at @offset are filled; then change_end() must follow. */
@@ -166,7 +167,10 @@ int op_write(struct req *q)
 		return -EBADF;
 	if (a->size != q->out->len || q->in->len < sizeof(out))
 		return -EINVAL;
-	c = (struct change){.share = q->share, .node = q->node, .fd = h->fd};
+	c = (struct change){.share = q->share,
+	                    .node = q->node,
+	                    .fd = h->fd,
+	                    .append = write_flags(h, a) & RWF_APPEND};
 	r = fit(a->offset, a->size);
 	if (r == 0)
 		r = drop_on_write(q, h,

@@ -247,6 +247,24 @@ static void preallocation_takes_room(void **state)
 	assert_true(usage(w) < 64 * KIB);
 }
 
+/* Where it says that it writes is not where an append goes. */
+static void appending_takes_room_whatever_the_offset(void **state)
+{
+	struct world *w = *state;
+	static char data[4096];
+	uint64_t f, fh, fh2;
+
+	make(w, "f", &f, &fh);
+	(void)fill(w, f, fh, 0);
+	assert_int_equal(d_open(&w->d, f, O_WRONLY | O_APPEND, &fh2, NULL), 0);
+	for (int i = 0; i < 64; i++)
+		(void)d_write(&w->d, f, fh2, 0, data, sizeof(data));
+	assert_true(usage(w) <= LIMIT);
+	assert_int_equal(d_write(&w->d, f, fh2, 0, data, sizeof(data)),
+	                 -ENOSPC);
+	check_exact(w);
+}
+
 /* ---- names ---- */
 
 static void each_hard_link_costs_and_gives_back_the_same(void **state)
@@ -774,6 +792,7 @@ int main(void)
 		T(holes_are_free_until_they_are_filled),
 		T(blocks_beyond_the_end_do_not_hide_holes),
 		T(preallocation_takes_room),
+		T(appending_takes_room_whatever_the_offset),
 		T(each_hard_link_costs_and_gives_back_the_same),
 		T(names_end_at_the_limit_too),
 		T(big_folders_are_no_source_of_room),
