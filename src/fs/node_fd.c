@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "base/num.h"
 #include "fs/server.h"
 
@@ -342,7 +343,9 @@ static int open_against_mode(struct fs *fs, int fd, const char *number,
 		return -EACCES;
 	got = openat(fs->proc_fd, number, flags);
 	got = got < 0 ? -errno : got;
-	(void)fchmodat(fs->proc_fd, number, mode, 0);
+	if (fchmodat(fs->proc_fd, number, mode, 0) < 0)
+		log_limited(LOG_WARN, "fs: the mode of a file stays %o: %s",
+		            (unsigned)(mode | 0600), strerror(errno));
 	return got;
 }
 

@@ -10,16 +10,20 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/fdio.h"
+#include "base/log.h"
 #include "base/num.h"
 
 #include "base/banned.h"
 
 #define SHARES "/share" /* of the initramfs */
 #define TAG    "msb"
+
+#define READ_AHEAD "1024" /* KiB, of the shares */
 
 /* From linux/mount.h, which excludes sys/mount.h. */
 #define TREE_CLONE      1u
@@ -157,6 +161,25 @@ bool mounts_need_shares(const struct proto_boot *b)
 	return false;
 }
 
+/*
+ * A round trip to the host costs as much as the 128 KiB that Linux reads ahead
+ * by itself; the server takes 1 MiB at a time. A hint: it works without.
+ */
+static void read_far_ahead(int fd)
+{
+	cleanup_close int file = -1;
+	char path[64];
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return;
+	(void)snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb",
+	               major(st.st_dev), minor(st.st_dev));
+	file = open(path, O_WRONLY | O_CLOEXEC);
+	if (file < 0 || fd_write_full(file, READ_AHEAD, strlen(READ_AHEAD)) < 0)
+		log_debug("%s: %s", path, strerror(errno));
+}
+
 int mounts_open_shares(int *ret_fd, struct err *err)
 {
 	int fd;
@@ -172,6 +195,7 @@ int mounts_open_shares(int *ret_fd, struct err *err)
 	if (fd < 0)
 		return err_set(err, -errno, "cannot open " SHARES ": %s",
 		               strerror(errno));
+	read_far_ahead(fd);
 	*ret_fd = fd;
 	return 0;
 }
