@@ -47,10 +47,10 @@ static json_t *config_json(const struct msb_sandbox_info *i)
 		describe_list(i->command), "env", describe_pairs(i->env),
 		"rlimits", describe_list(i->rlimits), "scripts",
 		describe_list(i->scripts), "patches", describe_list(i->patches),
-		"mounts", describe_mounts(i->mounts), "init", describe_string(i->init), "labels",
-		describe_pairs(i->labels), "max_duration_secs",
-		seconds_or_null(i->max_duration_s), "idle_timeout_secs",
-		seconds_or_null(i->idle_timeout_s));
+		"mounts", describe_mounts(i->mounts), "init",
+		describe_string(i->init), "labels", describe_pairs(i->labels),
+		"max_duration_secs", seconds_or_null(i->max_duration_s),
+		"idle_timeout_secs", seconds_or_null(i->idle_timeout_s));
 }
 
 static json_t *end_json(const struct msb_sandbox_info *i)

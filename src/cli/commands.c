@@ -257,16 +257,16 @@ static const char exec_details[] =
 
 static const char commit_details[] =
 	"What was written in the sandbox becomes one more layer over its "
-        "image. "
+	"image. "
 	"Of one that runs each file is taken as it is at that moment; one that "
 	"does not is started for it, without its commands. What is mounted in "
-        "it, "
+	"it, "
 	"/etc/hosts, hostname and resolv.conf stay out.\n"
 	"\n"
 	"Examples:\n"
 	"  msb commit box mine:1\n"
 	"  msb commit -c 'CMD [\"python3\", \"app.py\"]' -c 'ENV A=b' box "
-        "mine:2";
+	"mine:2";
 
 static const char copy_details[] =
 	"One side, or both, is SANDBOX:PATH. The sandbox must run. A folder "

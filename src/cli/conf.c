@@ -506,9 +506,9 @@ static int set_image(struct conf_source *s, const struct conf_field *f,
 	if (n->kind == YTREE_SCALAR)
 		return set_image_text(s, f, n);
 	r = conf_map(s, image_fields, CONF_ALL, n);
-	if (r == 0 && has_key(n, "oci") + has_key(n, "bind") +
-	                              has_key(n, "snapshot") !=
-	                      1)
+	if (r == 0 &&
+	    has_key(n, "oci") + has_key(n, "bind") + has_key(n, "snapshot") !=
+	            1)
 		return CONF_WRONG(s, n,
 		                  "image needs one of oci, bind and snapshot");
 	return r;

@@ -92,12 +92,12 @@ static int put_texts(struct conf *c, const struct create_values *v,
 		const char *from;
 	} texts[] = {
 		{&c->image,    image      },
-		{&c->snapshot, v->snapshot},
-                {&c->workdir,  v->workdir },
-		{&c->shell,    v->shell   },
-                {&c->user,     v->user    },
-		{&c->hostname, v->hostname},
-                {&c->init,     v->init    },
+                {&c->snapshot, v->snapshot},
+		{&c->workdir,  v->workdir },
+                {&c->shell,    v->shell   },
+		{&c->user,     v->user    },
+                {&c->hostname, v->hostname},
+		{&c->init,     v->init    },
 	};
 	int r = put_entrypoint(c, v->entrypoint);
 
@@ -241,8 +241,9 @@ static int check(const struct create_values *v, const struct conf *c,
 		return -EINVAL;
 	}
 	if (c->image && c->snapshot) {
-		err_set(err, -EINVAL, "there is both an image, %s, and a "
-		                      "snapshot, %s",
+		err_set(err, -EINVAL,
+		        "there is both an image, %s, and a "
+		        "snapshot, %s",
 		        c->image, c->snapshot);
 		err_hint(err, "a snapshot knows its image; a command comes "
 		              "behind --");

@@ -197,9 +197,8 @@ const char *opt_nearest(const char *word, const char *const *names, size_t n)
  * change here.
  */
 static const char *const later[] = {
-	"port",  "net",    "no-net",    "dns-",
-	"no-dns",    "proxy", "socks",  "vsock",     "tls-",
-	"no-block",  "trust", "secret", "on-secret",
+	"port",  "net",  "no-net",   "dns-",  "no-dns", "proxy",     "socks",
+	"vsock", "tls-", "no-block", "trust", "secret", "on-secret",
 };
 #define LATER_LETTERS "p"
 
