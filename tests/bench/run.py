@@ -24,6 +24,7 @@ import instructions  # noqa: E402
 import kvm  # noqa: E402
 import live  # noqa: E402
 import peer  # noqa: E402
+import share  # noqa: E402
 
 PHASES = [("boot: QEMU start to init", "spawn", "init"),
           ("boot: init to agent ready", "init", "ready"),
@@ -259,6 +260,8 @@ def main():
         listing(b, image)
         instructions.rows(b)
         kvm.rows(b)
+        share.root_rows(b)
+        share.rows(b)
     b.table.print()
     b.table.save(build / "bench.json")
     missed = [r["name"] for r in b.table.rows if r["met"] is False]

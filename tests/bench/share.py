@@ -8,6 +8,8 @@ the guest; the processor time is that of QEMU and the server together, which oth
 files are in the host's page cache, "cold" means that the guest has dropped its caches.
 """
 import argparse
+import importlib.util
+import io
 import json
 import os
 import pathlib
@@ -212,6 +214,48 @@ def rows(b):
             goal = "faster" if kind is g.Virtiofsd else None
             b.table.add(f"share: {name}", value, "s", goal, f"{kind.name}: {other:.4g} s" if other else
                         missing.get(kind.name), other and other / value, goal and bool(other and other >= value))
+
+
+def layer(entries):
+    """A layer of these files: [(name, bytes)]."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name, data in entries:
+            t = tarfile.TarInfo(name)
+            t.mode, t.size = 0o755, len(data)
+            tar.addfile(t, io.BytesIO(data))
+    return out.getvalue()
+
+
+def root_rows(b):
+    """The same tree as the root of an image: EROFS on a disk of ours."""
+    import oci
+    spec = importlib.util.spec_from_file_location("demo", TOP / "tools/demo-image.py")
+    demo = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(demo)
+    at, program = b.tmp / "root-image", b.tmp / "walk"
+    at.mkdir()
+    subprocess.run(["musl-gcc", "-static", "-O2", "-o", program, TOP / "tests/bench/walk.c"], check=True)
+    (b.tmp / "root/tree").mkdir(parents=True)
+    with opt_of(g.image(), at) as opt:
+        subprocess.run(["tar", "-xf", opt / "tree.tar", "-C", b.tmp / "root/tree"], check=True)
+    tree = subprocess.run(["tar", "-C", b.tmp / "root", "-c", "tree"], check=True, stdout=subprocess.PIPE).stdout
+    shutil.rmtree(b.tmp / "root")
+    files = layer([("walk", program.read_bytes()), ("big", os.urandom(300_000_000))])
+    layout = oci.Layout(b.tmp / "root-layout")
+    layout.image("tree", [demo.layer(), tree, files], {"Env": ["PATH=/bin"]}, compress=False)
+    b.msb("load", "-q", "-i", layout.finish(), "-t", "bench/tree:1")
+    script = f"{DROP}; /walk /tree; /walk /tree; {DROP}; time -p sh -c 'dd if=/big of=/dev/null bs=1M 2>/dev/null'"
+    took = [[], [], []]
+    for _ in range(3):
+        r = b.msb("run", "-q", "-m", "1G", "bench/tree:1", "--", "sh", "-c", script, stdin=subprocess.DEVNULL,
+                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        lines = r.stdout.splitlines()
+        for i in (0, 1):
+            took[i].append(float(lines[i].split()[1]))
+        took[2].append(next(float(x.split()[1]) for x in lines if x.startswith("real")))
+    for name, values in zip(("walk of 15,000 files, cold", "the same, warm", "read of 300 MB"), took):
+        b.table.add(f"root on EROFS: {name}", statistics.median(values), "s")
 
 
 def show(table):
