@@ -9,9 +9,9 @@
  *	vm.log.0 .1   what the console, detached commands and msb-vmm said
  *	exec.log .1   what all other commands said
  *	upper.ext4    what was written in it; only of sandboxes that are kept
- *	disk.json     ... or the files that hold it, when there are more
- *(disks.h) sandbox.json  what the database says, should that be lost; of these,
- *too unkept        a mark: without a row in the database this folder is
+ *	disk.json     ... or which files hold it, if more do (disks.h)
+ *	sandbox.json  what the database says, should that be lost; of these
+ *	unkept        a mark: without a row in the database this folder is
  *	              rubbish, left by a killed process
  *
  * One that is being removed is called ID.gone before the first file goes.
