@@ -19,7 +19,7 @@ PAGE = TOP / "docs" / "compat.md"
 
 # "COMMAND --option", "COMMAND" or "* --option"; the first that matches.
 LATER = [
-    ("* --fs-conf", 5), ("* --from-snapshot", 5), ("snapshot*", 5), ("*save*", 5),
+    ("* --fs-conf", 5), ("*save*", 5),
     ("image pull --materialize", 5), ("pull --materialize", 5),
     ("* --port", 6), ("* --net*", 6), ("* --no-net", 6), ("* --no-dns*", 6), ("* --dns-*", 6), ("* --max-connections", 6),
     ("* --trust-host-cas", 6), ("* --proxy", 6), ("* --socks*", 6), ("* --vsock", 6),
@@ -28,6 +28,9 @@ LATER = [
 ]
 NEVER = [
     ("context*", "there is one backend, this host"),
+    ("snapshot reindex", "there is no index: the folders of MSB_HOME/snapshots are the record"),
+    ("snapshot create --dest-dir", "all are in MSB_HOME/snapshots, where what they share is; `snapshot save` writes them elsewhere"),
+    ("snapshot create --resumable", "refused: memory snapshots are not there yet"),
     ("*update*", "packages are updated by what installed them"),
     ("*downgrade*", "packages are changed by what installed them; state.db of a newer schema is refused, not damaged"),
     ("* --max-cpus", "no hot-plug: `modify --cpus` counts from the next start"),
@@ -56,6 +59,9 @@ DIFFERENT = {
     "logs --source": "what the kernel said is `console` (or `kernel`), `system` is marks of the life cycle",
     "logs --grep": "an extended POSIX expression; with --tail the last lines of those that match",
     "logs --json": "`id` is text: a random number of 63 bits, which JSON readers would round",
+    "snapshot load": "DEST is a name; `-` is standard input",
+    "snapshot remove": "children keep what they need, so none is refused; --force: fine when it is not there",
+    "snapshot save": "what it has of its parents is always in it, --with-parents only says so",
     "doctor": "also the jail, QEMU, and whether KVM is real",
     "status": "in JSON `command` is an array, and `thp` and `ports` are not there",
     "inspect": "also how it ended, its processes and its walls; in JSON `pending_changes` without `active_config`",
