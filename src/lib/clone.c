@@ -169,13 +169,13 @@ IN_THE_CHILD static int midwife(void *arg)
 	pid_t alive = 1;
 
 	b->alive = alive;
-	b->pid = clone(child_main, b->stack + STACK_SIZE,
-	               CLONE_VM | CLONE_PARENT | CLONE_CHILD_CLEARTID |
-	                       SIGCHLD | b->namespaces,
-	               b, NULL, NULL, &b->alive);
-	if (b->pid < 0) {
+	/* The kernel writes b->pid before there is anybody to be lost. */
+	if (clone(child_main, b->stack + STACK_SIZE,
+	          CLONE_VM | CLONE_PARENT | CLONE_PARENT_SETTID |
+	                  CLONE_CHILD_CLEARTID | SIGCHLD | b->namespaces,
+	          b, &b->pid, NULL, &b->alive) < 0) {
 		b->error = errno;
-		_exit(1);
+		_exit(0);
 	}
 	b->error = map_all(b);
 	__atomic_store_n(&b->mapped, 1, __ATOMIC_RELEASE);
@@ -185,10 +185,20 @@ IN_THE_CHILD static int midwife(void *arg)
 	_exit(0);
 }
 
-static void reap(pid_t pid)
+static int reap(pid_t pid)
 {
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+	int status = -1;
+
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
+	return status;
+}
+
+/* What is left of a birth that failed, or whose midwife was killed. */
+static void end(pid_t pid)
+{
+	(void)kill(pid, SIGKILL);
+	(void)reap(pid);
 }
 
 /* As give_birth(), by midwife(). */
@@ -203,10 +213,10 @@ static int give_birth_mapped(struct birth *b, char *stack, pid_t *ret_pid)
 	pid = clone(midwife, stack + STACK_SIZE,
 	            CLONE_VM | CLONE_VFORK | SIGCHLD, b);
 	e = pid < 0 ? errno : b->error;
-	if (pid > 0)
-		reap(pid);
+	if (pid > 0 && reap(pid) != 0 && e == 0)
+		e = EINTR;
 	if (e && b->pid > 0)
-		reap(b->pid);
+		end(b->pid);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (e == 0)
 		*ret_pid = b->pid;
@@ -227,7 +237,7 @@ static int give_birth(struct birth *b, char *stack, pid_t *ret_pid)
 	            CLONE_VM | CLONE_VFORK | SIGCHLD | b->namespaces, b);
 	e = pid < 0 ? errno : b->error;
 	if (pid > 0 && (e || !b->opts))
-		reap(pid);
+		(void)reap(pid);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (e == 0)
 		*ret_pid = pid;
