@@ -1,9 +1,7 @@
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include <zstd.h>
@@ -15,6 +13,7 @@
 #include "image/bundle.h"
 #include "image/tar_write.h"
 #include "lib/error.h"
+#include "lib/out_file.h"
 #include "lib/snapshot_archive.h"
 
 #include "base/banned.h"
@@ -373,82 +372,21 @@ static int prepare(struct saving *v, const char *name, uint32_t flags)
 	return 0;
 }
 
-/* ---- the file ------------------------------------------------------------ */
-
-/* Beside @path, under a name of its own until it is whole. */
-static int open_beside(const char *path, char **ret_temp, struct err *err)
-{
-	const char *slash = strrchr(path, '/');
-	char *cleanup_free temp = NULL;
-	char random[17];
-	int fd, r = disks_random(random, err);
-
-	if (r < 0)
-		return r;
-	if (asprintf(&temp, "%.*s.%.100s.%.8s.part",
-	             slash ? (int)(slash - path) + 1 : 0, path,
-	             slash ? slash + 1 : path, random) < 0) {
-		temp = NULL;
-		return -ENOMEM;
-	}
-	fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return err_set(err, -errno, "cannot write to %s: %s", path,
-		               strerror(errno));
-	*ret_temp = take_ptr(temp);
-	return fd;
-}
-
-/* A pipe or a device is written to as it is. */
-static int open_out(const char *path, char **ret_temp, struct err *err)
-{
-	struct stat st;
-	int fd;
-
-	if (strcmp(path, "-") == 0) {
-		fd = fcntl(1, F_DUPFD_CLOEXEC, 3);
-		return fd < 0 ? -errno : fd;
-	}
-	if (stat(path, &st) < 0 || S_ISREG(st.st_mode))
-		return open_beside(path, ret_temp, err);
-	if (S_ISDIR(st.st_mode))
-		return err_set(err, -EISDIR, "%s is a folder", path);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	return fd < 0 ? err_set(err, -errno, "cannot write to %s: %s", path,
-	                        strerror(errno))
-	              : fd;
-}
-
-static int finish(int fd, const char *temp, const char *path, struct err *err)
-{
-	if (!temp)
-		return 0;
-	if (fsync(fd) < 0 || rename(temp, path) < 0)
-		return err_set(err, -errno, "cannot write %s: %s", path,
-		               strerror(errno));
-	return 0;
-}
-
 int snapshot_save(struct store *s, const char *name, const char *path,
                   uint32_t flags, struct err *err)
 {
 	struct saving cleanup_saving v = {
 		.s = s, .err = err, .gap = GAP_MIN, .fd = -1};
-	char *cleanup_free temp = NULL;
-	cleanup_close int fd = -1;
+	struct out_file cleanup_out_file f = OUT_FILE_INIT;
 	int r = prepare(&v, name, flags);
 
+	if (r == 0)
+		r = out_file_open(&f, path, 0600, err);
 	if (r < 0)
 		return r;
-	fd = v.fd = open_out(path, &temp, err);
-	if (fd < 0)
-		return fd;
+	v.fd = f.fd;
 	r = put_all(&v, flags);
-	if (r == 0)
-		r = finish(fd, temp, path, err);
-	if (r < 0 && temp)
-		(void)unlink(temp);
-	return r;
+	return r < 0 ? r : out_file_finish(&f, path, err);
 }
 
 int msb_snapshot_save(struct msb_home *home, const char *name, const char *path,
