@@ -146,11 +146,6 @@ static int create(struct job *j, const struct cli *cli)
 		o->log_level = cli->log_level;
 	}
 	r = msb_sandbox_create(j->s.home, o, &j->s.sandbox, &j->s.error);
-	if (r == -MSB_ERR_EXISTS)
-		(void)snprintf(
-			j->s.error.hint, sizeof(j->s.error.hint),
-			"msb start and msb exec use it; run --replace "
-			"removes it, and what was written in it, before");
 	if (r < 0)
 		return r;
 	log_info("sandbox %s", msb_sandbox_name(j->s.sandbox));

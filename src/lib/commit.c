@@ -139,7 +139,9 @@ static int commit_one(struct msb_sandbox *sb, const struct commit_info *info,
 	struct layer_source src = {pump_read, &p};
 	struct store *s = sb->home->store;
 	struct image base = {0};
-	int r = image_find_pinned(s, sb->id, &base, err);
+	int r = sb->config.root.kind == ROOT_IMAGE
+	                ? image_find_pinned(s, sb->id, &base, err)
+	                : 0;
 
 	if (r < 0)
 		return err_wrap(err, "the image of %s", sb->name);

@@ -232,10 +232,12 @@ static int check_volume(const struct msb_mount *m, const struct volume *v,
 {
 	char have[32], want[32];
 
-	if (m->volume_kind && m->volume_kind != v->kind)
-		return err_set(err, -EEXIST, "volume %s is a %s, not a %s",
-		               v->name, volume_kinds[v->kind],
-		               volume_kinds[m->volume_kind]);
+	if (m->volume_kind && m->volume_kind != v->kind) {
+		err_set(err, -EEXIST, "volume %s is a %s, not a %s", v->name,
+		        volume_kinds[v->kind], volume_kinds[m->volume_kind]);
+		err_hint(err, "leave kind out, or take another name");
+		return -EEXIST;
+	}
 	if (m->size_bytes && m->size_bytes != v->size_bytes) {
 		err_set(err, -EEXIST, "volume %s is there with %s%s, not %s",
 		        v->name, v->size_bytes ? "" : "no quota",

@@ -10,6 +10,7 @@
 #include "lib/error.h"
 #include "lib/life.h"
 #include "lib/options.h"
+#include "lib/record.h"
 #include "lib/snapshot.h"
 
 #include "base/banned.h"
@@ -109,6 +110,20 @@ static int take_lock(struct making *m, struct err *err)
 
 /* ---- what it is ---------------------------------------------------------- */
 
+static int check_root(const struct making *m, struct err *err)
+{
+	struct sandbox_config cleanup_sandbox_config c = {0};
+	int r = sandbox_config_read(m->row.config, &c, err);
+
+	if (r < 0 || c.root.kind == ROOT_IMAGE)
+		return r;
+	return err_set(err, -EOPNOTSUPP,
+	               "%s has a %s of yours as its root, which a snapshot "
+	               "cannot keep: it needs an image or a packed folder",
+	               m->row.name,
+	               c.root.kind == ROOT_DISK ? "disk image" : "live folder");
+}
+
 static int take_image(struct making *m, struct err *err)
 {
 	struct image cleanup(image_release) i = {0};
@@ -182,6 +197,8 @@ static int describe(struct making *m, struct err *err)
 	t->created_ms = (int64_t)(clock_unix_ns() / NS_PER_MS);
 	if (r == 0 && (!t->name || !t->sandbox))
 		r = -ENOMEM;
+	if (r == 0)
+		r = check_root(m, err);
 	if (r == 0)
 		r = take_image(m, err);
 	if (r == 0)

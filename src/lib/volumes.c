@@ -195,10 +195,13 @@ static int in_use(const char *name, const struct strv *users, bool running,
 	        : users->n == 1 ? " by sandbox "
 	                        : " by sandboxes ",
 	        buf_str(&b));
-	err_hint(err,
-	         running ? "stop it first: msb stop"
-	                 : "remove it first with msb rm, or the volume all "
-	                   "the same with --force");
+	if (running && users->n)
+		err_hint(err, "msb stop %s first", users->v[0]);
+	else if (running)
+		err_hint(err, "its machine is about to end: try again");
+	else
+		err_hint(err, "remove it first with msb rm, or the volume all "
+		              "the same with --force");
 	return -EBUSY;
 }
 

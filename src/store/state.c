@@ -500,7 +500,10 @@ static int write_row(struct state *st, const char *sql,
 	if (strstr(sqlite3_errmsg(st->db), "sandboxes.id"))
 		return err_set(err, -EEXIST, "a sandbox has this id already");
 	err_set(err, -EEXIST, "there is a sandbox %s already", name);
-	err_hint(err, "take another name, or remove it with msb rm %s", name);
+	err_hint(err,
+	         "msb start and msb exec use it; run --replace removes it, and "
+	         "what was written in it, before, and so does msb rm %s",
+	         name);
 	return -EEXIST;
 }
 

@@ -1,6 +1,10 @@
 """Snapshots of stopped sandboxes, sandboxes that begin as one, and their archives, with real machines."""
 import json
+import os
+import signal
 import subprocess
+import time
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +30,13 @@ def disks(cli):
 
 def inspect(cli, name):
     return json.loads(cli.ok("snapshot", "inspect", name, "--format", "json"))
+
+
+def target(link):
+    try:
+        return os.readlink(link)
+    except OSError:
+        return ""
 
 
 def sh(cli, name, script):
@@ -169,7 +180,7 @@ def test_a_damaged_archive_leaves_nothing(kept, build_dir, tmp_path, where):
     (["verify", "nobody"], 1, "there is no snapshot nobody"),
     (["rm", "nobody"], 1, "there is no snapshot nobody"),
     (["rm", "../sandboxes"], 1, "there is no snapshot ../sandboxes"),
-    (["save", "base", "/nowhere/x"], 1, "cannot write to /nowhere/x"),
+    (["save", "base", "/nowhere/x"], 1, "cannot write /nowhere/x"),
     (["load", "/nowhere/x"], 1, "cannot open /nowhere/x"),
     (["load", "/etc/passwd"], 1, ""),
 ])
@@ -177,6 +188,50 @@ def test_what_cannot_be(kept, words, code, says):
     r = kept("snapshot", *words)
     assert r.returncode == code and says in r.err, r.err
     assert [s["name"] for s in json.loads(kept.ok("snapshot", "ls", "--format", "json"))] == ["base"]
+
+
+def test_an_interrupted_save_leaves_nothing(kept, tmp_path):
+    """Ctrl-C while it writes: no half archive, no other name, and what was there stays."""
+    out = tmp_path / "out" / "base.tar"
+    out.parent.mkdir()
+    out.write_text("before")
+    gone = 0
+    for _ in range(5):
+        p = kept.popen("snapshot", "save", "base", out, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+        fds = Path(f"/proc/{p.pid}/fd")
+        while p.poll() is None and not any(str(out.parent) in target(f) for f in fds.iterdir() if f.name != "0"):
+            time.sleep(0.002)
+        p.send_signal(signal.SIGINT)
+        p.communicate(timeout=60)
+        if p.returncode != 0:
+            gone += 1
+            assert p.returncode == -signal.SIGINT and out.read_text() == "before"
+        assert [f.name for f in out.parent.iterdir()] == ["base.tar"]
+        if p.returncode == 0:
+            out.write_text("before")
+    assert gone
+
+
+def test_a_saved_one_goes_where_a_link_leads(kept, tmp_path):
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "real").write_text("before")
+    kept.ok("snapshot", "save", "base", tmp_path / "link")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "real").stat().st_size > 1 << 20
+    assert (tmp_path / "real").stat().st_mode & 0o077 == 0
+
+
+def test_of_a_root_that_is_not_an_image(kept, tmp_path):
+    """A disk image or live folder as the root is told as that, not as damage of the store."""
+    disk = tmp_path / "root.raw"
+    subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", disk, "16M"], check=True, capture_output=True)
+    (tmp_path / "live").mkdir()
+    for words, kind in (([str(disk)], "disk image"), (["--live-root", str(tmp_path / "live")], "live folder")):
+        kept.ok("create", "-q", "--no-start", "--name", "own", *words)
+        try:
+            r = kept("snapshot", "create", "x", "--from", "own")
+            assert r.returncode == 1 and f"own has a {kind} of yours as its root" in r.err, r.err
+        finally:
+            kept.ok("rm", "-q", "own")
 
 
 @pytest.mark.parametrize("words, says", [

@@ -106,7 +106,7 @@ def test_what_is_in_use_is_not_removed(cli, two):
     for force in ([], ["-f"]):
         r = cli("volume", "rm", *force, "shared", "disk")
         assert r.returncode == 1 and "volume shared is in use by sandboxes one, two" in r.err
-        assert "volume disk is in use by sandbox one" in r.err
+        assert "volume disk is in use by sandbox one" in r.err and "msb stop one first" in r.err
     r = cli("volume", "prune", "-y", "--format", "json")
     assert json.loads(r.out) == {"volumes_removed": [], "bytes_reclaimed": 0}
     assert sorted(volumes(cli)) == ["auto", "disk", "shared"]
@@ -118,6 +118,7 @@ def test_what_is_there_is_not_changed_by_a_mount(cli, two):
                         (["-v", "disk:/x:uid=1,gid=1"], "volume disk is a disk")):
         r = cli("run", "-q", *words, IMAGE, "--", "true")
         assert r.returncode == 125 and says in r.err, r.err
+        assert "--replace" not in r.err  # that is about sandboxes
     assert volumes(cli)["auto"]["quota_mib"] == 4
 
 
