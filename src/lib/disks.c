@@ -318,9 +318,12 @@ static void each(struct sweep *w, const char *folder,
 
 	if (!d && errno != ENOENT)
 		w->r = w->r < 0 ? w->r : -errno;
-	while (d && w->r == 0 && (e = readdir(d)))
+	while (d && w->r == 0 && (errno = 0, e = readdir(d)))
 		if (e->d_name[0] != '.')
 			w->r = fn(w, dirfd(d), e->d_name);
+	/* What could not be listed may name anything. */
+	if (d && w->r == 0 && errno)
+		w->r = -errno;
 	if (d)
 		(void)closedir(d);
 }

@@ -294,12 +294,13 @@ int upper_open(struct store *s, const struct place *p, uint64_t bytes,
 	struct upper cleanup_upper u = {0};
 	int r = upper_chain(p, &c, err);
 
-	if (r == 0 && !read_only)
-		drop_others(p, c.file);
 	if (r == 0)
 		r = open_chain(s, p, &c, bytes, read_only, &u, err);
 	if (r < 0)
 		return r;
+	/* Not before: if a layer is missing, another may be the last copy. */
+	if (!read_only)
+		drop_others(p, c.file);
 	*ret = u;
 	u = (struct upper){0};
 	return 0;
