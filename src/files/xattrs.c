@@ -11,6 +11,7 @@
 #define LIST_MAX  (64u << 10) /* the kernel's own bounds */
 #define VALUE_MAX (64u << 10)
 #define CAPS      "security.capability"
+#define OURS      "user.msb." /* src/fs/owner.h: what a share's files are */
 
 bool files_xattrs_are_sound(const struct proto_bytes *x)
 {
@@ -88,6 +89,15 @@ static int write_one(int fd, const char *name, const void *value, size_t len)
 	return errno == ENOTSUP || errno == EPERM ? 0 : -errno;
 }
 
+/* Ours would make a guest's file set-id or a device in the next share. */
+static bool may_write(const char *name, bool caps)
+{
+	if (strncmp(name, OURS, strlen(OURS)) == 0)
+		return false;
+	return strncmp(name, "user.", 5) == 0 ||
+	       (caps && strcmp(name, CAPS) == 0);
+}
+
 int files_xattrs_write(int fd, const struct proto_bytes *x, bool caps)
 {
 	const uint8_t *p = x->p, *end = x->n ? p + x->n : p;
@@ -99,8 +109,7 @@ int files_xattrs_write(int fd, const struct proto_bytes *x, bool caps)
 
 		memcpy(name, p + 3, len);
 		name[len] = '\0';
-		if (strncmp(name, "user.", 5) == 0 ||
-		    (caps && strcmp(name, CAPS) == 0))
+		if (may_write(name, caps))
 			r = write_one(fd, name, p + 3 + len, value);
 		p += 3 + len + value;
 	}

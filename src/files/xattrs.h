@@ -20,7 +20,10 @@ bool files_xattrs_are_sound(const struct proto_bytes *x);
  */
 int files_xattrs_read(int fd, bool (*wanted)(const char *name), struct buf *b);
 
-/* Set user.*, with @caps capabilities, too. Fine where there are none. */
+/*
+ * Set user.* but user.msb.*, with @caps capabilities, too. Fine where there
+ * are none.
+ */
 int files_xattrs_write(int fd, const struct proto_bytes *x, bool caps);
 
 #endif

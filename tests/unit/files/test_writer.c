@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -101,6 +102,37 @@ static void holds(const char *path, const char *text)
 
 	assert_int_equal(file_read(AT_FDCWD, path, &b), 0);
 	assert_string_equal(buf_str(&b), text);
+}
+
+/*
+ * In a share it would say who owns the file and what it is: set-id without
+ * FILES_WRITE_OWNER, devices.
+ */
+static void what_msb_keeps_of_owners_is_nobodys_to_send(void **state)
+{
+	static const uint8_t x[] = "\x0d\x02\x00user.msb.statAB"
+				   "\x06\x01\x00user.aC";
+	const struct proto_file_entry e = {
+		.path = "f",
+		.target = "",
+		.mode = FILE_,
+		.nlink = 1,
+		.xattrs = {x, sizeof(x) - 1}
+        };
+	char value[8];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		begin("", FILES_WRITE_STRICT | (i ? FILES_WRITE_OWNER : 0));
+		assert_int_equal(sink.entry(sink.arg, &e, &err), 0);
+		assert_int_equal(sink.data(sink.arg, 0, NULL, 0, &err), 0);
+		assert_int_equal(files_writer_finish(&writer, &err), 0);
+		end();
+		if (getxattr("t/f", "user.a", value, sizeof(value)) < 0)
+			skip(); /* no attributes here */
+		assert_int_equal(*value, 'C');
+		assert_true(getxattr("t/f", "user.msb.stat", NULL, 0) < 0);
+	}
 }
 
 static void a_file_does_not_go_through_a_link_that_came_before(void **state)
@@ -288,6 +320,7 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_msb_keeps_of_owners_is_nobodys_to_send),
 		cmocka_unit_test(
 			a_file_does_not_go_through_a_link_that_came_before),
 		cmocka_unit_test(
