@@ -196,13 +196,17 @@ static int each(struct gc *gc, int at, const char *dir, each_fn fn)
 		                    : err_set(gc->err, r, "cannot read %s: %s",
 		                              dir, strerror(-r));
 	}
-	while (r == 0 && (e = readdir(d))) {
+	while (r == 0 && (errno = 0, e = readdir(d))) {
 		struct stat st;
 
 		if (e->d_name[0] != '.' &&
 		    fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 			r = fn(gc, dirfd(d), e->d_name, &st);
 	}
+	/* What could not be listed may reach anything. */
+	if (r == 0 && errno)
+		r = err_set(gc->err, -errno, "cannot read %s: %s", dir,
+		            strerror(errno));
 	(void)closedir(d);
 	return r;
 }
