@@ -36,6 +36,7 @@ static void on_failed(void *arg, const struct proto_failed *m)
 
 	f->failures++;
 	(void)snprintf(f->why, sizeof(f->why), "%s", m->message);
+	(void)strncpy(f->cfg.root_name, "root", 5);
 }
 
 static void on_pong(void *arg, uint64_t cookie)
