@@ -295,7 +295,10 @@ static int keep_file(const struct owner_file *f, const struct fs_owners *map,
 	return r;
 }
 
-/* A link, or a device, fifo or socket of the host's. */
+/*
+ * A link, or a device, fifo or socket of the host's: those act on what is
+ * behind them, so nobody on the host gets a right to them from a guest.
+ */
 static int keep_special(const struct owner_file *f, const struct fs_owners *map,
                         const struct stat *st, const struct owner *o)
 {
@@ -309,7 +312,9 @@ static int keep_special(const struct owner_file *f, const struct fs_owners *map,
 		return -EPERM;
 	if ((o->mode & BITS_ALL) == (st->st_mode & BITS_ALL))
 		return 0;
-	return o->mode & BITS_SPECIAL ? -EPERM : host_chmod(f, mode);
+	if (o->mode & BITS_SPECIAL || mode & ~st->st_mode)
+		return -EPERM;
+	return host_chmod(f, mode);
 }
 
 static int keep(const struct owner_file *f, const struct fs_owners *map,

@@ -35,6 +35,7 @@
  *   - never setuid, setgid, sticky; a sticky folder is not writable for group
  *     and others either, as nothing would protect what is in it;
  *   - never a device, fifo, socket: their files are 0600;
+ *   - of the host's own devices, fifos, sockets no bit more than they have;
  *   - never another owner.
  * The attribute is written only where this says less than the guest set, so an
  * ordinary tree has none.

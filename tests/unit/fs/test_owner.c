@@ -642,6 +642,10 @@ static void links_and_specials_of_the_host_are_shown_as_they_are(void **state)
 		assert_int_equal(keep(s, &f, 5, 5, S_IFIFO | 0600), -EPERM);
 		assert_int_equal(keep(s, &f, 1000, 1001, S_IFIFO | 04600),
 		                 -EPERM);
+		/* Who may use it on the host is not for a guest to widen. */
+		assert_int_equal(keep(s, &f, 1000, 1001, S_IFIFO | 0666),
+		                 -EPERM);
+		assert_int_equal(host(&f).st_mode, S_IFIFO | 0640);
 		assert_int_equal(keep(s, &f, 1000, 1001, S_IFIFO | 0600), 0);
 		assert_int_equal(host(&f).st_mode, S_IFIFO | 0600);
 		assert_int_equal(fchmodat(s->dir_fd, "p", 0640, 0), 0);
