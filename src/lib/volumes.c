@@ -8,6 +8,7 @@
 #include "lib/home.h"
 #include "lib/mounts.h"
 #include "lib/options.h"
+#include "lib/recover.h"
 #include "lib/volume.h"
 
 #include "base/banned.h"
@@ -216,6 +217,32 @@ static int check_unused(struct msb_home *home, const char *name, bool running,
 	               : r;
 }
 
+/*
+ * A sandbox whose row was lost with state.db is there still, and its volumes
+ * are not unused because nobody knows of it.
+ */
+static int check_record(struct msb_home *home, struct err *err)
+{
+	struct recovered rec = {0};
+	int r = recover(home->store, true, &rec, err);
+
+	/* One that is being made has a folder first, then a row. */
+	if (r == 0 && rec.doable) {
+		strv_release(&rec.done);
+		rec = (struct recovered){0};
+		r = recover(home->store, true, &rec, err);
+	}
+	if (r == 0 && rec.doable) {
+		err_set(err, -EBUSY,
+		        "there are sandboxes that are not on record: nobody "
+		        "knows which volumes they mount");
+		err_hint(err, "msb doctor --fix brings them back");
+		r = -EBUSY;
+	}
+	strv_release(&rec.done);
+	return r;
+}
+
 static int remove_one(struct msb_home *home, const char *name, bool force,
                       struct err *err)
 {
@@ -226,6 +253,8 @@ static int remove_one(struct msb_home *home, const char *name, bool force,
 		return check_unused(home, name, true, err);
 	if (r == 0 && !force)
 		r = check_unused(home, name, false, err);
+	if (r == 0 && !force)
+		r = check_record(home, err);
 	if (r == 0)
 		r = volume_remove(home->store, name, err);
 	return r == -EBUSY && force ? check_unused(home, name, true, err) : r;
@@ -275,8 +304,10 @@ int msb_volume_prune(struct msb_home *home, char ***ret_names,
 	struct strv cleanup_strv names = {0};
 	struct err err = {0};
 	uint64_t freed = 0;
-	int r = l ? list_all(home, l, &err) : -ENOMEM;
+	int r = l ? check_record(home, &err) : -ENOMEM;
 
+	if (r == 0)
+		r = list_all(home, l, &err);
 	for (size_t i = 0; r == 0 && i < l->n; i++)
 		r = prune_one(home, &l->v[i].info, &names, &freed, &err);
 	msb_volumes_free(l);

@@ -217,3 +217,20 @@ def test_commands_about_none(cli):
     assert "twice" in volumes(cli)
     out = cli("volume", "prune", "-y")
     assert "twice" in out.err and "twice" not in volumes(cli)
+
+
+def test_volumes_of_a_lost_record_stay(cli):
+    """state.db is gone, the sandbox's folder is not: what it mounts is no orphan."""
+    cli.ok("create", "-q", "--no-start", "-n", "lost", "-v", "kept:/v", IMAGE)
+    cli.ok("volume", "create", "-q", "kept") if "kept" not in volumes(cli) else None
+    for f in cli.home.glob("state.db*"):
+        f.unlink()
+    for words in (("rm", "kept"), ("prune", "-y")):
+        r = cli("volume", *words)
+        assert r.returncode == 1 and "not on record" in r.err and "msb doctor --fix" in r.err, r.err
+    assert "kept" in volumes(cli)
+    cli.ok("doctor", "--fix", "-y")
+    r = cli("volume", "rm", "kept")
+    assert r.returncode == 1 and "volume kept is mounted by sandbox lost" in r.err
+    cli.ok("rm", "-q", "lost")
+    cli.ok("volume", "rm", "-q", "kept")
