@@ -37,6 +37,7 @@ struct walk {
 	const struct files_walk_hooks *hooks;
 	const struct files_sink *sink;
 	struct err *err;
+	const char *from; /* as it was asked for, for errors at the root */
 	int root_fd, dir_fd;
 	bool devices;
 	struct frame *top;
@@ -141,7 +142,7 @@ static bool is_made_up(int fd)
 static int fail(struct walk *w, int r, const char *what)
 {
 	return err_set(w->err, r, "cannot %s %s: %s", what,
-	               w->path_len ? w->path : "it", strerror(-r));
+	               w->path_len ? w->path : w->from, strerror(-r));
 }
 
 static int step(struct walk *w)
@@ -458,7 +459,8 @@ static int give(struct walk *w, const char *name, bool is_root)
 		return w->sink->entry(w->sink->arg, &e, w->err);
 	if (is_root)
 		return err_set(w->err, -EINVAL,
-		               "it is a device or a socket: not copied");
+		               "%s is a device or a socket: not copied",
+		               w->from);
 	return 0;
 }
 
@@ -555,6 +557,7 @@ int files_walk(int at, const char *path, uint32_t flags,
 	*w = (struct walk){.hooks = hooks ? hooks : &none,
 	                   .sink = sink,
 	                   .err = err,
+	                   .from = path,
 	                   .root_fd = -1,
 	                   .dir_fd = -1,
 	                   .devices = flags & FILES_WALK_DEVICES,

@@ -417,3 +417,10 @@ def test_a_full_guest_says_so(cli, box, tmp_path):
     (tmp_path / "f").write_bytes(b"x" * (3 << 20))
     refused(cli, tmp_path / "f", f"{box}:/small", says="No space left")
     assert sh(cli, "ls -A /small; umount /small") == ""
+
+
+def test_what_cannot_be_read_is_named(cli, box, there, tmp_path):
+    for words in ((f"{box}:/dev/null", tmp_path / "x"), ("/dev/null", f"{box}:{there}/x")):
+        r = cli("cp", *words)
+        assert r.returncode == 1 and "/dev/null is a device or a socket: not copied" in r.err, r.err
+    assert not list(tmp_path.iterdir()) and sh(cli, f"ls {there}") == ""
