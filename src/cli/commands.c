@@ -202,6 +202,11 @@ static const char remove_launcher_details[] =
 	"  - ./src:/src:ro               # as -v, from this folder\n"          \
 	"  - {named: cache, target: /var/cache, quota: 1G}\n"                  \
 	"  - {tmpfs: {size: 64M}, target: /scratch, noexec: true}\n"           \
+	"  patches:                      # in order, before --copy\n"          \
+	"  - text: {path: /etc/motd, content: \"hi\\n\", replace: true}\n"    \
+	"  - copy_dir: {src: ./app, dst: /srv/app}\n"                         \
+	"  # also file, append, copy_file, symlink, mkdir, remove, chmod and\n" \
+	"  # chown; patch_files: files that have a list of them\n"            \
 	"  scripts:\n"                                                         \
 	"    build: |                    # #!SHELL goes before it\n"           \
 	"      make -j2\n"                                                     \
@@ -492,13 +497,13 @@ static const struct command root_commands[] = {
             load_details, 0, 0, false),
 	ROW(save, "save", NULL, "Images", "<IMAGE>...",
             "Save images to an archive", save_details, 1, -1, false),
+	GROUP("image", "Images", "Work with images", image_commands),
 	{.name = "snapshot",
                                        .aliases = "snap",
                                        .group = "Snapshots",
                                        .usage = "",
                                        .summary = "Keep what was written in a sandbox, and begin new ones "
                     "with it", .sub = snapshot_commands},
-	GROUP("image", "Images", "Work with images", image_commands),
 	ROW(image_list, "images", NULL, NULL, "", "List images", NULL, 0, 0,
             false),
 	ROW(image_remove, "rmi", NULL, NULL, "<IMAGE>...", "Remove images",
