@@ -74,7 +74,7 @@ def test_version(cli):
     (["zzzz"], "unknown command 'zzzz'", "msb --help"),
     (["run", "--memroy", "1", "x"], "unknown option '--memroy'", "did you mean '--memory'?"),
     (["run", "-Z", "x"], "unknown option '-Z'", "msb run --help"),
-    (["run", "-v", ".:/x", "x"], "-v is not there yet", "docs/compat.md"),
+    (["run", "-p", "80:80", "x"], "-p is not there yet", "docs/compat.md"),
     (["create", "--net-rule=allow@x", "x"], "--net-rule is not there yet", "docs/compat.md"),
     (["run", "-m", "lots", "x"], "--memory: 'lots'", "512M"),
     (["run", "-c", "0", "x"], "--cpus: '0'", "msb run --help"),

@@ -36,7 +36,6 @@ static void on_failed(void *arg, const struct proto_failed *m)
 
 	f->failures++;
 	(void)snprintf(f->why, sizeof(f->why), "%s", m->message);
-	(void)strncpy(f->cfg.root_name, "root", 5);
 }
 
 static void on_pong(void *arg, uint64_t cookie)
@@ -65,6 +64,7 @@ static int setup(void **state)
 	f->loop = loop_new();
 	f->cfg.ndisks = 1;
 	(void)strncpy(f->cfg.disks[0].serial, "root", 5);
+	(void)strncpy(f->cfg.root_name, "root", 5);
 	(void)strncpy(f->cfg.hostname, "box", 4);
 	boot_init(&f->b, f->loop, &f->cfg, &ev);
 	f->guest = boot_accept(&f->b);
