@@ -126,7 +126,8 @@ def test_the_example_of_the_help_is_right(cli, made, write):
     text = cli.ok("run", "--help")
     lines = text[text.index("A file of --conf"):text.index("\nFiles go over")].splitlines()[1:]
     assert len(lines) > 15 and all(line.startswith("  ") for line in lines)
-    write("src/file", "")  # what it mounts
+    write("src/file", "")  # what it mounts and copies
+    write("app/file", "")
     c = made("--conf", write("example.yaml", "\n".join(lines)), IMAGE, env={"TOKEN": "t"})
     assert (c["cpus"], c["memory_mib"], c["env"], c["scripts"]) == (2, 1024, {"TOKEN": "t"}, ["build"])
     assert (c["max_duration_secs"], c["idle_timeout_secs"], c["rlimits"]) == (7200, 600, ["nofile=1024:4096"])
