@@ -102,6 +102,17 @@ static void remember(struct node *n, const struct view *v, int64_t ctime)
 	n->shown_rdev = (uint32_t)v->st.st_rdev;
 }
 
+/*
+ * Whether a change from now on would show as another time. Some file systems
+ * know only seconds (ext4 with small inodes), or every second one (FAT).
+ */
+static bool is_settled(const struct timespec *ts)
+{
+	int64_t tick = ts->tv_nsec ? TICK_NS : 2 * (int64_t)NS_PER_S + TICK_NS;
+
+	return ns_of(ts) + tick < now_ns();
+}
+
 void view_show(struct fs *fs, const struct share *share,
                const struct owner_file *f, struct node *n, struct view *v)
 {
@@ -118,7 +129,7 @@ void view_show(struct fs *fs, const struct share *share,
 	}
 	owner_show(f, &share->cfg.owners, &v->st);
 	if (n)
-		remember(n, v, ctime + TICK_NS < now_ns() ? ctime : 0);
+		remember(n, v, is_settled(&v->host.st_ctim) ? ctime : 0);
 }
 
 /* The root: ours alone, never changed. */
@@ -240,7 +251,7 @@ bool seen_open(struct node *n, const struct stat *st)
 {
 	if (seen_is(n, st))
 		return true;
-	if (ns_of(&st->st_mtim) + TICK_NS < now_ns())
+	if (is_settled(&st->st_mtim))
 		seen_set(n, st);
 	else
 		n->flags &= (uint8_t)~NODE_SEEN;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/num.h"
@@ -371,6 +372,37 @@ static void caches_none_and_always(void **state)
 	assert_int_equal(flags, FOPEN_KEEP_CACHE);
 }
 
+/* A file system that knows only seconds: a change may have the same time. */
+static void whole_seconds_take_longer_to_be_trusted(void **state)
+{
+	static const struct {
+		int age;
+		uint32_t flags;
+	} cases[] = {
+		{1,  0               },
+                {10, FOPEN_KEEP_CACHE}
+        };
+	struct driver *d = *state;
+	uint64_t a = (uint64_t)d_share(d, "a"), n, fh;
+	uint32_t flags;
+
+	host_put(d, "a/s", "x");
+	n = (uint64_t)d_lookup(d, a, "s");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct timespec t = {.tv_sec = time(NULL) - cases[i].age};
+
+		assert_int_equal(utimensat(d->top_fd, "a/s",
+		                           (struct timespec[]){t, t}, 0),
+		                 0);
+		for (int k = 0; k < 2; k++) {
+			assert_int_equal(d_open(d, n, O_RDONLY, &fh, &flags),
+			                 0);
+			assert_int_equal(d_release(d, n, fh, false), 0);
+		}
+		assert_int_equal(flags, cases[i].flags);
+	}
+}
+
 /* These two requests do not say that they must: who asks decides. */
 static void fallocate_by_a_user_ends_setuid(void **state)
 {
@@ -508,6 +540,7 @@ int main(void)
 		BOTH(what_the_host_wrote_is_read),
 		BOTH(create_of_what_is_there),
 		BOTH(truncation),
+		BOTH(whole_seconds_take_longer_to_be_trusted),
 		BOTH(append_goes_to_the_hosts_end),
 		BOTH(holes_and_preallocation),
 		BOTH(copies_stay_in_the_server),
