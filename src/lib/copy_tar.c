@@ -124,8 +124,16 @@ static int put_entry(struct copy_tar *t, const struct proto_file_entry *f,
 	if (r < 0)
 		return err_set(err, r, "out of memory");
 	t->size = e.size;
-	t->off = 0;
+	t->off = t->gaps = 0;
 	return put_header(t, &e, err);
+}
+
+static int too_sparse(const char *path, struct err *err)
+{
+	return err_set(err, -EFBIG,
+	               "%s has holes of more than %llu MiB: a tar stream would "
+	               "be as long; copy it to a folder",
+	               path, COPY_HOLES_MAX / MIB);
 }
 
 static int take_entry(void *arg, const struct proto_file_entry *f,
@@ -138,11 +146,7 @@ static int take_entry(void *arg, const struct proto_file_entry *f,
 		return err_set(err, -EPROTO, "whiteouts are for layers");
 	if (S_ISREG(f->mode) && f->size > f->allocated &&
 	    f->size - f->allocated > COPY_HOLES_MAX)
-		return err_set(err, -EFBIG,
-		               "%s has holes of more than %llu MiB: a tar "
-		               "stream would be as long; copy it to a folder",
-		               *f->path ? f->path : t->name,
-		               COPY_HOLES_MAX / MIB);
+		return too_sparse(*f->path ? f->path : t->name, err);
 	if (t->layer && is_reserved(f->path))
 		return err_set(err, -EINVAL,
 		               "%s: a layer cannot hold a name that begins "
@@ -170,6 +174,15 @@ static int put_zeros(struct copy_tar *t, uint64_t len, struct err *err)
 	return r;
 }
 
+/* What does not come of a file; how much that is, its entry may hide. */
+static int put_gap(struct copy_tar *t, uint64_t len, struct err *err)
+{
+	if (len > COPY_HOLES_MAX - t->gaps)
+		return too_sparse(buf_str(&t->path), err);
+	t->gaps += len;
+	return put_zeros(t, len, err);
+}
+
 static int end_file(struct copy_tar *t, uint64_t end, struct err *err)
 {
 	int r = 0;
@@ -177,7 +190,7 @@ static int end_file(struct copy_tar *t, uint64_t end, struct err *err)
 	if (end < t->size && !*t->shrunk)
 		(void)snprintf(t->shrunk, sizeof(t->shrunk), "%.200s",
 		               buf_str(&t->path));
-	r = put_zeros(t, t->size - t->off, err);
+	r = put_gap(t, t->size - t->off, err);
 	return r < 0 ? r : put_zeros(t, tar_padding(t->size), err);
 }
 
@@ -192,7 +205,7 @@ static int take_data(void *arg, uint64_t off, const void *data, uint32_t len,
 	if (off >= t->size)
 		return 0; /* it grew */
 	len = (uint32_t)MIN(len, t->size - off);
-	r = put_zeros(t, off - t->off, err);
+	r = put_gap(t, off - t->off, err);
 	if (r == 0)
 		r = t->put(t->arg, data, len, err);
 	t->off = off + len;

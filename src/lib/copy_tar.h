@@ -18,6 +18,7 @@ struct copy_tar {
 	bool layer;       /* whiteouts as in OCI layers; no root entry's name */
 	struct buf head, path, link;
 	uint64_t size, off; /* of the file under way */
+	uint64_t gaps;      /* filled with zeros in it so far */
 	char shrunk[256];   /* the first that did */
 };
 

@@ -279,6 +279,8 @@ static void an_archive_is_as_long_as_its_headers_say(void **state)
 	const struct proto_msg shrunk[] = {ENTRY("", "", 0, FILE_), DATA(0, 1),
 	                                   DATA(1, 0), DONE(0, "")};
 	struct proto_msg holes[] = {ENTRY("", "", 0, FILE_), DONE(0, "")};
+	struct proto_msg lied[] = {ENTRY("", "", 0, FILE_), DATA(0, 0),
+	                           DONE(0, "")};
 	const struct proto_msg white[] = {
 		ENTRY("", "", 0, DIR_), ENTRY("d", "", PROTO_FILE_OPAQUE, DIR_),
 		ENTRY("d/f", "", PROTO_FILE_WHITEOUT, S_IFCHR), DONE(0, "")};
@@ -295,6 +297,10 @@ static void an_archive_is_as_long_as_its_headers_say(void **state)
 	assert_int_equal(b.len, 512 + 512 + 1024);
 	holes[0].file_entry.size = 1ULL << 40;
 	assert_int_equal(tar(holes, 2, false, &b), -EFBIG);
+	/* "All of it has its room": but then nothing comes. */
+	lied[0].file_entry.size = lied[0].file_entry.allocated = 1ULL << 40;
+	assert_int_equal(tar(lied, 3, false, &b), -EFBIG);
+	assert_true(b.len <= 2048); /* headers */
 	assert_int_equal(tar(white, 4, false, &b), -EPROTO);
 	assert_int_equal(tar(white, 4, true, &b), 0);
 	assert_int_equal(b.len, 4 * 512 + 1024);
