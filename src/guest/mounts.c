@@ -133,6 +133,7 @@ static int make_target(const char *target, bool is_dir)
 {
 	char path[PATH_MAX];
 	size_t len = strlen(target);
+	struct stat st;
 	int r, fd;
 
 	if (*target != '/' || len >= sizeof(path))
@@ -141,6 +142,8 @@ static int make_target(const char *target, bool is_dir)
 	r = make_parents(path);
 	if (r < 0)
 		return r;
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode) != is_dir)
+		return is_dir ? -ENOTDIR : -EISDIR;
 	if (is_dir)
 		return mkdir(path, 0755) < 0 && errno != EEXIST ? -errno : 0;
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
@@ -305,6 +308,21 @@ static int provide_one(char *const *m, int shares_fd, const struct disks *disks,
 	return disk ? mount_disk(disk, target, &o) : -ENODEV;
 }
 
+static const char *reason(const char *kind, int r)
+{
+	bool disk = strcmp(kind, "disk") == 0;
+
+	if (r == -ENOTDIR)
+		return "a file is there, and a folder cannot go over it";
+	if (r == -EISDIR)
+		return "a folder is there, and a file cannot go over it";
+	if (r == -EINVAL && disk)
+		return "no file system of that type is on it (fstype=)";
+	if (r == -ENODEV && disk)
+		return "the machine's kernel has no such file system (fstype=)";
+	return strerror(-r);
+}
+
 int mounts_provide(const struct proto_strs *list, int shares_fd,
                    const struct disks *disks, struct err *err)
 {
@@ -315,7 +333,8 @@ int mounts_provide(const struct proto_strs *list, int shares_fd,
 		if (r < 0)
 			return err_set(err, r, "cannot mount %s (%s): %s",
 			               list->v[i + 2], list->v[i],
-			               why.msg[0] ? why.msg : strerror(-r));
+			               why.msg[0] ? why.msg
+			                          : reason(list->v[i], r));
 	}
 	return 0;
 }

@@ -232,6 +232,19 @@ def test_what_cannot_be_mounted_leaves_nothing(cli, tmp_path, words, says):
     assert not list((cli.home / "sandboxes").glob("*")) or before
 
 
+@pytest.mark.parametrize("words, says", [
+    (["-v", "{t}:/bin/busybox"], "a file is there, and a folder cannot go over it"),
+    (["-v", "{t}/f:/bin"], "a folder is there, and a file cannot go over it"),
+    (["--mount-disk", "{t}/empty.img:/x"], "no file system of that type is on it"),
+])
+def test_what_the_guest_cannot_mount_has_a_reason(cli, tmp_path, words, says):
+    (tmp_path / "f").write_text("f")
+    with open(tmp_path / "empty.img", "wb") as f:
+        f.truncate(16 << 20)
+    r = cli("run", "-q", *(w.format(t=tmp_path) for w in words), IMAGE, "--", "true")
+    assert r.returncode == 125 and says in r.err, r.err
+
+
 def test_what_is_replaced_stays_when_a_source_is_missing(cli, tmp_path):
     cli.ok("create", "-q", "-n", "old", "--no-start", IMAGE)
     r = cli("create", "-q", "-n", "old", "--replace", "-v", f"{tmp_path}/missing:/x", IMAGE)
