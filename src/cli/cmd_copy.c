@@ -175,6 +175,11 @@ static int copy(const struct copy_values *v, const struct endpoint *from,
 		targets_progress(NULL, NULL);
 	if (interrupted)
 		return EXIT_SIGNAL + interrupted;
+	if (r == -MSB_ERR_PERMISSION && v->archive && !to->session.sandbox &&
+	    geteuid() && !*error.hint)
+		(void)snprintf(error.hint, sizeof(error.hint),
+		               "only root may give files to others here: leave "
+		               "--archive out");
 	if (r < 0) {
 		out_error(&error);
 		return EXIT_FAILED;
