@@ -13,7 +13,7 @@ _INTS = {"u8": "<B", "u16": "<H", "u32": "<I", "u64": "<Q", "i32": "<i"}
 MESSAGES = [
     (1, "HELLO", "u32 version, u64 boot_ns, u64 since_init_ns"),
     (2, "BOOT", "u32 version, u64 unix_ns, str hostname, str root_serial, str upper_serial, bytes entropy, "
-               "strs scripts, strs init, strs init_env"),
+               "strs scripts, strs init, strs init_env, str root_type, u64 upper_bytes, strs mounts"),
     (3, "READY", "u64 since_init_ns, str agent_version"),
     (4, "FAILED", "str stage, i32 error, str message"),
     (5, "SHUTDOWN", "u32 timeout_ms"),
@@ -30,6 +30,11 @@ MESSAGES = [
     (23, "SIGNAL", "u32 signo"),
     (24, "RESIZE", "u16 rows, u16 cols"),
     (25, "EXITED", "i32 code, u32 signo"),
+    (32, "FILE_REQ", "u8 op, str path, str path2, u32 flags, u32 mode, u32 uid, u32 gid, u64 offset, u64 length"),
+    (33, "FILE_ENTRY", "str path, str target, u8 kind, u32 mode, u32 uid, u32 gid, u32 nlink, u32 rdev_major, "
+     "u32 rdev_minor, u64 size, u64 allocated, u64 mtime_s, u32 mtime_ns, bytes xattrs"),
+    (34, "FILE_DATA", "u64 offset, bytes data"),
+    (35, "FILE_DONE", "i32 error, str message, u64 count"),
     (64, "VMM_STARTED", "str engine, str accel, u64 spawn_ns"),
     (65, "VMM_READY", "u64 spawn_ns, u64 init_ns, u64 ready_ns, strs jail"),
     (66, "VMM_FAILED", "i32 error, str stage, str message, str hint, bytes console"),
