@@ -203,10 +203,11 @@ static const char remove_launcher_details[] =
 	"  - {named: cache, target: /var/cache, quota: 1G}\n"                  \
 	"  - {tmpfs: {size: 64M}, target: /scratch, noexec: true}\n"           \
 	"  patches:                      # in order, before --copy\n"          \
-	"  - text: {path: /etc/motd, content: \"hi\\n\", replace: true}\n"    \
-	"  - copy_dir: {src: ./app, dst: /srv/app}\n"                         \
-	"  # also file, append, copy_file, symlink, mkdir, remove, chmod and\n" \
-	"  # chown; patch_files: files that have a list of them\n"            \
+	"  - text: {path: /etc/motd, content: \"hi\\n\", replace: true}\n"     \
+	"  - copy_dir: {src: ./app, dst: /srv/app}\n"                          \
+	"  # also file, append, copy_file, symlink, mkdir, remove, chmod "     \
+	"and\n"                                                                \
+	"  # chown; patch_files: files that have a list of them\n"             \
 	"  scripts:\n"                                                         \
 	"    build: |                    # #!SHELL goes before it\n"           \
 	"      make -j2\n"                                                     \
@@ -499,20 +500,20 @@ static const struct command root_commands[] = {
             "Save images to an archive", save_details, 1, -1, false),
 	GROUP("image", "Images", "Work with images", image_commands),
 	{.name = "snapshot",
-                                       .aliases = "snap",
-                                       .group = "Snapshots",
-                                       .usage = "",
-                                       .summary = "Keep what was written in a sandbox, and begin new ones "
+                                                                 .aliases = "snap",
+                                                                 .group = "Snapshots",
+                                                                 .usage = "",
+                                                                 .summary = "Keep what was written in a sandbox, and begin new ones "
                     "with it", .sub = snapshot_commands},
 	ROW(image_list, "images", NULL, NULL, "", "List images", NULL, 0, 0,
             false),
 	ROW(image_remove, "rmi", NULL, NULL, "<IMAGE>...", "Remove images",
             NULL, 1, -1, false),
 	{.name = "volume",
-                                       .aliases = "vol",
-                                       .group = "Volumes",
-                                       .usage = "",
-                                       .summary = "Keep files that sandboxes share and that stay when they "
+                                                                 .aliases = "vol",
+                                                                 .group = "Volumes",
+                                                                 .usage = "",
+                                                                 .summary = "Keep files that sandboxes share and that stay when they "
                     "go", .sub = volume_commands},
 	ROW(install, "install", NULL, "Other", "[IMAGE]",
             "Make a sandbox a command of yours", install_details, 0, 1, true),
@@ -530,7 +531,7 @@ static const struct command root_commands[] = {
             false),
 	ROW(help, "help", NULL, "Other", "[COMMAND...]",
             "Show the help of a command", NULL, 0, -1, false),
-	{0			      },
+	{0							},
 };
 
 const struct command command_root = {

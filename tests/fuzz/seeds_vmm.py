@@ -14,7 +14,7 @@ def text(s):
     return struct.pack("<I", len(s)) + s.encode() + b"\0"
 
 
-HELLO = frame(1, struct.pack("<IQQ", 2, 5, 6))
+HELLO = frame(1, struct.pack("<IQQ", 3, 5, 6))
 READY = frame(3, struct.pack("<Q", 7) + text("0.1.0"))
 BOOT = {
     "ready": b"\xff" + HELLO + READY,
