@@ -58,6 +58,9 @@ int mounts_look(struct msb_home *home, const struct mounts *m, struct err *err);
 int mounts_open(struct msb_sandbox *sb, const struct image *image,
                 struct launch *l, struct err *err);
 
+/* No volume is to be created any more: -ENOENT for one that is missing. */
+void mounts_must_exist(struct mounts *list);
+
 /* Each pair of a volume's name and a sandbox on record that mounts it. */
 int mounts_each_volume(struct msb_home *home,
                        void (*fn)(void *arg, const char *volume,

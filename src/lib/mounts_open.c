@@ -219,6 +219,12 @@ static int open_image(struct launch *l, const struct msb_mount *m,
 /* ---- volumes --------------------------------------------------------------
  */
 
+void mounts_must_exist(struct mounts *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		list->v[i]->flags &= ~(uint32_t)MSB_MOUNT_CREATE;
+}
+
 static bool may_create(const struct msb_mount *m)
 {
 	return m->kind == MSB_MOUNT_NAMED && (m->flags & MSB_MOUNT_CREATE);

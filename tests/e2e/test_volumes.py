@@ -146,6 +146,20 @@ def test_a_record_that_mounts_it_holds_it(cli):
     cli.ok("rm", "-q", "box")
 
 
+def test_a_volume_that_is_gone_is_not_made_again(cli):
+    """Only the first start makes one: later an empty one would hide that what was in it is lost."""
+    cli.ok("create", "-q", "-n", "box", "-v", "gone:/v", IMAGE)
+    cli.ok("stop", "-q", "box")
+    cli.ok("volume", "rm", "-q", "-f", "gone")
+    r = cli("start", "box")
+    assert r.returncode == 1 and "gone" in r.err and "msb volume create" in r.err, r.err
+    assert "gone" not in volumes(cli)
+    cli.ok("volume", "create", "-q", "gone")
+    cli.ok("start", "-q", "box")
+    cli.ok("rm", "-q", "-f", "box")
+    cli.ok("volume", "rm", "-q", "gone")
+
+
 def test_a_lost_database_costs_no_volume(cli):
     cli.ok("create", "-q", "-n", "kept", "--no-start", "-v", "lost:/v", IMAGE)
     cli.ok("volume", "create", "-q", "lost")
