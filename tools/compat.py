@@ -19,14 +19,14 @@ PAGE = TOP / "docs" / "compat.md"
 
 # "COMMAND --option", "COMMAND" or "* --option"; the first that matches.
 LATER = [
-    ("* --fs-conf", 5), ("*save*", 5),
-    ("image pull --materialize", 5), ("pull --materialize", 5),
     ("* --port", 6), ("* --net*", 6), ("* --no-net", 6), ("* --no-dns*", 6), ("* --dns-*", 6), ("* --max-connections", 6),
     ("* --trust-host-cas", 6), ("* --proxy", 6), ("* --socks*", 6), ("* --vsock", 6),
     ("* --tls-*", 7), ("* --no-block-quic", 7), ("* --secret*", 7), ("* --on-secret-violation", 7),
     ("ssh*", 8), ("registry*", 8),
 ]
 NEVER = [
+    ("image pull --materialize", "nothing is flattened: layers are blocks that all images share"),
+    ("pull --materialize", "nothing is flattened: layers are blocks that all images share"),
     ("context*", "there is one backend, this host"),
     ("snapshot reindex", "there is no index: the folders of MSB_HOME/snapshots are the record"),
     ("snapshot create --dest-dir", "all are in MSB_HOME/snapshots, where what they share is; `snapshot save` writes them elsewhere"),
@@ -49,7 +49,8 @@ DIFFERENT = {
     "run --detach-keys": "the command goes on and so does its machine; `msb attach` takes it back (there neither)",
     "run --max-duration": "ends with a clean shutdown (there without a flush)",
     "create --max-duration": "ends with a clean shutdown (there without a flush)",
-    "* --root-disk": "a size only; other forms with issue 5",
+    "* --root-disk": "SIZE or tmpfs[:SIZE]; image and upper are always apart (no `flat:`), and a disk of your own is the root itself "
+                   "(IMAGE is its path) or a mount (`--mount-disk`)",
     "* --init": "auto looks for an init in the file system; the image's ENTRYPOINT is not asked (there it is, first)",
     "exec": "a sandbox that does not run is an error with a hint (there it is started for the command and stopped again); "
             "output streams without --stream",

@@ -28,8 +28,9 @@ enum scope {
 
 void conf_release(struct conf *c)
 {
-	char *const texts[] = {c->image, c->snapshot, c->workdir, c->shell,
-	                       c->user,  c->hostname, c->init};
+	char *const texts[] = {c->image,    c->root_fstype, c->snapshot,
+	                       c->workdir,  c->shell,       c->user,
+	                       c->hostname, c->init};
 	struct strv *const lists[] = {
 		&c->entrypoint, &c->cmd,       &c->env,      &c->labels,
 		&c->scripts,    &c->init_args, &c->init_env, &c->rlimits};
@@ -447,7 +448,6 @@ int conf_map(struct conf_source *s, const struct conf_field *known,
 }
 
 #define AT(f)  offsetof(struct conf, f)
-#define FILES  "host files and volumes (issue 5)"
 #define NET    "the network (issue 6)"
 #define SECRET "secrets (issue 7)"
 
@@ -484,8 +484,8 @@ static const struct conf_field image_fields[] = {
 	FIELD("oci", conf_set_text, image, CONF_ALL),
 	FIELD("upper_size", set_size, upper, CONF_ALL),
 	FIELD("bind", set_bind, image, CONF_ALL),
-	FIELD_LATER("disk", set_later, FILES, CONF_ALL),
-	FIELD_LATER("fstype", set_later, FILES, CONF_ALL),
+	FIELD("disk", set_bind, image, CONF_ALL),
+	FIELD("fstype", conf_set_text, root_fstype, CONF_ALL),
 	FIELD("snapshot", conf_set_text, snapshot, CONF_ALL),
 	{0},
 };
@@ -498,6 +498,22 @@ static bool has_key(const struct ytree_node *n, const char *key)
 	return false;
 }
 
+/* As msb_image_pull() takes it: PATH:format=...,fstype=... */
+static int add_fstype(struct conf_source *s)
+{
+	const struct conf *c = s->conf;
+	const char *colon = strrchr(c->image, ':');
+	char *whole;
+
+	if (asprintf(&whole, "%s%cfstype=%s", c->image,
+	             colon && strncmp(colon, ":format=", 8) == 0 ? ',' : ':',
+	             c->root_fstype) < 0)
+		return conf_no_memory(s);
+	free(s->conf->image);
+	s->conf->image = whole;
+	return 0;
+}
+
 static int set_image(struct conf_source *s, const struct conf_field *f,
                      const struct ytree_node *n)
 {
@@ -506,11 +522,16 @@ static int set_image(struct conf_source *s, const struct conf_field *f,
 	if (n->kind == YTREE_SCALAR)
 		return set_image_text(s, f, n);
 	r = conf_map(s, image_fields, CONF_ALL, n);
-	if (r == 0 &&
-	    has_key(n, "oci") + has_key(n, "bind") + has_key(n, "snapshot") !=
-	            1)
-		return CONF_WRONG(s, n,
-		                  "image needs one of oci, bind and snapshot");
+	if (r == 0 && has_key(n, "oci") + has_key(n, "bind") +
+	                              has_key(n, "disk") +
+	                              has_key(n, "snapshot") !=
+	                      1)
+		return CONF_WRONG(
+			s, n, "image needs one of oci, bind, disk, snapshot");
+	if (r == 0 && has_key(n, "fstype"))
+		return has_key(n, "disk")
+		               ? add_fstype(s)
+		               : CONF_WRONG(s, n, "fstype is a disk's");
 	return r;
 }
 
@@ -591,7 +612,7 @@ static const struct conf_field fields[] = {
 	FIELD("scripts", set_scripts, scripts, SCOPE_SANDBOX),
 	FIELD_LATER("registry", set_later, "other credentials than msb's own",
                     SCOPE_SANDBOX),
-	FIELD_LATER("security", set_security, FILES,
+	FIELD_LATER("security", set_security, "a later version",
                     SCOPE_SANDBOX | SCOPE_RUNTIME),
 	FIELD("mounts", conf_set_mounts, mounts, SCOPE_SANDBOX | SCOPE_FS),
 	FIELD("patch_files", conf_set_patch_files, patch_files,

@@ -24,7 +24,8 @@
 
 /* Zero and NULL: not said. */
 struct conf {
-	char *image, *snapshot, *workdir, *shell, *user, *hostname, *init;
+	char *image, *root_fstype, *snapshot;
+	char *workdir, *shell, *user, *hostname, *init;
 	struct strv entrypoint, cmd;
 	bool has_entrypoint, has_cmd; /* an empty list says something, too */
 	struct strv env, labels;      /* KEY=VALUE */

@@ -154,7 +154,9 @@ static void wrong_values_name_their_place(void **state)
 		{"image: {oci: a, bind: ./b}",       "image needs one of oci, bind"     },
 		{"image: {upper_size: 1G}",          "image needs one of oci, bind"     },
 		{"image: {bind: b}",                 "b is not a path"                  },
-		{"image: {disk: ./a.raw}",           "1:9: disk cannot be set yet"      },
+		{"image: {disk: ./a.raw, oci: a}",
+	         "image needs one of oci, bind"                                         },
+		{"image: {oci: a, fstype: ext4}",    "fstype is a disk's"               },
 		{"workdir: ${MSB_TEST_UNSET}",
 	         "1:10: variable MSB_TEST_UNSET is"                                     },
 		{"workdir: ${A:-b}",                 "only ${NAME} stands for"          },
@@ -268,6 +270,17 @@ static void what_is_no_file_is_refused(void **state)
 	assert_int_equal(conf_read(&conf, "conf:/", &err), -EISDIR);
 }
 
+static void a_disk_may_say_its_file_system(void **state)
+{
+	(void)state;
+	accepts("image: {disk: /a.raw}");
+	assert_string_equal(conf.image, "/a.raw");
+	accepts("image: {disk: /a.raw, fstype: ext4}");
+	assert_string_equal(conf.image, "/a.raw:fstype=ext4");
+	accepts("image: {disk: '/a:format=raw', fstype: erofs}");
+	assert_string_equal(conf.image, "/a:format=raw,fstype=erofs");
+}
+
 static void upper_size_of_an_image_is_taken(void **state)
 {
 	(void)state;
@@ -287,6 +300,7 @@ int main(void)
 		TEST(files_of_later_things_are_refused),
 		TEST(what_variables_stand_for_is_bounded),
 		TEST(what_is_no_file_is_refused),
+		TEST(a_disk_may_say_its_file_system),
 		TEST(upper_size_of_an_image_is_taken),
 	};
 
