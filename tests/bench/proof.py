@@ -27,7 +27,7 @@ def cases(args):
     for seed in range(1, args.seeds + 1):
         yield f"fscompare seed {seed}", (f"fscompare -x {w.NOT_COMPARED} -s {seed} -n {args.calls} $E $D")
     for name in w.STRESSORS:
-        yield f"stress-ng {name}", w.STRESS.format(name=name, timeout=60, seconds=args.seconds, workers=2)
+        yield f"stress-ng {name}", w.STRESS.format(name=name, timeout=300, seconds=args.seconds, workers=2)
     for engine, more in (("psync", ""), ("libaio", "--iodepth=16"), ("libaio", "--direct=1 --iodepth=16"),
                          ("io_uring", "--iodepth=8"), ("mmap", ""), ("pvsync2", "--numjobs=3"), ("sync", "--fsync=16")):
         yield f"fio verify {engine} {more}".strip(), w.FIO.format(size="128m", engine=engine, more=more, fallocate="none")
