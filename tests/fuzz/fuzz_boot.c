@@ -44,7 +44,9 @@ static void on_closed(void *arg, const char *why)
 	((struct seen *)arg)->closed++;
 }
 
-/* boot.c wants one thing of config.c, which would bring jansson with it. */
+/* boot.c wants two things of config.c, which would bring jansson with it. */
+const char *const vmm_root_types[] = {"erofs", "ext4", "share", NULL};
+
 const struct vmm_disk *config_disk(const struct vmm_config *c,
                                    const char *serial)
 {

@@ -6,7 +6,7 @@ seconds=${1:-10}
 shift
 top=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$top" || exit 1
-out=${FUZZ_DIR:-build/fuzz}
+out=$(realpath -m "${FUZZ_DIR:-build/fuzz}")
 mkdir -p "$out/crashes"
 flags=(-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 	-g -O1 -D_GNU_SOURCE -DMSB_VERSION='"fuzz"' -DMSB_FUZZ -std=gnu17
