@@ -140,9 +140,10 @@ def fuzz(args):
 
 # Files that take longest, in that order: they begin first, so that none is
 # left for the end. A file that is not named here is a short one.
-E2E_LONG = ["life", "run", "hostile", "vmm", "init", "kvm_linux", "exec",
-            "jail", "detached", "scripts", "chaos", "pull", "keep", "logs",
-            "metrics", "terminal", "kvm"]
+E2E_LONG = ["share_proof", "snapshots", "life", "run", "hostile", "vmm",
+            "init", "kvm_linux", "exec", "jail", "detached", "scripts",
+            "chaos", "pull", "keep", "logs", "metrics", "terminal", "kvm",
+            "forks", "mounts", "disks", "copy"]
 E2E_JOBS = min(2, os.cpu_count() or 1)
 
 
