@@ -153,7 +153,7 @@ static int above_share(const struct targets *t)
 
 static int write_above_share(const struct targets *t)
 {
-	return above(t, "../spare", O_WRONLY);
+	return above(t, "../key", O_WRONLY);
 }
 
 static int own_program(const struct targets *t)
