@@ -226,7 +226,7 @@ static void race(struct world *w, const char *name, bool folder)
 		}
 	__atomic_store_n(&s.stop, true, __ATOMIC_RELAXED);
 	assert_int_equal(pthread_join(thread, NULL), 0);
-	print_message("%lu swaps, %lu reads, %lu writes, %lu lists, "
+	print_message("# %lu swaps, %lu reads, %lu writes, %lu lists, "
 	              "%lu refused\n",
 	              s.swaps, o.reads, o.writes, o.folders, o.refused);
 	/* Both sides had their turn: else nothing was shown. */
@@ -323,7 +323,7 @@ static void walks_through_a_folder_that_is_swapped_stay_inside(void **state)
 	}
 	__atomic_store_n(&s.stop, true, __ATOMIC_RELAXED);
 	assert_int_equal(pthread_join(thread, NULL), 0);
-	print_message("%lu swaps, %lu reads, %lu refused\n", s.swaps, o.reads,
+	print_message("# %lu swaps, %lu reads, %lu refused\n", s.swaps, o.reads,
 	              o.refused);
 	assert_true(o.reads > 0 && o.refused > 0);
 }
@@ -414,7 +414,7 @@ static void a_folder_moved_out_of_a_share_of_its_own_is_lost(void **state)
 
 	(void)state;
 	if (rc == 77)
-		print_message("no mounts of our own here: not tried\n");
+		print_message("# no mounts of our own here: not tried\n");
 	else
 		assert_int_equal(rc, 0);
 }
@@ -472,7 +472,7 @@ static void what_is_mounted_inside_is_inside_and_apart(void **state)
 
 	(void)state;
 	if (rc == 77)
-		print_message("no mounts of our own here: not tried\n");
+		print_message("# no mounts of our own here: not tried\n");
 	else
 		assert_int_equal(rc, 0);
 }
@@ -580,7 +580,7 @@ static void a_device_bound_over_a_file_is_not_opened(void **state)
 
 	(void)state;
 	if (rc == 77)
-		print_message("no mounts of our own here: not tried\n");
+		print_message("# no mounts of our own here: not tried\n");
 	else
 		assert_int_equal(rc, 0);
 }
