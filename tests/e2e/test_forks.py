@@ -25,6 +25,14 @@ def cli(build_dir, busybox_image, tmp_path_factory):
     assert not any((c.home / "disks").iterdir())
 
 
+@pytest.fixture
+def forks(cli):
+    """Their names; they go with the test."""
+    yield [f"f{i}" for i in range(FORKS)]
+    names = [s["name"] for s in json.loads(cli.ok("ls", "--format", "json")) if s["name"] != "base"]
+    cli.ok("rm", "-q", "-f", *names)
+
+
 def each(fn, n):
     """fn(0) to fn(n - 1), AT_ONCE at a time; all must succeed."""
     wrong, gate = [], threading.Semaphore(AT_ONCE)
@@ -43,7 +51,7 @@ def each(fn, n):
     assert not wrong, wrong[:3]
 
 
-def test_all_run_at_once_and_differ_only_where_they_wrote(cli):
+def test_all_run_at_once_and_differ_only_where_they_wrote(cli, forks):
     def start(i):
         cli.ok("create", "-q", "--name", f"f{i}", "-m", "64", "--boot-timeout", "5m", "--from-snapshot", "s",
                timeout=400)
@@ -59,7 +67,7 @@ def test_all_run_at_once_and_differ_only_where_they_wrote(cli):
 
     each(start, FORKS)
     running = [s["name"] for s in json.loads(cli.ok("ps", "--format", "json"))]
-    assert sorted(running) == sorted(f"f{i}" for i in range(FORKS))
+    assert sorted(running) == sorted(forks)
     each(write, FORKS)  # all are there while each writes
     each(check, FORKS)
     layers = set()
