@@ -261,8 +261,14 @@ static int set_count(struct conf_source *s, const struct conf_field *f,
 	return 0;
 }
 
-static int set_size(struct conf_source *s, const struct conf_field *f,
-                    const struct ytree_node *n)
+void conf_said(struct conf_source *s, const struct conf_field *f)
+{
+	if (f->flag)
+		*(bool *)((char *)s->base + f->flag) = true;
+}
+
+int conf_set_size(struct conf_source *s, const struct conf_field *f,
+                  const struct ytree_node *n)
 {
 	struct buf cleanup_buf b = CONF_VALUE_INIT;
 	uint64_t *to = conf_member(s, f), size;
@@ -277,6 +283,26 @@ static int set_size(struct conf_source *s, const struct conf_field *f,
 		return -EINVAL;
 	}
 	*to = size;
+	conf_said(s, f);
+	return 0;
+}
+
+#define ID_MAX (UINT32_MAX - 1)
+
+int conf_set_id(struct conf_source *s, const struct conf_field *f,
+                const struct ytree_node *n)
+{
+	struct buf cleanup_buf b = CONF_VALUE_INIT;
+	uint64_t id;
+	int r = conf_value(s, n, &b);
+
+	if (r < 0)
+		return r;
+	if (!num_parse_u64(buf_str(&b), ID_MAX, &id))
+		return CONF_WRONG(s, n, "%s is not a number from 0 to %u",
+		                  f->name, ID_MAX);
+	*(uint32_t *)conf_member(s, f) = (uint32_t)id;
+	conf_said(s, f);
 	return 0;
 }
 
@@ -482,7 +508,7 @@ static int set_init(struct conf_source *s, const struct conf_field *f,
 
 static const struct conf_field image_fields[] = {
 	FIELD("oci", conf_set_text, image, CONF_ALL),
-	FIELD("upper_size", set_size, upper, CONF_ALL),
+	FIELD("upper_size", conf_set_size, upper, CONF_ALL),
 	FIELD("bind", set_bind, image, CONF_ALL),
 	FIELD("disk", set_bind, image, CONF_ALL),
 	FIELD("fstype", conf_set_text, root_fstype, CONF_ALL),
@@ -593,7 +619,7 @@ static const struct conf_field fields[] = {
 	FIELD("image", set_image, image, SCOPE_SANDBOX),
 	FIELD("pull_policy", set_pull, pull, SCOPE_SANDBOX),
 	FIELD("cpus", set_count, cpus, SCOPE_SANDBOX | SCOPE_RESOURCE),
-	FIELD("memory", set_size, memory, SCOPE_SANDBOX | SCOPE_RESOURCE),
+	FIELD("memory", conf_set_size, memory, SCOPE_SANDBOX | SCOPE_RESOURCE),
 	FIELD("max_duration", set_duration, max_duration_ms,
               SCOPE_SANDBOX | SCOPE_RESOURCE),
 	FIELD("idle_timeout", set_duration, idle_timeout_ms,

@@ -29,7 +29,7 @@ struct conf_field {
 	size_t offset;
 	unsigned scopes;
 	const char *later; /* what brings it */
-	size_t flag;       /* of a list: the bool that says it was there */
+	size_t flag;       /* the bool that says it was there; 0: none */
 };
 
 /* FILE:LINE:COL: what is wrong; -EINVAL. */
@@ -61,6 +61,15 @@ int conf_set_path(struct conf_source *s, const struct conf_field *f,
 /* true or false, without quotes (bool). */
 int conf_set_bool(struct conf_source *s, const struct conf_field *f,
                   const struct ytree_node *n);
+
+/* A size, not 0 (uint64_t); a user's or group's number (uint32_t). */
+int conf_set_size(struct conf_source *s, const struct conf_field *f,
+                  const struct ytree_node *n);
+int conf_set_id(struct conf_source *s, const struct conf_field *f,
+                const struct ytree_node *n);
+
+/* Set the field's flag, if it has one. */
+void conf_said(struct conf_source *s, const struct conf_field *f);
 
 /* `patches` and `patch_files`: see patch_opts.h. */
 int conf_set_patches(struct conf_source *s, const struct conf_field *f,

@@ -11,8 +11,6 @@
 
 #include "base/banned.h"
 
-#define ID_MAX (UINT32_MAX - 1)
-
 /* What one entry of the list says. */
 struct entry {
 	char *bind, *named, *disk, *target;
@@ -54,43 +52,6 @@ static void entry_release(struct entry *e)
 		.flag = AT(has)                                                \
 	}
 
-static int set_size(struct conf_source *s, const struct conf_field *f,
-                    const struct ytree_node *n)
-{
-	struct buf cleanup_buf b = CONF_VALUE_INIT;
-	uint64_t *to = conf_member(s, f);
-	int r = conf_value(s, n, &b);
-
-	if (r < 0)
-		return r;
-	if (!num_parse_size(buf_str(&b), MIB, to) || *to == 0) {
-		CONF_WRONG(s, n, "%s is not a size", f->name);
-		err_hint(s->err, "for example 512M or 2G; a bare number is "
-		                 "MiB");
-		return -EINVAL;
-	}
-	if (f->flag)
-		*(bool *)((char *)s->base + f->flag) = true;
-	return 0;
-}
-
-static int set_id(struct conf_source *s, const struct conf_field *f,
-                  const struct ytree_node *n)
-{
-	struct buf cleanup_buf b = CONF_VALUE_INIT;
-	uint64_t id;
-	int r = conf_value(s, n, &b);
-
-	if (r < 0)
-		return r;
-	if (!num_parse_u64(buf_str(&b), ID_MAX, &id))
-		return CONF_WRONG(s, n, "%s is not a number from 0 to %u",
-		                  f->name, ID_MAX);
-	*(uint32_t *)conf_member(s, f) = (uint32_t)id;
-	*(bool *)((char *)s->base + f->flag) = true;
-	return 0;
-}
-
 /* As of patches: text, since 0755 is one number to YAML 1.1, another to 1.2. */
 static int set_mode(struct conf_source *s, const struct conf_field *f,
                     const struct ytree_node *n)
@@ -110,7 +71,7 @@ static int set_mode(struct conf_source *s, const struct conf_field *f,
 }
 
 static const struct conf_field tmpfs_keys[] = {
-	KEY("size", set_size, size),
+	KEY("size", conf_set_size, size),
 	KEY("mode", set_mode, mode),
 	{0},
 };
@@ -130,8 +91,8 @@ static const struct conf_field keys[] = {
 	KEY("target", conf_set_text, target),
 	KEY("create", conf_set_text, create),
 	KEY("kind", conf_set_text, kind),
-	KEY("size", set_size, size),
-	KEY_FLAG("quota", set_size, quota, has_quota),
+	KEY("size", conf_set_size, size),
+	KEY_FLAG("quota", conf_set_size, quota, has_quota),
 	KEY("format", conf_set_text, format),
 	KEY("fstype", conf_set_text, fstype),
 	KEY("readonly", conf_set_bool, readonly),
@@ -140,8 +101,8 @@ static const struct conf_field keys[] = {
 	KEY("nodev", conf_set_bool, nodev),
 	KEY("follow", conf_set_bool, follow),
 	KEY("cache", conf_set_text, cache),
-	KEY_FLAG("uid", set_id, uid, has_uid),
-	KEY_FLAG("gid", set_id, gid, has_gid),
+	KEY_FLAG("uid", conf_set_id, uid, has_uid),
+	KEY_FLAG("gid", conf_set_id, gid, has_gid),
 	KEY("stat_virtualization", conf_set_text, stat_virtualization),
 	KEY("host_permissions", conf_set_text, host_permissions),
 	{0},

@@ -9,7 +9,6 @@
 #include "base/banned.h"
 
 #define PATCH_FILES_MAX 64
-#define ID_MAX          (UINT32_MAX - 1)
 
 /* What one entry of the list says. */
 struct entry {
@@ -38,11 +37,6 @@ static void entry_release(struct entry *e)
 	free(e->base64);
 }
 
-static void say(struct conf_source *s, const struct conf_field *f)
-{
-	*(bool *)((char *)s->base + f->flag) = true;
-}
-
 /* As the peer: text, since 0644 is one number to YAML 1.1, another to 1.2. */
 static int set_mode(struct conf_source *s, const struct conf_field *f,
                     const struct ytree_node *n)
@@ -58,24 +52,7 @@ static int set_mode(struct conf_source *s, const struct conf_field *f,
 		err_hint(s->err, "for example \"0644\"");
 		return -EINVAL;
 	}
-	say(s, f);
-	return 0;
-}
-
-static int set_id(struct conf_source *s, const struct conf_field *f,
-                  const struct ytree_node *n)
-{
-	struct buf cleanup_buf b = CONF_VALUE_INIT;
-	uint64_t id;
-	int r = conf_value(s, n, &b);
-
-	if (r < 0)
-		return r;
-	if (!num_parse_u64(buf_str(&b), ID_MAX, &id))
-		return CONF_WRONG(s, n, "%s is not a number from 0 to %u",
-		                  f->name, ID_MAX);
-	*(uint32_t *)conf_member(s, f) = (uint32_t)id;
-	say(s, f);
+	conf_said(s, f);
 	return 0;
 }
 
@@ -83,8 +60,8 @@ static int set_id(struct conf_source *s, const struct conf_field *f,
 #define MODE_KEY    KEY_FLAG("mode", set_mode, mode, has_mode)
 #define REPLACE_KEY KEY("replace", conf_set_bool, replace)
 #define OWNER_KEYS                                                             \
-	KEY_FLAG("uid", set_id, uid, has_uid),                                 \
-		KEY_FLAG("gid", set_id, gid, has_gid)
+	KEY_FLAG("uid", conf_set_id, uid, has_uid),                            \
+		KEY_FLAG("gid", conf_set_id, gid, has_gid)
 
 static const struct conf_field text_keys[] = {
 	PATH_KEY,   KEY("content", conf_set_any_text, content),

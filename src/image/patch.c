@@ -539,35 +539,38 @@ static int do_append(struct patch_job *j)
 	return 0;
 }
 
-static int do_set_mode(struct patch_job *j)
+/* What the patch names, to be changed. */
+static int change_existing(struct patch_job *j, struct patch_made **ret)
 {
-	struct patch_made *m;
 	struct place at;
 	int r = find_existing(j, &at);
 
 	if (r < 0)
 		return r;
-	m = changeable(j, &at);
-	if (!m)
-		return failure(j);
-	m->e.mode = (uint16_t)j->cur->mode;
-	return 0;
+	*ret = changeable(j, &at);
+	return *ret ? 0 : failure(j);
+}
+
+static int do_set_mode(struct patch_job *j)
+{
+	struct patch_made *m;
+	int r = change_existing(j, &m);
+
+	if (r == 0)
+		m->e.mode = (uint16_t)j->cur->mode;
+	return r;
 }
 
 static int do_set_owner(struct patch_job *j)
 {
 	struct patch_made *m;
-	struct place at;
-	int r = find_existing(j, &at);
+	int r = change_existing(j, &m);
 
-	if (r < 0)
-		return r;
-	m = changeable(j, &at);
-	if (!m)
-		return failure(j);
-	m->e.uid = j->cur->uid;
-	m->e.gid = j->cur->gid;
-	return 0;
+	if (r == 0) {
+		m->e.uid = j->cur->uid;
+		m->e.gid = j->cur->gid;
+	}
+	return r;
 }
 
 static int (*const actions[PATCH_KINDS])(struct patch_job *j) = {
