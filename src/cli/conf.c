@@ -366,8 +366,8 @@ static int set_list(struct conf_source *s, const struct conf_field *f,
 		if (r == 0 && strv_add(to, buf_str(&b)) < 0)
 			r = conf_no_memory(s);
 	}
-	if (r == 0 && f->flag)
-		*(bool *)((char *)s->conf + f->flag) = true;
+	if (r == 0)
+		conf_said(s, f);
 	return r;
 }
 

@@ -96,9 +96,7 @@ def test_the_layer_as_other_tools_read_it(cli, base, tmp_path):
     want = cli.ok("exec", "one", "--", "sh", "-c", f"cd /; {find}")
     cli.ok("commit", "-q", "one", "test/tools:1")
     cli.ok("rm", "-q", "-f", "one")
-    r = cli("image", "save", "--format", "oci", "-o", tmp_path / "out.tar", "test/tools:1")
-    if r.returncode != 0:
-        pytest.skip("no msb image save: " + r.err)
+    cli.ok("image", "save", "--format", "oci", "-o", tmp_path / "out.tar", "test/tools:1")
     subprocess.run(["tar", "xf", tmp_path / "out.tar", "-C", tmp_path], check=True)
     def blob(digest):
         return tmp_path / "blobs" / digest.replace(":", "/")
