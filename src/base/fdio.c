@@ -139,21 +139,14 @@ static int write_and_sync(int fd, const void *data, size_t len, mode_t mode)
 	return 0;
 }
 
-int file_write_atomic(int dir_fd, const char *path, const void *data,
-                      size_t len, mode_t mode)
+/* By way of @tmp, opened with @flags. */
+static int write_beside(int dir_fd, const char *path, const char *tmp,
+                        int flags, const void *data, size_t len, mode_t mode)
 {
-	cleanup_close int fd = -1;
-	char tmp[PATH_MAX];
-	uint64_t rnd;
-	int n, r;
+	cleanup_close int fd = openat(
+		dir_fd, tmp, O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0600);
+	int r;
 
-	if (getrandom(&rnd, sizeof(rnd), 0) != sizeof(rnd))
-		return -EIO;
-	n = snprintf(tmp, sizeof(tmp), "%s.%016llx.tmp", path,
-	             (unsigned long long)rnd);
-	if (n < 0 || (size_t)n >= sizeof(tmp))
-		return -ENAMETOOLONG;
-	fd = openat(dir_fd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
 	r = write_and_sync(fd, data, len, mode);
@@ -162,6 +155,34 @@ int file_write_atomic(int dir_fd, const char *path, const void *data,
 	if (r < 0)
 		(void)unlinkat(dir_fd, tmp, 0);
 	return r;
+}
+
+int file_write_atomic(int dir_fd, const char *path, const void *data,
+                      size_t len, mode_t mode)
+{
+	char tmp[PATH_MAX];
+	uint64_t rnd;
+	int n;
+
+	if (getrandom(&rnd, sizeof(rnd), 0) != sizeof(rnd))
+		return -EIO;
+	n = snprintf(tmp, sizeof(tmp), "%s.%016llx.tmp", path,
+	             (unsigned long long)rnd);
+	if (n < 0 || (size_t)n >= sizeof(tmp))
+		return -ENAMETOOLONG;
+	return write_beside(dir_fd, path, tmp, O_EXCL, data, len, mode);
+}
+
+int file_replace(int dir_fd, const char *path, const void *data, size_t len,
+                 mode_t mode)
+{
+	char tmp[PATH_MAX];
+	int n = snprintf(tmp, sizeof(tmp), "%s.new", path);
+
+	if (n < 0 || (size_t)n >= sizeof(tmp))
+		return -ENAMETOOLONG;
+	return write_beside(dir_fd, path, tmp, O_TRUNC | O_NOFOLLOW, data, len,
+	                    mode);
 }
 
 int dir_make(int dir_fd, const char *path, mode_t mode)

@@ -29,6 +29,14 @@ int file_read(int dir_fd, const char *path, struct buf *b);
 int file_write_atomic(int dir_fd, const char *path, const void *data,
                       size_t len, mode_t mode);
 
+/*
+ * The same for writers that exclude one another: the file beside it is always
+ * PATH.new, so what a killed one left there does not grow in number, and the
+ * next one overwrites it.
+ */
+int file_replace(int dir_fd, const char *path, const void *data, size_t len,
+                 mode_t mode);
+
 /* mkdir -p below @dir_fd; parts that exist stay as they are. */
 int dir_make(int dir_fd, const char *path, mode_t mode);
 

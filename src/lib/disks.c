@@ -181,8 +181,8 @@ int disk_chain_write(int dir_fd, const struct disk_chain *c, struct err *err)
 {
 	cleanup_free char *text = disk_chain_text(c);
 
-	return cannot_write(text ? file_write_atomic(dir_fd, DISKS_FILE, text,
-	                                             strlen(text), 0600)
+	return cannot_write(text ? file_replace(dir_fd, DISKS_FILE, text,
+	                                        strlen(text), 0600)
 	                         : -ENOMEM,
 	                    err);
 }

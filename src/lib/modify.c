@@ -441,8 +441,8 @@ static int keep_active(const struct edit *e, struct err *err)
 	    faccessat(e->place.dir_fd, MODIFY_ACTIVE_FILE, F_OK,
 	              AT_SYMLINK_NOFOLLOW) == 0)
 		return 0;
-	r = file_write_atomic(e->place.dir_fd, MODIFY_ACTIVE_FILE,
-	                      e->row.config, strlen(e->row.config), 0600);
+	r = file_replace(e->place.dir_fd, MODIFY_ACTIVE_FILE, e->row.config,
+	                 strlen(e->row.config), 0600);
 	return r < 0 ? err_set(err, r, "cannot write to the folder of %s: %s",
 	                       e->row.name, strerror(-r))
 	             : 0;

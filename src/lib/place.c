@@ -227,8 +227,7 @@ int place_write_json(const struct place *p, const struct state_sandbox *row,
 		record_list(&row->labels), "created_ms",
 		(json_int_t)row->created_ms);
 	cleanup_free char *text = o ? json_dumps(o, JSON_INDENT(2)) : NULL;
-	int r = text ? file_write_atomic(p->dir_fd, RECORD, text, strlen(text),
-	                                 0600)
+	int r = text ? file_replace(p->dir_fd, RECORD, text, strlen(text), 0600)
 	             : -EINVAL;
 
 	if (r < 0)

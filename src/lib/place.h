@@ -11,6 +11,8 @@
  *	upper.ext4    what was written in it; only of sandboxes that are kept
  *	disk.json     ... or which files hold it, if more do (disks.h)
  *	sandbox.json  what the database says, should that be lost; of these
+ *	NAME.new      what a writer of one of these two left who was killed;
+ *	              the next one overwrites it
  *	unkept        a mark: without a row in the database this folder is
  *	              rubbish, left by a killed process
  *

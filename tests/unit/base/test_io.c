@@ -48,6 +48,23 @@ static void an_atomic_write_leaves_one_whole_file(void **state)
 	assert_int_equal(access(name, F_OK), -1);
 }
 
+static void what_a_killed_writer_left_is_overwritten(void **state)
+{
+	char name[] = "/tmp/test_io.XXXXXX";
+	int dir = tmp_dir(name);
+	struct buf b = BUF_INIT;
+
+	(void)state;
+	assert_int_equal(file_write_atomic(dir, "r.new", "long", 4, 0600), 0);
+	assert_int_equal(file_replace(dir, "r", "ab", 2, 0640), 0);
+	assert_int_equal(file_read(dir, "r", &b), 0);
+	assert_string_equal(buf_str(&b), "ab");
+	assert_int_equal(faccessat(dir, "r.new", F_OK, 0), -1);
+	buf_release(&b);
+	close(dir);
+	assert_int_equal(dir_remove(AT_FDCWD, name), 0);
+}
+
 static void a_file_as_long_as_the_bound_is_read(void **state)
 {
 	char name[] = "/tmp/test_io.XXXXXX";
@@ -328,6 +345,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_atomic_write_leaves_one_whole_file),
+		cmocka_unit_test(what_a_killed_writer_left_is_overwritten),
 		cmocka_unit_test(a_file_as_long_as_the_bound_is_read),
 		cmocka_unit_test(removal_does_not_follow_links),
 		cmocka_unit_test(descriptors_travel_and_are_counted),
