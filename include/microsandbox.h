@@ -371,6 +371,8 @@ struct msb_sandbox_opts {
 	 */
 	const char *snapshot;
 	int32_t upper; /* enum msb_upper */
+	const struct msb_network
+		*network; /* microsandbox/net.h; NULL: public */
 };
 #define MSB_SCRIPTS_MAX (512u << 10)
 #define MSB_SANDBOX_OPTS_INIT                                                  \
@@ -529,6 +531,10 @@ struct msb_metrics {
 	uint64_t upper_bytes, upper_used_bytes; /* its disk; host's blocks */
 	uint32_t cpus;
 	uint32_t sessions; /* commands that run now */
+	uint64_t net_rx_packets, net_tx_packets;
+	uint64_t net_flows, net_open;     /* let through; of them now */
+	uint64_t net_denied, net_refused; /* by the policy; by a limit */
+	uint64_t net_dns_queries, net_dns_denied;
 };
 #define MSB_METRICS_INIT                                                       \
 	{                                                                      \
@@ -742,5 +748,6 @@ MSB_API int msb_repair(const char *home_path, int dry_run, char ***ret_done,
 
 #include "microsandbox/exec.h"  /* commands and their logs: belongs to this */
 #include "microsandbox/files.h" /* files and disks: so does this */
+#include "microsandbox/net.h"   /* the network: so does this */
 
 #endif

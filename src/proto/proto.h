@@ -31,8 +31,8 @@
  * a packet; VMM_CONNECT, VMM_KEEP and VMM_TAKEN carry one descriptor. When the
  * end of the process that started the machine (the owner) closes, the machine
  * dies, unless VMM_DETACH came before. Others speak the same over the listening
- * socket; answers (PONG, KEPT, TAKEN, STATS_REPLY) go to who asked, all else to
- * everybody.
+ * socket; answers (PONG, KEPT, TAKEN, STATS_REPLY, NET_EXPLAINED) go to who
+ *asked, all else to everybody.
  *
  * A kept session is an exec session whose host end msb-vmm has: it drains it
  * into the log until somebody takes it back. `rest` is what its former holder
@@ -47,7 +47,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 
-#define PROTO_VERSION      3
+#define PROTO_VERSION      4
 #define PROTO_PORT_BOOT    1024 /* host port, the guest connects */
 #define PROTO_PORT_AGENT   1025 /* guest port, the host connects */
 #define PROTO_HEADER_LEN   8
@@ -80,7 +80,9 @@
 	F(m, strs, init_env)           /* its environment, KEY=VALUE */ \
 	F(m, str, root_type)           /* erofs, ext4, share: root_serial */ \
 	F(m, u64, upper_bytes)         /* of a tmpfs upper; 0: half of memory */ \
-	F(m, strs, mounts)             /* four each, see below */
+	F(m, strs, mounts)             /* four each, see below */ \
+	F(m, strs, net)                /* KEY=VALUE, see below; empty: none */ \
+	F(m, bytes, cas)               /* PEM certificates to trust, or "" */
 #define PROTO_READY_FIELDS(F, m)    /* guest -> host */ \
 	F(m, u64, since_init_ns) \
 	F(m, str, agent_version)
@@ -102,6 +104,13 @@
  * the virtio-fs root, the disk's serial, ""), TARGET (absolute), OPTIONS, comma
  * separated: ro noexec nosuid nodev, fstype=TYPE, size=BYTES, mode=OCTAL.
  * root_type share: root_serial is an entry in the virtio-fs root.
+ */
+
+/*
+ * BOOT.net: mac=02:...; mtu=N; ip4=ADDR/BITS, gw4=ADDR; ip6=ADDR/BITS,
+ * gw6=ADDR; route6=0 when there is no IPv6 beyond the gateway; dns=ADDR (more
+ * than once); host=ADDR NAME (a line of /etc/hosts, more than once). Keys that
+ * are not known are ignored.
  */
 
 /*
@@ -254,7 +263,24 @@
 	F(m, u64, net_rx_bytes) \
 	F(m, u64, net_tx_bytes) \
 	F(m, u32, cpus) \
-	F(m, u32, sessions)
+	F(m, u32, sessions) \
+	F(m, u64, net_rx_packets) \
+	F(m, u64, net_tx_packets) \
+	F(m, u64, net_flows)           /* that were let through */ \
+	F(m, u64, net_open)            /* of them now */ \
+	F(m, u64, net_denied)          /* flows, by the policy */ \
+	F(m, u64, net_refused)         /* flows, by a limit */ \
+	F(m, u64, net_dns_queries) \
+	F(m, u64, net_dns_denied)
+#define PROTO_VMM_NET_EXPLAIN_FIELDS(F, m) /* lib -> vmm */ \
+	F(m, u64, cookie) \
+	F(m, str, host)                /* a name or an address */ \
+	F(m, u16, port) \
+	F(m, str, protocol)            /* tcp, udp, icmp */
+#define PROTO_VMM_NET_EXPLAINED_FIELDS(F, m) \
+	F(m, u64, cookie) \
+	F(m, i32, error)               /* 0, ENODEV: it has no network */ \
+	F(m, str, json)                /* docs/network.md */
 
 /* number, struct and constant name, fields */
 #define PROTO_MESSAGES(M) \
@@ -295,7 +321,9 @@
 	M(76, vmm_take,    VMM_TAKE) \
 	M(77, vmm_taken,   VMM_TAKEN) \
 	M(78, vmm_stats,   VMM_STATS) \
-	M(79, vmm_stats_reply, VMM_STATS_REPLY)
+	M(79, vmm_stats_reply, VMM_STATS_REPLY) \
+	M(80, vmm_net_explain, VMM_NET_EXPLAIN) \
+	M(81, vmm_net_explained, VMM_NET_EXPLAINED)
 /* clang-format on */
 
 /* G: the guest's answer before FILE_DONE, H: what the host sends. */

@@ -63,7 +63,7 @@ def hostile(tmp_path_factory):
 #include <linux/vm_sockets.h>
 #define FRAME(type, ...) do { unsigned char p[] = {__VA_ARGS__}; unsigned n = sizeof(p); \\
     unsigned char h[8] = {n, n >> 8, n >> 16, 0, type}; write(s, h, 8); write(s, p, n); } while (0)
-#define HELLO FRAME(1, 3,0,0,0, 0,0,0,0,0,0,0,0, 0,0,0,0,0,0,0,0)
+#define HELLO FRAME(1, 4,0,0,0, 0,0,0,0,0,0,0,0, 0,0,0,0,0,0,0,0)
 #define READY FRAME(3, 0,0,0,0,0,0,0,0, 1,0,0,0, 'x', 0)
 static int dial(void)
 {

@@ -13,7 +13,8 @@ _INTS = {"u8": "<B", "u16": "<H", "u32": "<I", "u64": "<Q", "i32": "<i"}
 MESSAGES = [
     (1, "HELLO", "u32 version, u64 boot_ns, u64 since_init_ns"),
     (2, "BOOT", "u32 version, u64 unix_ns, str hostname, str root_serial, str upper_serial, bytes entropy, "
-               "strs scripts, strs init, strs init_env, str root_type, u64 upper_bytes, strs mounts"),
+               "strs scripts, strs init, strs init_env, str root_type, u64 upper_bytes, strs mounts, "
+               "strs net, bytes cas"),
     (3, "READY", "u64 since_init_ns, str agent_version"),
     (4, "FAILED", "str stage, i32 error, str message"),
     (5, "SHUTDOWN", "u32 timeout_ms"),
@@ -52,7 +53,11 @@ MESSAGES = [
     (78, "VMM_STATS", "u64 cookie"),
     (79, "VMM_STATS_REPLY", "u64 cookie, u64 time_ns, u64 uptime_ns, u64 cpu_ns, u64 memory_bytes, "
      "u64 memory_resident_bytes, u64 memory_returned_bytes, u64 disk_read_bytes, u64 disk_write_bytes, "
-     "u64 disk_reads, u64 disk_writes, u64 net_rx_bytes, u64 net_tx_bytes, u32 cpus, u32 sessions"),
+     "u64 disk_reads, u64 disk_writes, u64 net_rx_bytes, u64 net_tx_bytes, u32 cpus, u32 sessions, "
+     "u64 net_rx_packets, u64 net_tx_packets, u64 net_flows, u64 net_open, u64 net_denied, u64 net_refused, "
+     "u64 net_dns_queries, u64 net_dns_denied"),
+    (80, "VMM_NET_EXPLAIN", "u64 cookie, str host, u16 port, str protocol"),
+    (81, "VMM_NET_EXPLAINED", "u64 cookie, i32 error, str json"),
 ]
 _FIELDS = {name: [tuple(f.split()) for f in fields.split(", ")] for _, name, fields in MESSAGES}
 _NUMBER = {name: number for number, name, _ in MESSAGES}
