@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/iov.h"
+#include "base/num.h"
 #include "base/vnet.h"
 #include "policy/addr.h"
 
@@ -77,38 +78,5 @@ uint16_t csum_fold(uint32_t sum); /* not yet inverted */
 /* Of TCP, UDP and ICMPv6's pseudo header. */
 uint32_t csum_pseudo(const struct addr *src, const struct addr *dst,
                      uint8_t proto, uint32_t len);
-
-static inline uint16_t get_be16(const void *p)
-{
-	const uint8_t *b = p;
-
-	return (uint16_t)(b[0] << 8 | b[1]);
-}
-
-static inline uint32_t get_be32(const void *p)
-{
-	const uint8_t *b = p;
-
-	return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 |
-	       (uint32_t)b[2] << 8 | b[3];
-}
-
-static inline void put_be16(void *p, uint16_t v)
-{
-	uint8_t *b = p;
-
-	b[0] = (uint8_t)(v >> 8);
-	b[1] = (uint8_t)v;
-}
-
-static inline void put_be32(void *p, uint32_t v)
-{
-	uint8_t *b = p;
-
-	b[0] = (uint8_t)(v >> 24);
-	b[1] = (uint8_t)(v >> 16);
-	b[2] = (uint8_t)(v >> 8);
-	b[3] = (uint8_t)v;
-}
 
 #endif
