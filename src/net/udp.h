@@ -21,6 +21,8 @@ void udp_free(struct udp *u);
 
 void udp_input(struct net *n, struct pkt *p);
 void udp_batch_end(struct net *n);
+/* The link has room: sockets that were not read go on. */
+void udp_writable(struct net *n);
 void udp_reset(struct net *n);
 
 /* Datagrams at the bound socket @fd (owned) go to the guest's @port. */
