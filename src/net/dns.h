@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+#include "base/err.h"
 #include "net/flow.h"
 #include "net/frame.h"
 
