@@ -5,6 +5,7 @@
 #ifndef NET_PINS_H
 #define NET_PINS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "policy/addr.h"
