@@ -137,6 +137,7 @@ struct net_counters {
 	_Atomic uint64_t dns_queries, dns_denied;
 	_Atomic uint64_t refused; /* flows, by a limit of ours */
 	_Atomic uint64_t bad;     /* frames that break the rules */
+	_Atomic uint64_t lost;    /* frames for the guest, without room */
 };
 
 struct net;

@@ -39,6 +39,7 @@ struct net {
 	struct out_kept *kept; /* frames that wait for the link, oldest first */
 	struct out_kept **kept_end;
 	unsigned nkept;
+	size_t kept_bytes;
 	uint16_t ip_id;
 	bool sent; /* frames of this turn, of which nobody told the guest */
 	/* net.c */
