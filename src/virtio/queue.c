@@ -220,17 +220,31 @@ void vq_unpop(struct vq *vq)
 	vq->next_avail--;
 }
 
-void vq_push(struct vq *vq, uint16_t head, uint32_t len)
+void vq_stage(struct vq *vq, uint16_t i, uint16_t head, uint32_t len)
 {
 	uint16_t *e;
 
 	if (!vq->ready)
 		return;
 	e = vq->used + RING_FIRST +
-	    (size_t)(vq->next_used & (vq->size - 1)) * (USED_LEN / 2);
+	    (size_t)((uint16_t)(vq->next_used + i) & (vq->size - 1)) *
+	            (USED_LEN / 2);
 	put_le32(e, head);
 	put_le32(e + 2, len);
-	ring_store(&vq->used[RING_IDX], ++vq->next_used);
+}
+
+void vq_commit(struct vq *vq, uint16_t n)
+{
+	if (!vq->ready)
+		return;
+	vq->next_used = (uint16_t)(vq->next_used + n);
+	ring_store(&vq->used[RING_IDX], vq->next_used);
+}
+
+void vq_push(struct vq *vq, uint16_t head, uint32_t len)
+{
+	vq_stage(vq, 0, head, len);
+	vq_commit(vq, 1);
 }
 
 bool vq_must_interrupt(struct vq *vq)

@@ -84,11 +84,21 @@ void vq_stop(struct vq *vq);
  */
 int vq_pop(struct vq *vq, const struct guest_mem *mem, struct vq_chain *ret);
 
-/* Put the request taken last back, to be the next again. */
+/*
+ * Put the request taken last back, to be the next again. Several in a row may
+ * be, as long as none of them was pushed.
+ */
 void vq_unpop(struct vq *vq);
 
 /* Give a request back; the device wrote exactly the first @len bytes. */
 void vq_push(struct vq *vq, uint16_t head, uint32_t len);
+
+/*
+ * The same for @n requests that the driver must see at once or not at all: put
+ * each in its place (@i from 0), then commit them.
+ */
+void vq_stage(struct vq *vq, uint16_t i, uint16_t head, uint32_t len);
+void vq_commit(struct vq *vq, uint16_t n);
 
 /* Must the driver be interrupted for what was pushed since the last call? */
 bool vq_must_interrupt(struct vq *vq);
