@@ -11,7 +11,7 @@
 
 struct pcap;
 
-/* Owns @fd. NULL with errno set. */
+/* Owns @fd on success. NULL with errno set. */
 struct pcap *pcap_new(int fd);
 void pcap_free(struct pcap *p); /* writes what is left */
 
