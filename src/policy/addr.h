@@ -25,7 +25,9 @@ enum addr_kind {
 	ADDR_PRIVATE,    /* RFC 1918, carrier NAT 100.64/10, fc00::/7 */
 	ADDR_LINK_LOCAL, /* 169.254/16, fe80::/10 */
 	ADDR_MULTICAST,  /* 224/4, ff00::/8, 255.255.255.255 */
-	ADDR_RESERVED, /* 0/8, 240/4, ::, documentation, site-local: nobody's */
+	/* 0/8, 240/4, ::, documentation, benches, all of IPv6 that nobody gives
+	   out: no group has them. */
+	ADDR_RESERVED,
 };
 
 static inline bool addr_eq(const struct addr *a, const struct addr *b)
@@ -49,9 +51,17 @@ const char *addr_text(const struct addr *a, char buf[ADDR_TEXT_MAX]);
 
 /*
  * The address that packets to @a may reach in truth: the IPv4 one inside of
- * ::/96, 64:ff9b::/96, 64:ff9b:1::/48, 2002::/16 and ::ffff:0:0:0/96; else @a.
+ * ::/96, 64:ff9b::/96, 64:ff9b:1::/96, 2002::/16 and ::ffff:0:0:0/96; else @a
+ * (the rest of 64:ff9b:1::/48, whose layout nobody knows, is ADDR_RESERVED).
  */
 struct addr addr_embedded(const struct addr *a);
+
+/*
+ * @a, and each address that could be meant by it: denials look at all of them.
+ * How many.
+ */
+#define ADDR_FORMS_MAX 5
+unsigned addr_forms(const struct addr *a, struct addr ret[ADDR_FORMS_MAX]);
 
 /* Of addr_embedded(@a). */
 enum addr_kind addr_kind(const struct addr *a);
@@ -68,6 +78,7 @@ struct cidr {
 
 /* ADDR or ADDR/BITS; -EINVAL, -ERANGE when bits below the prefix are set. */
 int cidr_parse(const char *text, struct cidr *ret);
+/* Of one family: ::/0 has no IPv4 address. */
 bool cidr_has(const struct cidr *c, const struct addr *a);
 const char *cidr_text(const struct cidr *c, char buf[CIDR_TEXT_MAX]);
 
