@@ -474,8 +474,9 @@ static bool is_plain(const char *name)
 	size_t n = strlen(name);
 	const char *dot = strrchr(name, '.');
 
-	return n > 0 && n <= POLICY_NAME_MAX &&
-	       !is_digit((uint8_t)(dot ? dot[1] : name[0])) &&
+	uint8_t last = (uint8_t)(dot ? dot[1] : name[0]);
+
+	return n > 0 && n <= POLICY_NAME_MAX && last && !is_digit(last) &&
 	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == n;
 }
 
