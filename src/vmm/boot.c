@@ -63,6 +63,7 @@ static int send_boot(struct boot *b)
 {
 	uint8_t entropy[ENTROPY_LEN];
 	const struct vmm_config *cfg = b->cfg;
+	const char *cas = cfg->cas ? cfg->cas : "";
 	struct proto_msg m = {
 		.type = PROTO_BOOT,
 		.boot = {.version = PROTO_VERSION,
@@ -76,7 +77,9 @@ static int send_boot(struct boot *b)
 	                 .entropy = {entropy, sizeof(entropy)},
 	                 .scripts = strs_of(&cfg->scripts),
 	                 .init = strs_of(&cfg->init),
-	                 .init_env = strs_of(&cfg->init_env)}
+	                 .init_env = strs_of(&cfg->init_env),
+	                 .net = strs_of(&cfg->net.boot),
+	                 .cas = {(const uint8_t *)cas, (uint32_t)strlen(cas)}}
         };
 	int r;
 

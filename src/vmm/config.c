@@ -11,307 +11,20 @@
 #include "base/fdio.h"
 #include "base/json.h"
 #include "base/num.h"
+#include "vmm/config_field.h"
 
 #include "base/banned.h"
 
 const char *const vmm_engine_names[] = {"auto", "kvm", "qemu", NULL};
 const char *const vmm_root_types[] = {"erofs", "ext4", "share", NULL};
 
-/*
- * One key of a JSON object: where its value goes and what it may be. The
- * meaning of min, max, names and allowed is the reader's.
- */
-struct field {
-	const char *key;
-	int (*read)(const struct field *f, const json_t *v, void *out,
-	            const char *where, struct err *err);
-	size_t offset;
-	int64_t min, max;
-	const char *const *names;
-	bool (*allowed)(int c);
-	bool optional;
-};
-
-static int bad(const struct field *f, const char *where, struct err *err,
-               const char *what)
-{
-	return err_set(err, -EINVAL, "config: %s%s %s", where, f->key, what);
-}
-
-static const struct field *field_find(const struct field *f, const char *key)
-{
-	for (; f->key; f++)
-		if (strcmp(f->key, key) == 0)
-			return f;
-	return NULL;
-}
-
-/* Fill the struct at @base from @o; @fields ends with a key of NULL. */
-static int read_object(const struct field *fields, const json_t *o, void *base,
-                       const char *where, struct err *err)
-{
-	const char *key;
-	json_t *v;
-
-	if (!json_is_object(o))
-		return err_set(err, -EINVAL, "config: %s is not an object",
-		               *where ? where : "it");
-	json_object_foreach((json_t *)(uintptr_t)o, key, v)
-	{
-		if (!field_find(fields, key))
-			return err_set(err, -EINVAL,
-			               "config: unknown key \"%s%s\"", where,
-			               key);
-	}
-	for (const struct field *f = fields; f->key; f++) {
-		int r;
-
-		v = json_object_get(o, f->key);
-		if (!v && f->optional)
-			continue;
-		if (!v)
-			return bad(f, where, err, "is missing");
-		r = f->read(f, v, (char *)base + f->offset, where, err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-/* Into a char array of max + 1 bytes: at least min bytes, all allowed. */
-static int read_str(const struct field *f, const json_t *v, void *out,
-                    const char *where, struct err *err)
-{
-	const char *s = json_string_value(v);
-	size_t len = json_string_length(v);
-
-	if (!s)
-		return bad(f, where, err, "is not a string");
-	if (len < (size_t)f->min)
-		return bad(f, where, err, "is empty");
-	if (len > (size_t)f->max)
-		return err_set(err, -EINVAL,
-		               "config: %s%s is longer than %lld bytes", where,
-		               f->key, (long long)f->max);
-	for (size_t i = 0; i < len; i++)
-		if (!f->allowed((unsigned char)s[i]))
-			return bad(f, where, err,
-			           "has a character that is not allowed");
-	memcpy(out, s, len + 1);
-	return 0;
-}
-
-static int check_int(const struct field *f, const json_t *v, const char *where,
-                     struct err *err)
-{
-	if (!json_is_integer(v))
-		return bad(f, where, err, "is not a whole number");
-	if (json_integer_value(v) >= f->min && json_integer_value(v) <= f->max)
-		return 0;
-	return err_set(err, -EINVAL,
-	               "config: %s%s is %lld, not between %lld and %lld", where,
-	               f->key, (long long)json_integer_value(v),
-	               (long long)f->min, (long long)f->max);
-}
-
-static int read_u32(const struct field *f, const json_t *v, void *out,
-                    const char *where, struct err *err)
-{
-	int r = check_int(f, v, where, err);
-
-	if (r == 0)
-		*(uint32_t *)out = (uint32_t)json_integer_value(v);
-	return r;
-}
-
-static int read_u64(const struct field *f, const json_t *v, void *out,
-                    const char *where, struct err *err)
-{
-	int r = check_int(f, v, where, err);
-
-	if (r == 0)
-		*(uint64_t *)out = (uint64_t)json_integer_value(v);
-	return r;
-}
-
-static int read_bool(const struct field *f, const json_t *v, void *out,
-                     const char *where, struct err *err)
-{
-	if (!json_is_boolean(v))
-		return bad(f, where, err, "is neither true nor false");
-	*(bool *)out = json_is_true(v);
-	return 0;
-}
-
-static int read_name(const struct field *f, const json_t *v, void *out,
-                     const char *where, struct err *err)
-{
-	const char *s = json_string_value(v);
-
-	for (unsigned i = 0; s && f->names[i]; i++) {
-		if (strcmp(s, f->names[i]) == 0) {
-			*(unsigned *)out = i;
-			return 0;
-		}
-	}
-	return bad(f, where, err, "is none of the known ones");
-}
-
-/* An open descriptor, of a kind that @ok says. */
-static int take_open_fd(const struct field *f, const json_t *v, int *out,
-                        const char *where, bool (*ok)(mode_t mode),
-                        const char *kind, struct err *err)
-{
-	struct stat st;
-	int fd, r;
-
-	r = check_int(f, v, where, err);
-	if (r < 0)
-		return r;
-	fd = (int)json_integer_value(v);
-	if (fstat(fd, &st) < 0)
-		return err_set(err, -EBADF,
-		               "config: %s%s: descriptor %d is not open", where,
-		               f->key, fd);
-	if (!ok(st.st_mode))
-		return err_set(err, -EINVAL,
-		               "config: %s%s: descriptor %d is not a %s", where,
-		               f->key, fd, kind);
-	r = fd_set_cloexec(fd, 1);
-	if (r < 0)
-		return err_set(err, r, "config: %s%s", where, f->key);
-	*out = fd;
-	return 0;
-}
-
-/* A memfd is a regular file, too. */
-static bool is_file(mode_t mode)
-{
-	return S_ISREG(mode) || S_ISBLK(mode);
-}
-
-static int read_fd(const struct field *f, const json_t *v, void *out,
-                   const char *where, struct err *err)
-{
-	return take_open_fd(f, v, out, where, is_file, "file", err);
-}
-
-/* Two files that can be read and written anywhere. */
-static int read_log_fds(const struct field *f, const json_t *v, void *out,
-                        const char *where, struct err *err)
-{
-	int fds[2] = {-1, -1};
-
-	if (!json_is_array(v) || json_array_size(v) != 2)
-		return bad(f, where, err, "is not a list of two");
-	for (size_t i = 0; i < 2; i++) {
-		int flags, r = read_fd(f, json_array_get(v, i), &fds[i], where,
-		                       err);
-
-		if (r < 0)
-			return r;
-		flags = fcntl(fds[i], F_GETFL);
-		if (flags < 0 || (flags & O_ACCMODE) != O_RDWR ||
-		    flags & O_APPEND)
-			return bad(f, where, err,
-			           "is not open for reading and writing "
-			           "anywhere");
-	}
-	if (fds[0] == fds[1])
-		return bad(f, where, err, "names one file twice");
-	memcpy(out, fds, sizeof(fds));
-	return 0;
-}
-
-static bool is_socket(mode_t mode)
-{
-	return S_ISSOCK(mode);
-}
-
-static int read_socket(const struct field *f, const json_t *v, void *out,
-                       const char *where, struct err *err)
-{
-	return take_open_fd(f, v, out, where, is_socket, "socket", err);
-}
-
-static bool is_name_char(int c)
-{
-	return isascii(c) && (isalnum(c) || c == '-' || c == '.' || c == '_');
-}
-
-static bool is_printable(int c)
-{
-	return c >= 0x20 && c < 0x7f;
-}
-
-static bool is_path_char(int c)
-{
-	return c >= 0x20 && c != 0x7f;
-}
-
-/* clang-format off */
-#define STR(key_, T, m, least, ok)                                             \
-	{.key = key_, .read = read_str, .offset = offsetof(T, m),              \
-	 .min = least, .max = sizeof(((T *)0)->m) - 1, .allowed = ok}
-#define INT(key_, fn, T, m, least, most)                                       \
-	{.key = key_, .read = fn, .offset = offsetof(T, m), .min = least,      \
-	 .max = most}
-#define FD(key_, T, m)                                                         \
-	{.key = key_, .read = read_fd, .offset = offsetof(T, m),               \
-	 .min = VMM_FD_FIRST, .max = INT_MAX}
-#define FD_OPTIONAL(key_, T, m)                                                \
-	{.key = key_, .read = read_fd, .offset = offsetof(T, m),               \
-	 .min = VMM_FD_FIRST, .max = INT_MAX, .optional = true}
-#define SOCKET_OPTIONAL(key_, T, m)                                            \
-	{.key = key_, .read = read_socket, .offset = offsetof(T, m),           \
-	 .min = VMM_FD_FIRST, .max = INT_MAX, .optional = true}
-#define STRS_OPTIONAL(key_, T, m, most, bytes)                                 \
-	{.key = key_, .read = read_strs, .offset = offsetof(T, m),             \
-	 .min = bytes, .max = most, .optional = true}
-#define INT_OPTIONAL(key_, fn, T, m, least, most)                              \
-	{.key = key_, .read = fn, .offset = offsetof(T, m), .min = least,      \
-	 .max = most, .optional = true}
-#define NAME(key_, T, m, list)                                                 \
-	{.key = key_, .read = read_name, .offset = offsetof(T, m),             \
-	 .names = list}
-/* clang-format on */
-
-/* A list of strings: at most max of them, min bytes together (a bound). */
-static int read_strs(const struct field *f, const json_t *v, void *out,
-                     const char *where, struct err *err)
-{
-	struct strv *list = out;
-	size_t bytes = 0, n = json_array_size(v);
-
-	if (!json_is_array(v) || n > (size_t)f->max)
-		return err_set(err, -EINVAL,
-		               "config: %s%s is not a list of at most %lld",
-		               where, f->key, (long long)f->max);
-	for (size_t i = 0; i < n; i++) {
-		const json_t *e = json_array_get(v, i);
-		const char *s = json_string_value(e);
-		size_t len = json_string_length(e);
-
-		if (!s)
-			return bad(f, where, err, "has what is no string");
-		bytes += len;
-		if (bytes > (size_t)f->min)
-			return err_set(err, -E2BIG,
-			               "config: %s%s has more than %lld bytes",
-			               where, f->key, (long long)f->min);
-		if (strv_addn(list, s, len) < 0)
-			return err_set(err, -ENOMEM, "out of memory");
-	}
-	return 0;
-}
-
 /* QEMU and the block layer take signed 64-bit offsets. */
 #define DISK_BYTES_MAX (INT64_MAX / 2)
 
 static const struct field extent_fields[] = {
 	FD("fd", struct disk_extent, fd),
-	INT("offset", read_u64, struct disk_extent, offset, 0, DISK_BYTES_MAX),
-	INT("len", read_u64, struct disk_extent, len, 1, DISK_BYTES_MAX),
+	INT("offset", field_u64, struct disk_extent, offset, 0, DISK_BYTES_MAX),
+	INT("len", field_u64, struct disk_extent, len, 1, DISK_BYTES_MAX),
 	{0},
 };
 
@@ -337,13 +50,14 @@ static int read_extents(const struct field *f, const json_t *v, void *out,
 
 		(void)snprintf(path, sizeof(path), "%s%s[%zu].", where, f->key,
 		               i);
-		r = read_object(extent_fields, json_array_get(v, i),
-		                &d->extents[i], path, err);
+		r = field_object(extent_fields, json_array_get(v, i),
+		                 &d->extents[i], path, err);
 		if (r < 0)
 			return r;
 		if (!num_add(total, d->extents[i].len, &total) ||
 		    total > DISK_BYTES_MAX)
-			return bad(f, where, err, "are too large together");
+			return field_bad(f, where, err,
+			                 "are too large together");
 	}
 	return 0;
 }
@@ -375,8 +89,8 @@ static int read_layers(const struct field *f, const json_t *v, void *out,
 
 		(void)snprintf(path, sizeof(path), "%s%s[%zu].", where, f->key,
 		               i);
-		r = read_object(layer_fields, json_array_get(v, i),
-		                &d->layers[i], path, err);
+		r = field_object(layer_fields, json_array_get(v, i),
+		                 &d->layers[i], path, err);
 		if (r < 0)
 			return r;
 	}
@@ -386,7 +100,7 @@ static int read_layers(const struct field *f, const json_t *v, void *out,
 static const struct field disk_fields[] = {
 	STR("serial", struct vmm_disk, serial, 1, is_name_char),
 	{.key = "read_only",
-                                                              .read = read_bool,
+                                                              .read = field_bool,
                                                               .offset = offsetof(struct vmm_disk, read_only)},
 	{.key = "extents",
                                                               .read = read_extents,
@@ -416,8 +130,8 @@ static int read_disks(const struct field *f, const json_t *v, void *out,
 
 		(void)snprintf(path, sizeof(path), "%s[%zu].", f->key, i);
 		c->ndisks = (unsigned)i + 1;
-		r = read_object(disk_fields, json_array_get(v, i), &c->disks[i],
-		                path, err);
+		r = field_object(disk_fields, json_array_get(v, i),
+		                 &c->disks[i], path, err);
 		if (r < 0)
 			return r;
 		if (!c->disks[i].nextents == !c->disks[i].nlayers)
@@ -442,7 +156,8 @@ static bool is_shared(mode_t mode)
 static int read_shared(const struct field *f, const json_t *v, void *out,
                        const char *where, struct err *err)
 {
-	return take_open_fd(f, v, out, where, is_shared, "folder or file", err);
+	return field_open_fd(f, v, out, where, is_shared, "folder or file",
+	                     err);
 }
 
 /* clang-format off */
@@ -450,20 +165,20 @@ static int read_shared(const struct field *f, const json_t *v, void *out,
 	{.key = #key_, .read = fn, .offset = offsetof(struct fs_share, key_),  \
 	 .min = least, .max = most}
 #define SHARE_OWNER(key_, most)                                                \
-	{.key = #key_, .read = read_u32,                                       \
+	{.key = #key_, .read = field_u32,                                       \
 	 .offset = offsetof(struct fs_share, owners.key_), .max = most}
 static const struct field share_fields[] = {
 	STR("name", struct fs_share, name, 1, is_name_char),
 	SHARE(fd, read_shared, VMM_FD_FIRST, INT_MAX),
-	SHARE(read_only, read_bool, 0, 0),
-	{.key = "cache", .read = read_name,
+	SHARE(read_only, field_bool, 0, 0),
+	{.key = "cache", .read = field_name,
 	 .offset = offsetof(struct fs_share, cache), .names = cache_names},
-	{.key = "squash", .read = read_bool,
+	{.key = "squash", .read = field_bool,
 	 .offset = offsetof(struct fs_share, owners.squash)},
 	SHARE_OWNER(uid, UINT32_MAX - 1),
 	SHARE_OWNER(gid, UINT32_MAX - 1),
-	SHARE(quota_bytes, read_u64, 0, INT64_MAX),
-	{.key = "usage_fd", .read = read_fd,
+	SHARE(quota_bytes, field_u64, 0, INT64_MAX),
+	{.key = "usage_fd", .read = field_fd,
 	 .offset = offsetof(struct fs_share, usage_fd), .min = VMM_FD_FIRST,
 	 .max = INT_MAX, .optional = true},
 	{0},
@@ -488,14 +203,14 @@ static int read_shares(const struct field *f, const json_t *v, void *out,
 		(void)snprintf(path, sizeof(path), "%s[%zu].", f->key, i);
 		c->nshares = (unsigned)i + 1;
 		c->shares[i].usage_fd = -1;
-		r = read_object(share_fields, json_array_get(v, i),
-		                &c->shares[i], path, err);
+		r = field_object(share_fields, json_array_get(v, i),
+		                 &c->shares[i], path, err);
 		if (r < 0)
 			return r;
 		for (size_t k = 0; k < i; k++)
 			if (!strcmp(c->shares[k].name, c->shares[i].name))
-				return bad(f, where, err,
-				           "has two of one name");
+				return field_bad(f, where, err,
+				                 "has two of one name");
 	}
 	return 0;
 }
@@ -509,10 +224,10 @@ static int read_locks(const struct field *f, const json_t *v, void *out,
 	int r = 0;
 
 	if (!json_is_array(v) || n > VMM_LOCKS_MAX)
-		return bad(f, where, err, "is not a list, or too long");
+		return field_bad(f, where, err, "is not a list, or too long");
 	for (size_t i = 0; i < n && r == 0; i++) {
-		r = read_fd(f, json_array_get(v, i), &c->lock_fds[i], where,
-		            err);
+		r = field_fd(f, json_array_get(v, i), &c->lock_fds[i], where,
+		             err);
 		c->nlocks += r == 0;
 	}
 	return r;
@@ -525,10 +240,10 @@ static const struct field config_fields[] = {
 	STR("cmdline", struct vmm_config, cmdline, 0, is_printable),
 	NAME("engine", struct vmm_config, engine, vmm_engine_names),
 	NAME("accel", struct vmm_config, accel, accel_names),
-	INT("cpus", read_u32, struct vmm_config, cpus, 1, VMM_CPUS_MAX),
-	INT("memory_mib", read_u32, struct vmm_config, memory_mib,
+	INT("cpus", field_u32, struct vmm_config, cpus, 1, VMM_CPUS_MAX),
+	INT("memory_mib", field_u32, struct vmm_config, memory_mib,
             VMM_MEMORY_MIN_MIB, VMM_MEMORY_MAX_MIB),
-	INT("boot_timeout_ms", read_u32, struct vmm_config, boot_timeout_ms,
+	INT("boot_timeout_ms", field_u32, struct vmm_config, boot_timeout_ms,
             100, 3600000),
 	FD("kernel_fd", struct vmm_config, kernel_fd),
 	FD("initramfs_fd", struct vmm_config, initramfs_fd),
@@ -537,7 +252,7 @@ static const struct field config_fields[] = {
 	FD_OPTIONAL("end_fd", struct vmm_config, end_fd),
 	SOCKET_OPTIONAL("listen_fd", struct vmm_config, listen_fd),
 	{.key = "log_fds",
-                                                     .read = read_log_fds,
+                                                     .read = field_log_fds,
                                                      .offset = offsetof(struct vmm_config, log_fds),
                                                      .min = VMM_FD_FIRST,
                                                      .max = INT_MAX,
@@ -561,27 +276,40 @@ static const struct field config_fields[] = {
                                                      .max = INT_MAX,
                                                      .optional = true},
 	{.key = "root_type",
-                                                     .read = read_name,
+                                                     .read = field_name,
                                                      .offset = offsetof(struct vmm_config, root_type),
                                                      .names = vmm_root_types,
                                                      .optional = true},
 	{.key = "root_name",
-                                                     .read = read_str,
+                                                     .read = field_str,
                                                      .offset = offsetof(struct vmm_config, root_name),
                                                      .min = 1,
                                                      .max = FS_NAME_MAX,
                                                      .allowed = is_name_char,
                                                      .optional = true},
-	INT_OPTIONAL("upper_bytes", read_u64, struct vmm_config, upper_bytes, 0,
-                     INT64_MAX),
-	INT_OPTIONAL("max_duration_s", read_u32, struct vmm_config,
+	INT_OPTIONAL("upper_bytes", field_u64, struct vmm_config, upper_bytes,
+                     0, INT64_MAX),
+	INT_OPTIONAL("max_duration_s", field_u32, struct vmm_config,
                      max_duration_s, 0, UINT32_MAX),
-	INT_OPTIONAL("idle_timeout_s", read_u32, struct vmm_config,
+	INT_OPTIONAL("idle_timeout_s", field_u32, struct vmm_config,
                      idle_timeout_s, 0, UINT32_MAX),
+	{.key = "net",
+                                                     .read = config_net_read,
+                                                     .offset = offsetof(struct vmm_config, net),
+                                                     .optional = true},
+	{.key = "vsock",
+                                                     .read = config_vsock_read,
+                                                     .offset = offsetof(struct vmm_config, vsock),
+                                                     .optional = true},
+	{.key = "cas",
+                                                     .read = config_text_read,
+                                                     .offset = offsetof(struct vmm_config, cas),
+                                                     .max = VMM_CAS_MAX,
+                                                     .optional = true},
 	{.key = "disks",
                                                      .read = read_disks,
                                                      .offset = offsetof(struct vmm_config, disks)},
-	{0		    },
+	{0		 },
 };
 
 const struct vmm_disk *config_disk(const struct vmm_config *c,
@@ -736,7 +464,7 @@ int config_parse(struct vmm_config *ret, const void *data, size_t len,
 		return -EBADMSG;
 	r = check_version(j, err);
 	if (r == 0)
-		r = read_object(config_fields, j, ret, "", err);
+		r = field_object(config_fields, j, ret, "", err);
 	if (r == 0)
 		r = check_disks(ret, err);
 	if (r == 0)
@@ -778,5 +506,7 @@ void config_release(struct vmm_config *c)
 	strv_release(&c->init);
 	strv_release(&c->init_env);
 	strv_release(&c->mounts);
+	config_net_release(&c->net);
+	free(c->cas);
 	memset(c, 0, sizeof(*c));
 }

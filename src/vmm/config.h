@@ -20,6 +20,7 @@
 #include "disk/disk.h"
 #include "fs/fs.h"
 #include "vmm/accel.h"
+#include "vmm/config_net.h"
 
 #define VMM_CONFIG_VERSION 1
 #define VMM_CONFIG_MAX     (4u << 20) /* bytes of JSON; scripts, escaped */
@@ -83,6 +84,9 @@ struct vmm_config {
 	unsigned root_type; /* index into vmm_root_types */
 	char root_name[FS_NAME_MAX + 1];
 	uint64_t upper_bytes; /* of a tmpfs upper: no disk "upper" */
+	struct vmm_net net;
+	struct vmm_vsock_list vsock;
+	char *cas; /* PEM for the guest's trust stores; NULL: none */
 	/* As in BOOT (proto/proto.h): not looked into, for the guest only. */
 	struct strv scripts, init, init_env, mounts;
 };

@@ -15,14 +15,15 @@ static const struct {
 	enum proto_type type;
 	bool with_fd;
 } kinds[] = {
-	{PROTO_VMM_CONNECT, true },
-        {PROTO_VMM_STOP,    false},
-	{PROTO_VMM_TOUCH,   false},
-        {PROTO_VMM_DETACH,  false},
-	{PROTO_VMM_KEEP,    true },
-        {PROTO_VMM_TAKE,    false},
-	{PROTO_VMM_PING,    false},
-        {PROTO_VMM_STATS,   false},
+	{PROTO_VMM_CONNECT,     true },
+        {PROTO_VMM_STOP,        false},
+	{PROTO_VMM_TOUCH,       false},
+        {PROTO_VMM_DETACH,      false},
+	{PROTO_VMM_KEEP,        true },
+        {PROTO_VMM_TAKE,        false},
+	{PROTO_VMM_PING,        false},
+        {PROTO_VMM_STATS,       false},
+	{PROTO_VMM_NET_EXPLAIN, false},
 };
 
 static bool is_allowed(enum proto_type type, size_t nfds)

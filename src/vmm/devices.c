@@ -121,6 +121,17 @@ static int make_rng(struct devices *d, struct device *dev, struct err *err)
 	return rng_new(&dev->model, err);
 }
 
+static bool has_net(const struct vmm_config *cfg, const char *name)
+{
+	(void)name;
+	return cfg->net.on;
+}
+
+static int make_net(struct devices *d, struct device *dev, struct err *err)
+{
+	return net_dev_model(d->net, &dev->model, err);
+}
+
 /* What the guest says there joins what it said at the serial port. */
 static int make_console(struct devices *d, struct device *dev, struct err *err)
 {
@@ -153,6 +164,7 @@ static const struct device_class classes[] = {
          make_disk								     },
 	{"disk3",   VIRTIO_ID_BLOCK,   true,  JAIL_BLOCK, false, has_disk,
          make_disk								     },
+	{"net",     VIRTIO_ID_NET,     true,  JAIL_NET,   false, has_net,    make_net  },
 	{"console", VIRTIO_ID_CONSOLE, false, JAIL_MAIN,  true,  always,
          make_console								  },
 	{"balloon", VIRTIO_ID_BALLOON, true,  JAIL_SMALL, true,  always,
@@ -172,7 +184,7 @@ static void leave_out(struct devices *d, size_t i)
  * What a machine can do without when the engine has too few slots, in this
  * order: rng, as BOOT brings entropy and processors have their own source; the
  * balloon, without which memory comes back when the machine ends. QEMU's
- * microvm has 8 slots; root, upper, vsock, fs leave 4 for disks.
+ * microvm has 8 slots; root, upper, vsock, net, fs leave 3 for disks.
  */
 static const char *const spare[] = {"rng", "balloon"};
 
@@ -204,7 +216,7 @@ static int make_room(struct devices *d, const struct engine_ops *ops,
 	              "the machine would have %zu virtio devices, the %s "
 	              "engine takes %u",
 	              slots_used(d, ops), ops->name, ops->slots_max);
-	err_hint(err, "use fewer disks, or the kvm engine");
+	err_hint(err, "use fewer disks, no network, or the kvm engine");
 	return -E2BIG;
 }
 
@@ -259,20 +271,30 @@ static int start_thread(struct device *dev, struct err *err)
 	return 0;
 }
 
+/* Its thread and loop were there before the others': jail_needs. */
+static bool is_net(const struct device *dev)
+{
+	return dev->class->kind == JAIL_NET;
+}
+
 static int start_one(struct devices *d, size_t i, const struct engine_ops *ops,
                      struct engine *e, struct err *err)
 {
 	struct device *dev = &d->list[i];
 	int r;
 
-	dev->loop = dev->class->threaded ? loop_new() : d->main_loop;
+	dev->loop = is_net(dev)            ? net_dev_loop(d->net)
+	            : dev->class->threaded ? loop_new()
+	                                   : d->main_loop;
 	if (!dev->loop)
 		return err_set(err, -errno, "cannot make a loop: %s",
 		               strerror(errno));
 	r = dev->class->make(d, dev, err);
 	if (r == 0)
 		r = ops->attach(e, i, dev->model, dev->loop, err);
-	if (r == 0 && dev->class->threaded)
+	if (r == 0 && is_net(dev))
+		net_dev_go(d->net);
+	else if (r == 0 && dev->class->threaded)
 		r = start_thread(dev, err);
 	dev->running = r == 0 && dev->class->threaded;
 	return r;

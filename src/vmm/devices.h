@@ -16,6 +16,7 @@
 #include "virtio/device.h"
 #include "vmm/config.h"
 #include "vmm/engine.h"
+#include "vmm/net_dev.h"
 
 struct device_class;
 
@@ -35,6 +36,7 @@ struct devices {
 	struct engine_slot slots[ENGINE_DEVICES_MAX];
 	size_t n;
 	bool no_balloon;          /* no slot is left for it */
+	struct net_dev *net;      /* borrowed; set after the plan */
 	struct virtio_dev *vsock; /* one of the list */
 };
 

@@ -7,6 +7,7 @@
  * those its work needs.
  *
  *	msb-vmm   user, mount, pid, ipc, net namespace; empty root
+ *	  "net"   the same, but the host's network: it alone makes sockets
  *	  QEMU    user, pid, ipc namespace below those
  *
  * QEMU sees the same root and the same empty network as we do, but has no
@@ -328,11 +329,16 @@ int jail_enter(const struct jail_needs *needs, struct jail_paths *ret,
                struct err *err)
 {
 	uint64_t start = clock_now_ns();
+	uint32_t spaces;
 	int r;
 
 	jail.file_max = needs->file_max;
 	leave_groups();
-	holds(jail_namespaces());
+	r = jail_namespaces(needs, &spaces);
+	if (r < 0)
+		return err_set(err, r, "msb-vmm cannot start its network: %s",
+		               strerror(-r));
+	holds(spaces);
 	r = hide_files(needs, ret);
 	if (r < 0)
 		return err_set(err, r,
@@ -416,7 +422,9 @@ static int limit_files(enum jail_thread_kind kind)
 {
 	int r = 0;
 
-	if (kind == JAIL_FS && jail.shares.nshares)
+	if (kind == JAIL_NET)
+		r = jail_landlock_net();
+	else if (kind == JAIL_FS && jail.shares.nshares)
 		r = jail_landlock(&jail.shares);
 	else if (kind != JAIL_FS && is_held(JAIL_LANDLOCK))
 		r = jail_landlock(NULL);
@@ -434,6 +442,8 @@ int jail_thread(enum jail_thread_kind kind)
 
 	if (kind != JAIL_MAIN) /* jail_seal() does that one */
 		escape_hook(kind);
+	if (kind == JAIL_NET) /* it began before the others gave theirs up */
+		close_capabilities();
 	r = set_capabilities(kind == JAIL_FS ? jail.fs_caps : 0);
 	if (r == 0)
 		r = limit_files(kind);

@@ -39,6 +39,7 @@ enum jail_thread_kind {
 	JAIL_SMALL, /* rng, balloon: work that needs no files */
 	JAIL_VCPU,  /* ioctl(KVM_RUN) and the registers' side effects */
 	JAIL_FS,    /* the file server: files, but only below the shares */
+	JAIL_NET,   /* the network: sockets of the host, and nothing else */
 };
 
 /* What holds now; JAIL_* bits for reports. */
@@ -75,6 +76,13 @@ struct jail_needs {
 	bool kvm;            /* it opens /dev/kvm */
 	int kernel_fd, initramfs_fd;
 	uint64_t file_max; /* no file that may be written grows beyond */
+	/*
+	 * Called, if set, when this process has its namespaces but for that of
+	 * the network: a thread that it starts, which stays in the host's. 0,
+	 * or a negative errno, which ends the start.
+	 */
+	int (*before_net)(void *arg);
+	void *before_net_arg;
 	const struct jail_share *shares; /* must outlive the call to seal */
 	size_t nshares;
 };

@@ -45,11 +45,17 @@ static const struct {
         {6, {0, 0, SCOPE_OUTSIDE}, 24},
 };
 
-/*
- * @inner: inside of a domain that has the scopes already. A second one would
- * keep us from QEMU, which stays in the first.
- */
-static int new_ruleset(bool inner, struct ruleset_attr *ret)
+enum landlock_kind {
+	LANDLOCK_ALL,
+	/*
+	 * Inside of a domain that has the scopes already. A second one would
+	 * keep us from QEMU, which stays in the first.
+	 */
+	LANDLOCK_INNER,
+	LANDLOCK_SOCKETS, /* TCP is its work */
+};
+
+static int new_ruleset(enum landlock_kind kind, struct ruleset_attr *ret)
 {
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0,
 	                   LANDLOCK_CREATE_RULESET_VERSION);
@@ -65,8 +71,10 @@ static int new_ruleset(bool inner, struct ruleset_attr *ret)
 		attr.scoped |= abis[i].more.scoped;
 		size = abis[i].size;
 	}
-	if (inner)
+	if (kind == LANDLOCK_INNER)
 		attr.scoped = 0;
+	if (kind == LANDLOCK_SOCKETS)
+		attr.net = 0;
 	fd = (int)syscall(SYS_landlock_create_ruleset, &attr, size, 0);
 	if (fd < 0)
 		return -errno;
@@ -143,7 +151,8 @@ int jail_landlock(const struct jail_needs *needs)
 {
 	struct ruleset_attr attr = {0};
 	bool inner = !needs || (!needs->program[0] && needs->nshares);
-	cleanup_close int fd = new_ruleset(inner, &attr);
+	cleanup_close int fd =
+		new_ruleset(inner ? LANDLOCK_INNER : LANDLOCK_ALL, &attr);
 	struct adding a = {fd, attr.fs};
 	char real[PATH_MAX];
 	int r = 0;
@@ -166,4 +175,14 @@ int jail_landlock(const struct jail_needs *needs)
 	if (r == 0 && syscall(SYS_landlock_restrict_self, fd, 0) < 0)
 		r = -errno;
 	return r;
+}
+
+int jail_landlock_net(void)
+{
+	struct ruleset_attr attr = {0};
+	cleanup_close int fd = new_ruleset(LANDLOCK_SOCKETS, &attr);
+
+	if (fd < 0)
+		return fd;
+	return syscall(SYS_landlock_restrict_self, fd, 0) < 0 ? -errno : 0;
 }

@@ -15,4 +15,10 @@
  */
 int jail_landlock(const struct jail_needs *needs);
 
+/*
+ * Hold this thread, whose work is the host's network: no file, no abstract
+ * socket, no signal to others. -EOPNOTSUPP as above.
+ */
+int jail_landlock_net(void);
+
 #endif

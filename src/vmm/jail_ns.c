@@ -90,26 +90,32 @@ static bool own_user_namespace(void)
 	return r == 0;
 }
 
-uint32_t jail_namespaces(void)
+static int before_net(const struct jail_needs *needs)
 {
-	static const struct {
-		int flag;
-		uint32_t bit;
-	} more[] = {
-		{CLONE_NEWNS,  JAIL_MOUNT_NS},
-		{CLONE_NEWIPC, JAIL_IPC_NS  },
-		{CLONE_NEWNET, JAIL_NET_NS  },
-	};
-	uint32_t bits = 0;
+	return needs->before_net ? needs->before_net(needs->before_net_arg) : 0;
+}
 
+/*
+ * A network namespace is a thread's, as all but those of users and processes
+ * are: who was started before stays where it was.
+ */
+int jail_namespaces(const struct jail_needs *needs, uint32_t *ret)
+{
+	int r;
+
+	*ret = 0;
 	if (library_made_them())
-		bits = JAIL_USER_NS | JAIL_PID_NS;
+		*ret = JAIL_USER_NS | JAIL_PID_NS;
 	else if (own_user_namespace())
-		bits = JAIL_USER_NS;
+		*ret = JAIL_USER_NS;
 	else
-		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(more); i++)
-		if (unshare(more[i].flag) == 0)
-			bits |= more[i].bit;
-	return bits;
+		return before_net(needs);
+	if (unshare(CLONE_NEWNS) == 0)
+		*ret |= JAIL_MOUNT_NS;
+	if (unshare(CLONE_NEWIPC) == 0)
+		*ret |= JAIL_IPC_NS;
+	r = before_net(needs);
+	if (r == 0 && unshare(CLONE_NEWNET) == 0)
+		*ret |= JAIL_NET_NS;
+	return r;
 }

@@ -7,8 +7,11 @@
 
 #include "vmm/jail.h"
 
-/* Which of JAIL_*_NS this process has now; 0: the host allows none. */
-uint32_t jail_namespaces(void);
+/*
+ * Which of JAIL_*_NS this process has now, in *ret; 0: the host allows none. A
+ * negative errno is that of @needs' before_net().
+ */
+int jail_namespaces(const struct jail_needs *needs, uint32_t *ret);
 
 /*
  * Whether files of all the host's users may be worked on: it is root who

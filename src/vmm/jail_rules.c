@@ -45,8 +45,9 @@ enum {
 	V = 1 << 3, /* vCPU */
 	Q = 1 << 4, /* QEMU */
 	F = 1 << 5, /* file server */
-	OURS = M | B | S | V | F,
-	DEVICES = M | B | S | F,
+	N = 1 << 6, /* network */
+	OURS = M | B | S | V | F | N,
+	DEVICES = M | B | S | F | N,
 	ALL = OURS | Q,
 };
 
@@ -105,7 +106,7 @@ static const struct rule rules[] = {
 	 * A thread's name, but not the main one's: by that life_kill() knows
 	 * whom it kills. rseq of a thread that libc still sets up.
 	 */
-	{B|S|V|F, SCMP_SYS(prctl),    {EQ(0, PR_SET_NAME)}},
+	{B|S|V|F|N, SCMP_SYS(prctl),  {EQ(0, PR_SET_NAME)}},
 	{ALL,     SCMP_SYS(rseq)},
 	{ALL,     SCMP_SYS(set_robust_list)},
 	/* glibc asks it for malloc's arenas. */
@@ -210,6 +211,27 @@ static const struct rule rules[] = {
 	{F,       464},
 	{F,       465},
 	{F,       466},
+
+	/*
+	 * The guest's flows: sockets of the internet and of its echo, and the
+	 * kernel's routes, to look at. No bind(): published ports come bound.
+	 */
+	{N,       SCMP_SYS(socket),   {EQ(0, AF_INET), BITS(1, 0xf, SOCK_STREAM)}},
+	{N,       SCMP_SYS(socket),   {EQ(0, AF_INET), BITS(1, 0xf, SOCK_DGRAM)}},
+	{N,       SCMP_SYS(socket),   {EQ(0, AF_INET6), BITS(1, 0xf, SOCK_STREAM)}},
+	{N,       SCMP_SYS(socket),   {EQ(0, AF_INET6), BITS(1, 0xf, SOCK_DGRAM)}},
+	{N,       SCMP_SYS(socketpair), {EQ(0, AF_UNIX), BITS(1, 0xf, SOCK_STREAM)}},
+	{N,       SCMP_SYS(connect)},
+	{N,       SCMP_SYS(accept4)},
+	{N,       SCMP_SYS(sendmmsg)},
+	{N,       SCMP_SYS(recvmmsg)},
+	{N,       SCMP_SYS(setsockopt)},
+	{N,       SCMP_SYS(getsockopt)},
+	{N,       SCMP_SYS(getsockname)},
+	{N,       SCMP_SYS(getpeername)},
+	{N,       SCMP_SYS(shutdown)},
+	/* Published UDP answers whom it heard from. */
+	{N,       SCMP_SYS(sendto)},
 
 	/* Run; say where it was when it failed; make another one stop. */
 	{V,       SCMP_SYS(ioctl),    {EQ(1, KVM_RUN)}},
@@ -331,11 +353,12 @@ static const struct {
 	uint32_t otherwise;
 } filters[] = {
 	{"main",  M, SCMP_ACT_TRAP         },
-        {"block", B, SCMP_ACT_TRAP         },
+	{"block", B, SCMP_ACT_TRAP         },
 	{"small", S, SCMP_ACT_TRAP         },
-        {"vcpu",  V, SCMP_ACT_TRAP         },
+	{"vcpu",  V, SCMP_ACT_TRAP         },
 	{"fs",    F, SCMP_ACT_TRAP         },
-        {"qemu",  Q, SCMP_ACT_ERRNO(ENOSYS)},
+	{"net",   N, SCMP_ACT_TRAP         },
+	{"qemu",  Q, SCMP_ACT_ERRNO(ENOSYS)},
 };
 
 static int add_rule(scmp_filter_ctx ctx, const struct rule *r)

@@ -29,6 +29,7 @@ static const struct {
 	[JAIL_FILTER_SMALL] = {"small", filter_small, ARRAY_SIZE(filter_small)},
 	[JAIL_FILTER_VCPU] = {"vcpu",  filter_vcpu,  ARRAY_SIZE(filter_vcpu) },
 	[JAIL_FILTER_FS] = {"fs",    filter_fs,    ARRAY_SIZE(filter_fs)   },
+	[JAIL_FILTER_NET] = {"net",   filter_net,   ARRAY_SIZE(filter_net)  },
 	[JAIL_FILTER_QEMU] = {"qemu",  filter_qemu,  ARRAY_SIZE(filter_qemu) },
 };
 
@@ -37,6 +38,7 @@ _Static_assert(ARRAY_SIZE(filter_main) <= FILTER_MAX &&
                        ARRAY_SIZE(filter_small) <= FILTER_MAX &&
                        ARRAY_SIZE(filter_vcpu) <= FILTER_MAX &&
                        ARRAY_SIZE(filter_fs) <= FILTER_MAX &&
+                       ARRAY_SIZE(filter_net) <= FILTER_MAX &&
                        ARRAY_SIZE(filter_qemu) <= FILTER_MAX,
                "a filter does not fit into jail_filter_load()'s copy");
 

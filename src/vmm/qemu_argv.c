@@ -22,6 +22,16 @@ static const struct {
          "vhost-user-fs-device,tag=" VIRTIO_FS_TAG ",queue-size=1024"},
 };
 
+/*
+ * QEMU keeps the network device's config space itself: it is told what the
+ * model has, and to leave out what only its own does (a control queue).
+ */
+#define NET_OPTIONS                                                            \
+	"ctrl_vq=off,ctrl_rx=off,ctrl_vlan=off,ctrl_rx_extra=off,"             \
+	"ctrl_mac_addr=off,guest_announce=off,guest_ufo=off,host_ufo=off,"     \
+	"guest_ecn=off,host_ecn=off,mq=off,rx_queue_size=512,"                 \
+	"tx_queue_size=512"
+
 static const char *driver_of(uint32_t virtio_id)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++)
@@ -129,15 +139,33 @@ static void add_kernel(struct line *l, const struct qemu_args *a)
 		option(l, "-append", "console=ttyS0 %s", c->cmdline);
 }
 
-static void add_device(struct line *l, const struct engine_slot *s, int fd)
+static void add_net(struct line *l, const struct qemu_args *a, const char *name)
+{
+	const struct net_config *c = &a->cfg->net.cfg;
+	const uint8_t *m = c->guest_mac;
+
+	option(l, "-netdev", "vhost-user,id=%s-dev,chardev=%s,queues=1", name,
+	       name);
+	option(l, "-device",
+	       "virtio-net-device,netdev=%s-dev,"
+	       "mac=%02x:%02x:%02x:%02x:%02x:%02x,host_mtu=%u," NET_OPTIONS,
+	       name, m[0], m[1], m[2], m[3], m[4], m[5], c->mtu);
+}
+
+static void add_device(struct line *l, const struct qemu_args *a,
+                       const struct engine_slot *s, int fd)
 {
 	const char *driver = driver_of(s->virtio_id);
 
-	if (!driver) {
+	if (!driver && s->virtio_id != VIRTIO_ID_NET) {
 		l->r = -ENODEV;
 		return;
 	}
 	option(l, "-chardev", "socket,id=%s,fd=%d", s->name, fd);
+	if (s->virtio_id == VIRTIO_ID_NET) {
+		add_net(l, a, s->name);
+		return;
+	}
 	option(l, "-device", "%s,chardev=%s", driver, s->name);
 }
 
@@ -164,7 +192,7 @@ int qemu_argv(const struct qemu_args *a, struct strv *ret)
 	option(&l, "-chardev", "socket,id=serial,fd=%d", a->serial_fd);
 	option(&l, "-serial", "chardev:serial");
 	for (size_t i = 0; i < a->nslots; i++)
-		add_device(&l, &a->slots[i], a->slot_fds[i]);
+		add_device(&l, a, &a->slots[i], a->slot_fds[i]);
 	if (!a->no_balloon)
 		add_balloon(&l);
 	if (l.r < 0) {

@@ -23,6 +23,7 @@
 #include "vmm/journal.h"
 #include "vmm/keep.h"
 #include "vmm/lifetime.h"
+#include "vmm/net_dev.h"
 #include "vmm/ping.h"
 #include "vmm/relay.h"
 
@@ -51,13 +52,15 @@ struct vm {
 	struct jail_paths paths;
 	bool sealed;
 	struct console console;
-	int serial_fd; /* the machine's end of it */
+	int serial_fd;       /* the machine's end of it */
+	struct net_dev *net; /* NULL: no network */
 	struct devices devices;
 	struct clients clients;
 	struct lifetime lifetime;
 	struct journal journal;
 	struct keep keep;
 	struct pings pings;
+	struct pings explains; /* VMM_NET_EXPLAIN, the same way */
 	bool detached;
 	const char *reason; /* of the end, where it is not the engine's */
 	int main_code;      /* how the main command ended, or KEEP_NO_CODE */

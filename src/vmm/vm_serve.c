@@ -236,6 +236,25 @@ static void add_disks(const struct vm *vm, struct proto_vmm_stats_reply *ret)
 	}
 }
 
+static void add_net(const struct vm *vm, struct proto_vmm_stats_reply *ret)
+{
+	const struct net_counters *c;
+
+	if (!vm->net)
+		return;
+	c = net_dev_counters(vm->net);
+	ret->net_rx_bytes = c->rx_bytes;
+	ret->net_tx_bytes = c->tx_bytes;
+	ret->net_rx_packets = c->rx_packets;
+	ret->net_tx_packets = c->tx_packets;
+	ret->net_flows = c->tcp_flows + c->udp_flows + c->icmp_flows;
+	ret->net_open = c->open;
+	ret->net_denied = c->denied;
+	ret->net_refused = c->refused;
+	ret->net_dns_queries = c->dns_queries;
+	ret->net_dns_denied = c->dns_denied;
+}
+
 static void on_stats(struct vm *vm, struct client *from,
                      const struct proto_msg *m, int fd)
 {
@@ -256,7 +275,76 @@ static void on_stats(struct vm *vm, struct client *from,
 		.cpus = vm->cfg.cpus,
 		.sessions = vsock_sessions(vm->devices.vsock)};
 	add_disks(vm, r);
+	add_net(vm, r);
 	(void)clients_answer(from, &reply, -1);
+}
+
+/* ---- the network ---- */
+
+/* An answer on its way back from the network's thread. */
+struct explaining {
+	struct vm *vm;
+	uint64_t number;
+};
+
+static void say_explained(struct client *to, uint64_t cookie, int error,
+                          const char *json)
+{
+	const struct proto_msg m = {
+		.type = PROTO_VMM_NET_EXPLAINED,
+		.vmm_net_explained = {.cookie = cookie,
+	                              .error = error,
+	                              .json = json ? json : ""}
+        };
+
+	(void)clients_answer(to, &m, -1);
+}
+
+static void on_explained(void *arg, char *json)
+{
+	struct explaining *e = arg;
+	struct client *from;
+	uint64_t cookie;
+
+	if (pings_take(&e->vm->explains, e->number, &from, &cookie))
+		say_explained(from, cookie, json ? 0 : ENOMEM, json);
+	free(json);
+	free(e);
+}
+
+static int ask_net(struct vm *vm, struct client *from,
+                   const struct proto_vmm_net_explain *m)
+{
+	struct explaining *e;
+	struct client *gone;
+	uint64_t cookie;
+	int r;
+
+	if (!vm->net)
+		return -ENODEV;
+	e = calloc(1, sizeof(*e));
+	if (!e)
+		return -ENOMEM;
+	e->vm = vm;
+	e->number = pings_add(&vm->explains, from, m->cookie);
+	r = e->number ? net_dev_explain(vm->net, m->host, m->port, m->protocol,
+	                                vm->loop, on_explained, e)
+	              : -EBUSY;
+	if (r < 0) {
+		(void)pings_take(&vm->explains, e->number, &gone, &cookie);
+		free(e);
+	}
+	return r;
+}
+
+static void on_net_explain(struct vm *vm, struct client *from,
+                           const struct proto_msg *m, int fd)
+{
+	int r = ask_net(vm, from, &m->vmm_net_explain);
+
+	(void)fd;
+	if (r < 0)
+		say_explained(from, m->vmm_net_explain.cookie, -r, NULL);
 }
 
 /* ---- who asks ---- */
@@ -266,14 +354,15 @@ static const struct {
 	void (*fn)(struct vm *vm, struct client *from,
 	           const struct proto_msg *m, int fd); /* owns @fd */
 } requests[] = {
-	{PROTO_VMM_CONNECT, on_connect},
-        {PROTO_VMM_STOP,    on_stop   },
-	{PROTO_VMM_TOUCH,   on_touch  },
-        {PROTO_VMM_DETACH,  on_detach },
-	{PROTO_VMM_KEEP,    on_keep   },
-        {PROTO_VMM_TAKE,    on_take   },
-	{PROTO_VMM_PING,    on_ping   },
-        {PROTO_VMM_STATS,   on_stats  },
+	{PROTO_VMM_CONNECT,     on_connect    },
+	{PROTO_VMM_STOP,        on_stop       },
+	{PROTO_VMM_TOUCH,       on_touch      },
+	{PROTO_VMM_DETACH,      on_detach     },
+	{PROTO_VMM_KEEP,        on_keep       },
+	{PROTO_VMM_TAKE,        on_take       },
+	{PROTO_VMM_PING,        on_ping       },
+	{PROTO_VMM_STATS,       on_stats      },
+	{PROTO_VMM_NET_EXPLAIN, on_net_explain},
 };
 
 /* control.c has let only these through. */
@@ -290,6 +379,7 @@ static void on_client_gone(void *arg, const struct client *cl)
 	struct vm *vm = arg;
 
 	pings_forget(&vm->pings, cl);
+	pings_forget(&vm->explains, cl);
 }
 
 static void on_owner_gone(void *arg, const char *why)

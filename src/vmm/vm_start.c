@@ -143,12 +143,19 @@ static size_t config_fds(const struct vmm_config *c, int *fds)
 	}
 	for (unsigned i = 0; i < c->nlocks; i++)
 		fds[n++] = c->lock_fds[i];
+	for (unsigned i = 0; i < c->net.cfg.nports; i++)
+		fds[n++] = c->net.cfg.ports[i].fd;
+	if (c->net.on && c->net.cfg.pcap_fd >= 0)
+		fds[n++] = c->net.cfg.pcap_fd;
+	for (unsigned i = 0; i < c->vsock.n; i++)
+		fds[n++] = c->vsock.v[i].dir_fd;
 	return n;
 }
 
 int vm_close_others(struct vm *vm, struct err *err)
 {
-	size_t n = CONFIG_FDS + 2 * vm->cfg.nshares + vm->cfg.nlocks;
+	size_t n = CONFIG_FDS + 2 * vm->cfg.nshares + vm->cfg.nlocks +
+	           vm->cfg.net.cfg.nports + 1 + vm->cfg.vsock.n;
 	cleanup_free int *fds = NULL;
 	int r = -ENOMEM;
 
@@ -180,6 +187,8 @@ static uint64_t file_max(const struct vmm_config *c)
 	uint64_t most = MAX(64 * MIB, (uint64_t)2 * RECLOG_FILE_MAX);
 	struct stat st;
 
+	if (c->net.on && c->net.cfg.pcap_fd >= 0)
+		return RLIM_INFINITY; /* the user wants to see it all */
 	for (unsigned i = 0; i < c->nshares; i++)
 		if (!c->shares[i].read_only)
 			return RLIM_INFINITY; /* quotas bound what they take */
@@ -197,6 +206,23 @@ static uint64_t file_max(const struct vmm_config *c)
 	return most;
 }
 
+/* In the jail's order of things: see jail_needs. */
+static int start_net(void *arg)
+{
+	struct vm *vm = arg;
+	struct err err = {0};
+	int r;
+
+	if (!vm->cfg.net.on)
+		return 0;
+	r = net_dev_start(&vm->cfg.net, &vm->net, &err);
+	if (r == 0)
+		r = net_dev_boot(vm->net, &vm->cfg.net.boot);
+	else
+		log_error("network: %s", err.msg);
+	return r;
+}
+
 int vm_enter_jail(struct vm *vm, struct err *err)
 {
 	bool program = vm->ops->child;
@@ -211,6 +237,8 @@ int vm_enter_jail(struct vm *vm, struct err *err)
 	                             .file_max = file_max(&vm->cfg),
 	                             .shares = vm->shares,
 	                             .nshares = vm->cfg.nshares,
+	                             .before_net = start_net,
+	                             .before_net_arg = vm,
 	                             .kernel_fd = vm->cfg.kernel_fd,
 	                             .initramfs_fd = vm->cfg.initramfs_fd},
 		&vm->paths, err);
@@ -235,6 +263,7 @@ int vm_start_engine(struct vm *vm, struct err *err)
 	                 vm->serial_fd, err);
 	if (r < 0)
 		return r;
+	vm->devices.net = vm->net;
 	return vm->ops->start(
 		&(struct engine_opts){.loop = vm->loop,
 	                              .cfg = &vm->cfg,
