@@ -23,4 +23,7 @@ void neigh_arp(struct net *n, struct pkt *p);
 /* ICMPv6 133 to 137 and MLD: true when it was such a packet. */
 bool neigh_nd(struct net *n, struct pkt *p);
 
+/* The gateway's link-local address, made of its MAC address (EUI-64). */
+struct addr neigh_link_local(const struct net *n);
+
 #endif
