@@ -25,7 +25,8 @@ void udp_batch_end(struct net *n);
 void udp_writable(struct net *n);
 void udp_reset(struct net *n);
 
-/* Datagrams at the bound socket @fd (owned) go to the guest's @port. */
+/* Datagrams at the bound socket @fd go to the guest's @port; owned on success.
+ */
 int udp_publish(struct net *n, int fd, uint16_t port);
 
 /* One datagram to the guest, of who answers in here (DNS). */
