@@ -88,6 +88,17 @@ static bool begins(const struct addr *a, const uint8_t *prefix, size_t len)
 	return memcmp(a->b, prefix, len) == 0;
 }
 
+unsigned addr_embeds(const struct addr *a)
+{
+	if (a->b[0] == 0x20 && a->b[1] == 0x02)
+		return 16;
+	if (begins(a, nat64_local, NAT64_LOCAL_BYTES))
+		return NAT64_LOCAL_BYTES * 8;
+	if (begins(a, nat64, 12) || begins(a, translated, 12))
+		return 96;
+	return begins(a, compatible, 12) && get_be32(a->b + 12) > 1 ? 96 : 0;
+}
+
 struct addr addr_embedded(const struct addr *a)
 {
 	uint32_t low = get_be32(a->b + 12);
@@ -302,7 +313,8 @@ bool cidr_has(const struct cidr *c, const struct addr *a)
 	       ((c->net.b[whole] ^ a->b[whole]) & mask_of(c->bits, whole)) == 0;
 }
 
-int cidr_parse(const char *text, struct cidr *ret)
+/* Without a look at the bits below the prefix. */
+static int parse_cidr(const char *text, struct cidr *ret)
 {
 	char addr[ADDR_TEXT_MAX];
 	const char *slash = strchr(text, '/');
@@ -323,9 +335,31 @@ int cidr_parse(const char *text, struct cidr *ret)
 			return -EINVAL;
 		c.bits = (uint8_t)(v4 ? bits + 96 : bits);
 	}
+	*ret = c;
+	return 0;
+}
+
+int cidr_parse(const char *text, struct cidr *ret)
+{
+	struct cidr c;
+
+	if (parse_cidr(text, &c) < 0)
+		return -EINVAL;
 	for (unsigned i = 0; i < 16; i++)
 		if (c.net.b[i] & (uint8_t)~mask_of(c.bits, i))
 			return -ERANGE;
+	*ret = c;
+	return 0;
+}
+
+int cidr_parse_masked(const char *text, struct cidr *ret)
+{
+	struct cidr c;
+
+	if (parse_cidr(text, &c) < 0)
+		return -EINVAL;
+	for (unsigned i = 0; i < 16; i++)
+		c.net.b[i] &= mask_of(c.bits, i);
 	*ret = c;
 	return 0;
 }

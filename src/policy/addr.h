@@ -56,6 +56,9 @@ const char *addr_text(const struct addr *a, char buf[ADDR_TEXT_MAX]);
  */
 struct addr addr_embedded(const struct addr *a);
 
+/* How long the prefix is by which @a is one that embeds IPv4; 0: it is not. */
+unsigned addr_embeds(const struct addr *a);
+
 /*
  * @a, and each address that could be meant by it: denials look at all of them.
  * How many.
@@ -78,6 +81,8 @@ struct cidr {
 
 /* ADDR or ADDR/BITS; -EINVAL, -ERANGE when bits below the prefix are set. */
 int cidr_parse(const char *text, struct cidr *ret);
+/* The same, but clears those bits. */
+int cidr_parse_masked(const char *text, struct cidr *ret);
 /* Of one family: ::/0 has no IPv4 address. */
 bool cidr_has(const struct cidr *c, const struct addr *a);
 const char *cidr_text(const struct cidr *c, char buf[CIDR_TEXT_MAX]);
