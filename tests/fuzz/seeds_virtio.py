@@ -75,6 +75,12 @@ def rng():
     write("rng", "plain", ring([[(0x1000, 64, 2)], [(0x2000, 1, 2)]]))
 
 
+def vnet():
+    frame = bytes(12) + b"x" * 60
+    write("vnet", "echo", ring([[(0x1000, 12, 0), (0x1100, 60, 0)], [(0x2000, 1526, 2)], [(0x3000, 1526, 2)]]) + frame)
+    write("vnet", "large", ring([[(0x1000, 4000, 0)]] + [[(0x2000 + 0x200 * i, 512, 2)] for i in range(8)]))
+
+
 def packet(op, ports=0x01, odd=0, length=0, credit=0x8000, fwd=0):
     return bytes([0, ports, op, odd]) + struct.pack("<HHH", length, credit,
                                                     fwd)
@@ -172,5 +178,5 @@ def vconsole():
 
 
 if __name__ == "__main__":
-    for target in (vq, blk, rng, vsock, vhost_user, balloon, vconsole):
+    for target in (vq, blk, rng, vnet, vsock, vhost_user, balloon, vconsole):
         target()
