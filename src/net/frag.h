@@ -27,4 +27,7 @@ bool frags_add(struct frags *f, struct pkt *p);
 /* The batch is over: free what it had whole. */
 void frags_done(struct frags *f);
 
+/* The driver was reset: nothing of before goes with what comes. */
+void frags_reset(struct frags *f);
+
 #endif

@@ -19,6 +19,7 @@ int icmp_new(struct net *n, struct icmp **ret); /* -ENOMEM */
 void icmp_free(struct icmp *i);
 
 void icmp_input(struct net *n, struct pkt *p);
+void icmp_reset(struct net *n);
 
 enum icmp_reason {
 	ICMP_NO_NET, /* no route */
