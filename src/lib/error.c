@@ -25,6 +25,8 @@ static const struct {
 	{ELOOP,           MSB_ERR_INVALID    },
 	{EEXIST,          MSB_ERR_EXISTS     },
 	{EBUSY,           MSB_ERR_BUSY       },
+	{EADDRINUSE,      MSB_ERR_BUSY       },
+	{EADDRNOTAVAIL,   MSB_ERR_INVALID    },
 	{EAGAIN,          MSB_ERR_BUSY       },
 	{ENOMEM,          MSB_ERR_NO_MEMORY  },
 	{ENOSPC,          MSB_ERR_NO_SPACE   },

@@ -28,6 +28,7 @@ void launch_release(struct launch *l)
 	for (unsigned i = 0; i < l->nlocks; i++)
 		close_fd(&l->locks[i]);
 	strv_release(&l->mounts);
+	net_launch_release(&l->net);
 	l->ndisks = l->nshares = l->nlocks = 0;
 }
 
@@ -89,7 +90,7 @@ static int each_fd(const struct launch *l, int (*fn)(void *arg, int fd),
 	}
 	for (unsigned i = 0; i < l->nlocks && r == 0; i++)
 		r = fn(arg, l->locks[i]);
-	return r;
+	return r < 0 ? r : net_launch_each_fd(&l->net, fn, arg);
 }
 
 static int count_one(void *arg, int fd)
@@ -177,7 +178,7 @@ static json_t *one_share(const struct launch_share *s, int *next)
 	return o;
 }
 
-/* "disks", "shares" and "lock_fds", numbered as each_fd() walks. */
+/* "disks", "shares", "lock_fds" and the network, numbered as each_fd() walks. */
 static int add_more(json_t *o, const struct launch *l)
 {
 	json_t *disks = json_array(), *shares = json_array(),
@@ -194,7 +195,7 @@ static int add_more(json_t *o, const struct launch *l)
 	r |= json_object_set_new(o, "disks", disks);
 	r |= json_object_set_new(o, "shares", shares);
 	r |= json_object_set_new(o, "lock_fds", locks);
-	return r;
+	return r < 0 ? r : net_launch_json(&l->net, o, &next);
 }
 
 /* Strings that are not UTF-8 cannot be told in JSON: NULL, see below. */

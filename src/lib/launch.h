@@ -9,7 +9,8 @@
  *
  *	0 /dev/null   1,2 log   3 control socket   4 configuration (memfd)
  *	5 kernel   6 initramfs   7 listening socket   8 lock   9 end.json
- *	10,11 the log's two files   12.. those of disks and shares, in order
+ *	10,11 the log's two files   12.. those of disks, shares, locks and the
+ *	network, in order
  */
 #ifndef LIB_LAUNCH_H
 #define LIB_LAUNCH_H
@@ -21,6 +22,7 @@
 #include "base/strv.h"
 #include "disk/disk.h"
 #include "image/rootfs.h"
+#include "lib/net_launch.h"
 #include "lib/record.h"
 #include "lib/runtime.h"
 #include "microsandbox.h"
@@ -63,7 +65,7 @@ struct launch_share {
 
 /*
  * What a machine gets. Zeroed with LAUNCH_INIT; launch_release() closes all
- * that is owned in @disks, @shares and @locks.
+ * that is owned in @disks, @shares, @locks and @net.
  */
 struct launch {
 	const struct runtime *runtime;
@@ -86,11 +88,13 @@ struct launch {
 	const char *root_type; /* erofs, ext4, share; a disk "root" */
 	const char *root_name; /* the disk's serial or the share's name */
 	uint64_t upper_bytes;  /* of a tmpfs; a disk "upper" otherwise */
+	struct net_launch net;
 };
 
 #define LAUNCH_INIT                                                            \
 	{                                                                      \
-		.root_type = "erofs", .root_name = "root"                      \
+		.root_type = "erofs", .root_name = "root",                     \
+		.net = NET_LAUNCH_INIT                                         \
 	}
 
 void launch_release(struct launch *l);

@@ -165,8 +165,14 @@ static int launch(struct msb_sandbox *sb, const struct image *image, int lock,
 	               sb->name);
 	if (r == 0)
 		r = find_qemu(&sb->config, &rt, err);
+	/* What changes nothing first: a port that is taken makes no volume. */
+	if (r == 0)
+		r = net_launch_open(&l.net, &sb->config.network, sb->id,
+		                    sb->home, err);
 	if (r == 0)
 		r = open_files(sb, image, &f, &l, err);
+	if (r == 0)
+		r = net_launch_commit(&l.net, &sb->place, err);
 	if (r < 0)
 		return r;
 	l.runtime = &rt;

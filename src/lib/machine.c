@@ -125,14 +125,15 @@ static const struct {
 	enum proto_type type;
 	void (*fn)(struct machine *m, const struct proto_msg *msg);
 } handlers[] = {
-	{PROTO_VMM_STARTED,     on_started},
-        {PROTO_VMM_READY,       on_ready  },
-	{PROTO_VMM_FAILED,      on_failed },
-        {PROTO_VMM_EXITED,      on_exited },
-	{PROTO_VMM_PONG,        on_answer },
-        {PROTO_VMM_KEPT,        on_answer },
-	{PROTO_VMM_TAKEN,       on_answer },
-        {PROTO_VMM_STATS_REPLY, on_answer },
+	{PROTO_VMM_STARTED,       on_started},
+	{PROTO_VMM_READY,         on_ready  },
+	{PROTO_VMM_FAILED,        on_failed },
+	{PROTO_VMM_EXITED,        on_exited },
+	{PROTO_VMM_PONG,          on_answer },
+	{PROTO_VMM_KEPT,          on_answer },
+	{PROTO_VMM_TAKEN,         on_answer },
+	{PROTO_VMM_STATS_REPLY,   on_answer },
+	{PROTO_VMM_NET_EXPLAINED, on_answer },
 };
 
 /*
@@ -158,6 +159,8 @@ static bool is_wanted(const struct wanted *w, const struct proto_msg *msg)
 		number = msg->vmm_kept.session;
 	else if (msg->type == PROTO_VMM_STATS_REPLY)
 		number = msg->vmm_stats_reply.cookie;
+	else if (msg->type == PROTO_VMM_NET_EXPLAINED)
+		number = msg->vmm_net_explained.cookie;
 	return number == w->number;
 }
 
@@ -304,6 +307,8 @@ static uint64_t question_number(const struct proto_msg *msg)
 		return msg->vmm_ping.cookie;
 	if (msg->type == PROTO_VMM_KEEP)
 		return msg->vmm_keep.session;
+	if (msg->type == PROTO_VMM_NET_EXPLAIN)
+		return msg->vmm_net_explain.cookie;
 	return msg->type == PROTO_VMM_STATS ? msg->vmm_stats.cookie : 0;
 }
 

@@ -45,6 +45,14 @@ static void fill(struct msb_metrics *m, const struct proto_vmm_stats_reply *s)
 		.net_tx_bytes = s->net_tx_bytes,
 		.cpus = s->cpus,
 		.sessions = s->sessions,
+		.net_rx_packets = s->net_rx_packets,
+		.net_tx_packets = s->net_tx_packets,
+		.net_flows = s->net_flows,
+		.net_open = s->net_open,
+		.net_denied = s->net_denied,
+		.net_refused = s->net_refused,
+		.net_dns_queries = s->net_dns_queries,
+		.net_dns_denied = s->net_dns_denied,
 	};
 }
 

@@ -10,6 +10,7 @@
  *	exec.log .1   what all other commands said
  *	upper.ext4    what was written in it; only of sandboxes that are kept
  *	disk.json     ... or which files hold it, if more do (disks.h)
+ *	ports.json    which ports of the host lead into it while it runs
  *	sandbox.json  what the database says, should that be lost; of these
  *	NAME.new      what a writer of one of these two left who was killed;
  *	              the next one overwrites it

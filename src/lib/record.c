@@ -11,7 +11,7 @@
 
 #include "base/banned.h"
 
-enum kind { NUMBER32, NUMBER64, TEXT, LIST, MOUNTS };
+enum kind { NUMBER32, NUMBER64, TEXT, LIST, MOUNTS, NETWORK };
 
 static const struct field {
 	const char *key;
@@ -50,6 +50,7 @@ static const struct field {
 	NAMED("root_fstype", root.fstype, TEXT),
 	FIELD(upper, NUMBER32),
 	FIELD(patches, LIST),
+	FIELD(network, NETWORK),
 	FIELD(has_main, NUMBER32),
 	NAMED("image_entrypoint", image.entrypoint, LIST),
 	NAMED("image_cmd", image.cmd, LIST),
@@ -81,6 +82,8 @@ void sandbox_config_release(struct sandbox_config *c)
 			strv_release(member(c, &fields[i]));
 		else if (fields[i].kind == MOUNTS)
 			mounts_release(member(c, &fields[i]));
+		else if (fields[i].kind == NETWORK)
+			network_release(member(c, &fields[i]));
 	}
 	*c = (struct sandbox_config){0};
 }
@@ -163,6 +166,8 @@ int sandbox_config_take(struct sandbox_config *ret,
 	if (r == 0)
 		r = lib_patch_list(o->patches, &c.patches);
 	if (r == 0)
+		r = network_take(&c.network, o->network);
+	if (r == 0)
 		r = copy_image(&c.image, image);
 	if (r < 0)
 		return r;
@@ -202,6 +207,15 @@ json_t *record_list(const struct strv *s)
 	return list;
 }
 
+/* That of most sandboxes is the default. */
+static json_t *network_value(const struct msb_network *n, bool *skip)
+{
+	json_t *o = network_json(n);
+
+	*skip = o && json_object_size(o) == 0;
+	return o;
+}
+
 /* NULL with *@skip: its default, which need not be written. */
 static json_t *value_of(const struct field *f, const void *m, bool *skip)
 {
@@ -226,6 +240,8 @@ static json_t *value_of(const struct field *f, const void *m, bool *skip)
 	case MOUNTS:
 		*skip = ((const struct mounts *)m)->n == 0;
 		return mounts_json(m);
+	case NETWORK:
+		return network_value(m, skip);
 	}
 	return NULL;
 }
@@ -318,6 +334,8 @@ static int read_field(const struct field *f, const json_t *j, void *m)
 		return read_list(j, m);
 	case MOUNTS:
 		return mounts_read(j, m);
+	case NETWORK:
+		return network_read(j, m);
 	}
 	return -EINVAL;
 }
@@ -334,7 +352,8 @@ static int check_names(const struct sandbox_config *c, struct err *err)
 int sandbox_config_read(const char *text, struct sandbox_config *ret,
                         struct err *err)
 {
-	struct sandbox_config cleanup_sandbox_config c = {0};
+	struct sandbox_config cleanup_sandbox_config c = {
+		.network = MSB_NETWORK_INIT};
 	json_t *cleanup_json o =
 		json_parse(text, strlen(text), "the sandbox's record", err);
 

@@ -16,6 +16,7 @@
 #include "base/strv.h"
 #include "image/image.h"
 #include "lib/mounts.h"
+#include "lib/net.h"
 #include "lib/root_source.h"
 #include "microsandbox.h"
 
@@ -32,6 +33,7 @@ struct sandbox_config {
 	struct root_source root;
 	uint32_t upper;      /* enum msb_upper */
 	struct strv patches; /* KIND PATH, for people: the pin has them */
+	struct msb_network network; /* owns what it points to */
 	uint32_t has_main; /* there is a main command; `command` may be empty */
 	/* The image's: so that a command needs no look into the store. */
 	struct image_config image;

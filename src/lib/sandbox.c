@@ -19,6 +19,7 @@
 #include "lib/error.h"
 #include "lib/image.h"
 #include "lib/life.h"
+#include "lib/net.h"
 #include "lib/options.h"
 #include "lib/patch.h"
 #include "lib/root.h"
@@ -213,6 +214,8 @@ static int check_opts(const struct msb_sandbox_opts *o, struct err *err)
 		r = check_scripts(o->scripts, err);
 	if (r == 0)
 		r = mounts_check(o->mounts, err);
+	if (r == 0)
+		r = network_check(o->network, err);
 	return r < 0 ? r : check_init(o, err);
 }
 
