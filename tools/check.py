@@ -155,7 +155,7 @@ def e2e_rank(path):
 def e2e_file(args, path):
     """One file in a pytest of its own; what it printed comes as a whole."""
     xml = os.path.join(TOP, args.build, "e2e",
-                       os.path.basename(path)[:-3] + ".xml")
+                       path[len("tests/"):-3].replace("/", "-") + ".xml")
     env = dict(os.environ, MSB_TEST_BUILD=os.path.join(TOP, args.build))
     start = time.monotonic()
     r = run(["/usr/bin/python3", "-m", "pytest", "-q", "-rs",
@@ -176,7 +176,8 @@ def e2e(args):
     os.makedirs(folder, exist_ok=True)
     for old in os.listdir(folder):
         os.unlink(os.path.join(folder, old))
-    files = sorted(glob.glob("tests/e2e/test_*.py", root_dir=TOP))
+    files = sorted(glob.glob("tests/e2e/test_*.py", root_dir=TOP) +
+                   glob.glob("tests/net/test_*.py", root_dir=TOP))
     total = Result()
     with concurrent.futures.ThreadPoolExecutor(E2E_JOBS) as pool:
         for res in pool.map(lambda path: e2e_file(args, path),
