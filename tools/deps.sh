@@ -11,7 +11,9 @@ build="gcc make pkg-config meson ninja-build musl-tools python3
 run="qemu-system-x86 e2fsprogs busybox-static ca-certificates"
 test="clang clang-format python3-pytest docker-registry skopeo umoci
 	mmdebstrap erofs-utils attr apache2-utils tmux libcap2-bin
-	zsh fish mandoc dropbear-bin openssh-client qemu-utils"
+	zsh fish mandoc dropbear-bin openssh-client qemu-utils
+	iproute2 iputils-ping iperf3 bind9-dnsutils tcpdump socat netcat-openbsd
+	nginx-light passt slirp4netns curl"
 
 installed() {
 	dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null |
