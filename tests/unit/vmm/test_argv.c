@@ -145,6 +145,34 @@ static void without_a_slot_there_is_no_balloon(void **state)
 		assert_null(strstr(v.v[i], "balloon"));
 }
 
+/* No control queue, no announcements: what QEMU itself would parse. */
+static void the_network_device_has_one_pair_of_queues(void **state)
+{
+	static const struct engine_slot net[] = {
+		{"net", VIRTIO_ID_NET}
+        };
+	struct vmm_config cfg = config();
+	struct strv cleanup_strv v = {0};
+
+	(void)state;
+	cfg.net.cfg.mtu = 1400;
+	memcpy(cfg.net.cfg.guest_mac, "\2\0\0\0\xab\7", 6);
+	assert_int_equal(
+		qemu_argv(&(struct qemu_args){&cfg, ACCEL_TCG, net, slot_fds, 1,
+	                                      20, 0, &paths, false},
+	                  &v),
+		0);
+	assert_true(has_pair(&v, "-netdev",
+	                     "vhost-user,id=net-dev,chardev=net,queues=1"));
+	assert_true(has_pair(
+		&v, "-device",
+		"virtio-net-device,netdev=net-dev,mac=02:00:00:00:ab:07,"
+		"host_mtu=1400,ctrl_vq=off,ctrl_rx=off,ctrl_vlan=off,"
+		"ctrl_rx_extra=off,ctrl_mac_addr=off,guest_announce=off,"
+		"guest_ufo=off,host_ufo=off,guest_ecn=off,host_ecn=off,mq=off,"
+		"rx_queue_size=512,tx_queue_size=512"));
+}
+
 static void a_device_without_a_front_end_is_refused(void **state)
 {
 	static const struct engine_slot odd[] = {
@@ -168,6 +196,7 @@ int main(void)
 		cmocka_unit_test(the_command_line_is_exactly_this),
 		cmocka_unit_test(kvm_takes_the_host_processor),
 		cmocka_unit_test(without_a_slot_there_is_no_balloon),
+		cmocka_unit_test(the_network_device_has_one_pair_of_queues),
 		cmocka_unit_test(a_device_without_a_front_end_is_refused),
 	};
 
