@@ -28,7 +28,8 @@ static const struct {
  */
 #define NET_OPTIONS                                                            \
 	"ctrl_vq=off,ctrl_rx=off,ctrl_vlan=off,ctrl_rx_extra=off,"             \
-	"ctrl_mac_addr=off,guest_announce=off,guest_ufo=off,host_ufo=off,"     \
+	"ctrl_mac_addr=off,ctrl_guest_offloads=off,guest_announce=off,guest_"  \
+	"ufo=off,host_ufo=off,"                                                \
 	"guest_ecn=off,host_ecn=off,mq=off,rx_queue_size=512,"                 \
 	"tx_queue_size=512"
 
