@@ -182,8 +182,6 @@ static void hung_up(struct tcp_flow *f)
 static void on_socket(void *arg, uint32_t events)
 {
 	struct tcp_flow *f = arg;
-	struct net *n = f->n;
-
 	const uint32_t bad = EPOLLERR | EPOLLHUP;
 	struct net *n = f->n;
 
