@@ -29,6 +29,7 @@ struct look {
 	unsigned kind;        /* 1 << enum addr_kind, of what it stands for */
 	unsigned kinds;       /* of all forms */
 	uint8_t proto;        /* enum rule_proto */
+	bool nameable;        /* a name may allow it */
 };
 
 /* ---- addresses ---------------------------------------------------------- */
@@ -63,6 +64,8 @@ static void look_at(struct look *l, const struct policy_flow *f)
 	l->inner_v4 = addr_is_v4(&inner);
 	l->plain = addr_embeds(&f->peer) == 0;
 	l->kind = 1u << addr_kind(&f->peer);
+	l->nameable = !f->host &&
+	              (l->kind & (1u << ADDR_PUBLIC | 1u << ADDR_PRIVATE));
 	/* `host` goes before the other groups; policy.h has the exceptions. */
 	if (f->host) {
 		l->kind &= own;
@@ -182,6 +185,8 @@ static bool wanted(const struct search *s, const struct rule *r)
 	if (s->action != BOTH && r->allow != (s->action == ALLOWANCES))
 		return false;
 	if (s->l ? !fits(r, s->l) : !counts_for_query(r))
+		return false;
+	if (s->l && r->allow && !s->l->nameable)
 		return false;
 	return !s->also || covers_one(r, s->also, s->nalso);
 }

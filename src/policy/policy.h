@@ -39,7 +39,8 @@
  *	                                 VERDICT_NEED_NAME
  *
  * UDP and ICMP never say: NULL is "" there. An address without pins is allowed
- * by no name.
+ * by no name. Nor does a name ever open what is neither public nor private, or
+ * is the host's: who owns a name chooses its addresses.
  *
  * A policy is made once and then only read: any thread.
  */
