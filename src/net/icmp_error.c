@@ -73,11 +73,9 @@ static bool may_speak(struct net *n)
 	return i->nerrors++ < PER_SECOND;
 }
 
-static bool is_one_host(const struct addr *a)
+static bool is_one_host(const struct pkt *p)
 {
-	enum addr_kind k = addr_kind(a);
-
-	return k != ADDR_MULTICAST && k != ADDR_RESERVED;
+	return !(p->head[0] & 1) && addr_kind(&p->dst) != ADDR_MULTICAST;
 }
 
 static bool is_icmp_error(const struct pkt *p)
@@ -93,7 +91,7 @@ static bool is_icmp_error(const struct pkt *p)
    or to a part. */
 static bool may_be_about(const struct net *n, const struct pkt *p)
 {
-	return !p->fragment && !is_icmp_error(p) && is_one_host(&p->dst) &&
+	return !p->fragment && !is_icmp_error(p) && is_one_host(p) &&
 	       addr_eq(&p->src, p->v6 ? &n->cfg.guest6 : &n->cfg.guest4);
 }
 
