@@ -48,7 +48,7 @@ static void look(const uint8_t *data, size_t len, struct sniff *ret)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	size_t step = len < 256 ? 1 : len / 64;
+	size_t step = len < 64 ? 1 : len / 16;
 	struct sniff first = {.kind = SNIFF_MORE}, s;
 
 	for (size_t n = 0; n < len; n += step) {
