@@ -372,6 +372,26 @@ bool policy_allows_answer(const struct policy *p, const struct addr *a,
 	return false;
 }
 
+bool policy_reaches(const struct policy *p, const struct policy_flow *f)
+{
+	const uint8_t both = RULE_TCP | RULE_UDP;
+	struct look l;
+
+	look_at(&l, f);
+	for (uint32_t i = 0; i < p->nplain; i++) {
+		const struct rule *r = &p->rules[p->plain[i]];
+
+		if (!(r->dirs & POLICY_EGRESS) || !(r->protos & both) ||
+		    !target_is(r, &l))
+			continue;
+		if (r->allow)
+			return true;
+		if ((r->protos & both) == both && r->lo == 0 && r->hi == 65535)
+			return false;
+	}
+	return p->allow_egress;
+}
+
 bool policy_has_names(const struct policy *p)
 {
 	return p->nbuckets > 0;

@@ -141,6 +141,13 @@ struct policy_answer policy_decide_name(const struct policy *p,
 bool policy_allows_answer(const struct policy *p, const struct addr *a,
                           bool host);
 
+/*
+ * Is there any port to which TCP or UDP of the guest may go at @f->peer, as far
+ * as rules about addresses and groups say? Protocol and port of @f count for
+ * nothing. (Of the host: is it to be named at all?)
+ */
+bool policy_reaches(const struct policy *p, const struct policy_flow *f);
+
 /* Does any rule speak of names? */
 bool policy_has_names(const struct policy *p);
 
