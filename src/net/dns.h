@@ -29,7 +29,17 @@ void dns_reset(struct net *n);
 /* A datagram to port 53. */
 void dns_input(struct net *n, struct pkt *p);
 
-/* The other end of a guest's TCP connection to port 53; owns @fd. */
+/*
+ * The other end of a guest's TCP connection to port 53 (of whomever: the
+ * policy is asked for each question). Owns @fd, also when it fails: -ENOMEM,
+ * -ENFILE.
+ */
 int dns_stream(struct net *n, int fd, const struct tuple *t);
+
+struct net_dns_server;
+
+/* The host has other name servers now. */
+void dns_set_servers(struct net *n, const struct net_dns_server *s,
+                     unsigned ns);
 
 #endif
