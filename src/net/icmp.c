@@ -319,17 +319,24 @@ static void set_ttl(struct ping *p, const struct family *fam,
 	p->df = k->df;
 }
 
+/* Said once: it stays so. */
+static void say_none(struct icmp *i)
+{
+	if (!i->told)
+		log_limited(LOG_WARN,
+		            "network: echo requests of the guest are dropped: "
+		            "no ping sockets here (net.ipv4.ping_group_range)");
+	i->told = true;
+}
+
 static int ping_socket(struct net *n, const struct family *fam)
 {
-	struct icmp *i = n->icmp;
 	int fd = net_socket(n, fam->domain, SOCK_DGRAM, fam->protocol);
 
-	if (fd < 0 && !i->told) {
-		i->told = true;
-		log_warn("network: echo requests of the guest are dropped: "
-		         "this host has no ping sockets for us "
-		         "(net.ipv4.ping_group_range)");
-	}
+	if (fd == -EACCES || fd == -EPERM || fd == -EPROTONOSUPPORT)
+		say_none(n->icmp);
+	else if (fd < 0)
+		gate_refused(n, "echo: no socket");
 	return fd;
 }
 
@@ -342,7 +349,7 @@ static int open_ping(struct net *n, const struct tuple *t,
 	int r;
 
 	if (fd < 0)
-		return -EACCES;
+		return fd;
 	option(fd, fam->level, fam->recv_err, 1);
 	option(fd, fam->level, fam->recv_ttl, 1);
 	r = net_connect(n, fd, &target, 0);
@@ -402,8 +409,13 @@ static struct ping *begin(struct net *n, const struct tuple *t,
 	return p;
 }
 
-/* An error that waits at the socket is told by the first call; the second
-   sends. What did not go is lost, as it may be in any network. */
+/* One that waits at the socket is told by the first call; then it goes. */
+static bool is_of_before(int error)
+{
+	return error != EAGAIN && error != EMSGSIZE;
+}
+
+/* What did not go is lost, as it may be in any network. */
 static void send_echo(struct ping *p, const struct family *fam, struct pkt *k)
 {
 	uint8_t m[ICMP_HEAD_LEN] = {fam->echo};
@@ -417,7 +429,7 @@ static void send_echo(struct ping *p, const struct family *fam, struct pkt *k)
 		return;
 	memcpy(m + 6, k->head + k->l4 + 6, 2);
 	if (sendmsg(p->fd, &h, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 &&
-	    errno != EAGAIN)
+	    is_of_before(errno))
 		(void)sendmsg(p->fd, &h, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 

@@ -231,8 +231,9 @@ void net_reset(struct net *n)
 	tcp_reset(n);
 	udp_reset(n);
 	dns_reset(n);
+	icmp_reset(n);
 	out_release(n);
-	frags_done(n->frags);
+	frags_reset(n->frags);
 }
 
 struct net_counters *net_counters(struct net *n)
