@@ -85,6 +85,15 @@ static unsigned distance(const char *a, const char *b)
 	return row[n];
 }
 
+/* The same, but that what a word begins with is nearest to it. */
+static unsigned unlike(const char *text, const char *word)
+{
+	size_t len = strlen(text);
+
+	return len > 2 && strncmp(text, word, len) == 0 ? 0
+	                                                : distance(text, word);
+}
+
 /* "did you mean "X"?", or all that there is. */
 void word_hint(struct err *err, const struct word *list, const char *text,
                const char *more)
@@ -95,7 +104,7 @@ void word_hint(struct err *err, const struct word *list, const char *text,
 
 	for (const struct word *w = list; w->text; w++) {
 		size_t len = strlen(all);
-		unsigned d = distance(text, w->text);
+		unsigned d = unlike(text, w->text);
 
 		(void)snprintf(all + len, sizeof(all) - len, "%s%s",
 		               len ? ", " : "", w->text);
