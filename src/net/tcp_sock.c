@@ -81,7 +81,9 @@ static void fill(struct tcp_flow *f)
 
 void tcp_push(struct tcp_flow *f)
 {
-	if (tcp_has(f, TCP_F_FULL) && ring_room(&f->down) >= least_room(f))
+	/* An empty ring was freed, and has no room of its own. */
+	if (tcp_has(f, TCP_F_FULL) &&
+	    (!f->down.used || ring_room(&f->down) >= least_room(f)))
 		fill(f);
 	tcp_output(f);
 }
