@@ -40,8 +40,14 @@ cd "$1/tmp"
 echo 'deb-src http://deb.debian.org/debian bookworm main' \\
     >"$1/etc/apt/sources.list.d/src.list"
 chroot "$1" sh -c 'apt-get -q update && cd /tmp && apt-get -q \\
-    --download-only source postgresql-15 && apt-get -q -y \\
-    --no-install-recommends install gcc libc6-dev postgresql-server-dev-15'
+    --download-only source postgresql-15'
+v=$(ls postgresql-15_*.dsc)
+v=${v#*_}
+v=${v%.dsc}
+# All of the tests' version: each has its own answers.
+chroot "$1" apt-get -q -y --no-install-recommends --allow-downgrades install \\
+    gcc libc6-dev postgresql-15="$v" postgresql-client-15="$v" \\
+    postgresql-server-dev-15="$v"
 mkdir source && tar -xf postgresql-15_*.orig.tar.* -C source --strip 1
 mkdir -p "$1/opt/regress" && cp -r source/src/test/regress/. "$1/opt/regress"
 chroot "$1" sh -c 'cd /opt/regress && gcc -O2 -fPIC -shared -o regress.so \\
