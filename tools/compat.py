@@ -19,8 +19,6 @@ PAGE = TOP / "docs" / "compat.md"
 
 # "COMMAND --option", "COMMAND" or "* --option"; the first that matches.
 LATER = [
-    ("* --port", 6), ("* --net*", 6), ("* --no-net", 6), ("* --no-dns*", 6), ("* --dns-*", 6), ("* --max-connections", 6),
-    ("* --trust-host-cas", 6), ("* --proxy", 6), ("* --socks*", 6), ("* --vsock", 6),
     ("* --tls-*", 7), ("* --no-block-quic", 7), ("* --secret*", 7), ("* --on-secret-violation", 7),
     ("ssh*", 8), ("registry*", 8),
 ]
@@ -64,7 +62,7 @@ DIFFERENT = {
     "snapshot remove": "children keep what they need, so none is refused; --force: fine when it is not there",
     "snapshot save": "what it has of its parents is always in it, --with-parents only says so",
     "doctor": "also the jail, QEMU, and whether KVM is real",
-    "status": "in JSON `command` is an array, and `thp` and `ports` are not there",
+    "status": "in JSON `command` is an array, and `thp` is not there",
     "inspect": "also how it ended, its processes and its walls; in JSON `pending_changes` without `active_config`",
     "ping": "says how long the answer took",
     "* --volume": "as --mount-dir; a file of the host is seen as one; a bare word that is no volume's name is an error",
@@ -78,6 +76,18 @@ DIFFERENT = {
     "volume list": "also what is used and whether a machine has it mounted",
     "volume inspect": "also --format json, what is used, and by which sandboxes",
     "volume remove": "one that a sandbox on record mounts needs --force (there not)",
+    "* --port": "also /tcp; HOST 0 picks one that is free, `ps` shows it; a port that is taken is an error before the start (there later)",
+    "* --net-rule": "groups are the same, but `host` is every address that this host has (there the gateway's alone), and more metadata "
+                    "addresses count as meta",
+    "* --dns-nameserver": "an address (there a name, too)",
+    "* --net-ipv4-pool": "private addresses only",
+    "* --net-ipv6-pool": "private addresses only",
+    "* --net-egress-bandwidth-burst": "so much at once at any time (there once, at the start)",
+    "* --net-egress-ops-burst": "so many at once at any time (there once, at the start)",
+    "* --net-ingress-bandwidth-burst": "so much at once at any time (there once, at the start)",
+    "* --net-ingress-ops-burst": "so many at once at any time (there once, at the start)",
+    "* --max-connections": "4096 unless said, 10000 at most (there 256 and 4096)",
+    "* --proxy": "also http:// (CONNECT)",
     "install": "launchers go to ~/.local/bin (there ~/.microsandbox/bin)",
 }
 

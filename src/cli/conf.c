@@ -24,6 +24,7 @@ enum scope {
 	SCOPE_RUNTIME = 4,
 	SCOPE_SCRIPT = 8,
 	SCOPE_FS = 16,
+	SCOPE_NET = 32,
 };
 
 void conf_release(struct conf *c)
@@ -42,6 +43,7 @@ void conf_release(struct conf *c)
 	patch_list_release(&c->patch_files);
 	patch_list_release(&c->patches);
 	mount_opts_release(&c->mounts);
+	net_conf_release(&c->net);
 	*c = (struct conf){0};
 }
 
@@ -306,7 +308,7 @@ int conf_set_id(struct conf_source *s, const struct conf_field *f,
 	return 0;
 }
 
-static int set_duration(struct conf_source *s, const struct conf_field *f,
+int conf_set_duration(struct conf_source *s, const struct conf_field *f,
                         const struct ytree_node *n)
 {
 	struct buf cleanup_buf b = CONF_VALUE_INIT;
@@ -350,7 +352,7 @@ static int set_pull(struct conf_source *s, const struct conf_field *f,
 	return CONF_WRONG(s, n, "%s is not missing, always or never", f->name);
 }
 
-static int set_list(struct conf_source *s, const struct conf_field *f,
+int conf_set_list(struct conf_source *s, const struct conf_field *f,
                     const struct ytree_node *n)
 {
 	struct strv *to = conf_member(s, f);
@@ -413,7 +415,7 @@ static int set_scripts(struct conf_source *s, const struct conf_field *f,
 }
 
 /* Nothing in it is nothing refused. */
-static int set_later(struct conf_source *s, const struct conf_field *f,
+int conf_set_later(struct conf_source *s, const struct conf_field *f,
                      const struct ytree_node *n)
 {
 	if (n->kind != YTREE_SCALAR && !n->n)
@@ -425,21 +427,12 @@ static int set_later(struct conf_source *s, const struct conf_field *f,
 	return -EINVAL;
 }
 
-/* What there is today is lo. */
-static int set_network(struct conf_source *s, const struct conf_field *f,
-                       const struct ytree_node *n)
-{
-	if (n->kind == YTREE_SCALAR && strcmp(n->text, "none") == 0)
-		return 0;
-	return set_later(s, f, n);
-}
-
 static int set_security(struct conf_source *s, const struct conf_field *f,
                         const struct ytree_node *n)
 {
 	if (n->kind == YTREE_SCALAR && strcmp(n->text, "default") == 0)
 		return 0;
-	return set_later(s, f, n);
+	return conf_set_later(s, f, n);
 }
 
 static int unknown(struct conf_source *s, const struct conf_field *known,
@@ -474,7 +467,6 @@ int conf_map(struct conf_source *s, const struct conf_field *known,
 }
 
 #define AT(f)  offsetof(struct conf, f)
-#define NET    "the network (issue 6)"
 #define SECRET "secrets (issue 7)"
 
 #define FIELD(n, s, f, sc)                                                     \
@@ -488,13 +480,13 @@ int conf_map(struct conf_source *s, const struct conf_field *known,
 
 #define FIELD_LIST(n, f, has)                                                  \
 	{                                                                      \
-		.name = (n), .set = set_list, .offset = AT(f),                 \
+		.name = (n), .set = conf_set_list, .offset = AT(f),                 \
 		.scopes = SCOPE_SANDBOX | SCOPE_RUNTIME, .flag = AT(has)       \
 	}
 
 static const struct conf_field init_fields[] = {
 	FIELD("cmd", conf_set_text, init, CONF_ALL),
-	FIELD("args", set_list, init_args, CONF_ALL),
+	FIELD("args", conf_set_list, init_args, CONF_ALL),
 	FIELD("env", set_pairs, init_env, CONF_ALL),
 	{0},
 };
@@ -620,9 +612,9 @@ static const struct conf_field fields[] = {
 	FIELD("pull_policy", set_pull, pull, SCOPE_SANDBOX),
 	FIELD("cpus", set_count, cpus, SCOPE_SANDBOX | SCOPE_RESOURCE),
 	FIELD("memory", conf_set_size, memory, SCOPE_SANDBOX | SCOPE_RESOURCE),
-	FIELD("max_duration", set_duration, max_duration_ms,
+	FIELD("max_duration", conf_set_duration, max_duration_ms,
               SCOPE_SANDBOX | SCOPE_RESOURCE),
-	FIELD("idle_timeout", set_duration, idle_timeout_ms,
+	FIELD("idle_timeout", conf_set_duration, idle_timeout_ms,
               SCOPE_SANDBOX | SCOPE_RESOURCE),
 	FIELD("rlimits", set_limits, rlimits, SCOPE_SANDBOX | SCOPE_RESOURCE),
 	FIELD("workdir", conf_set_text, workdir, SCOPE_SANDBOX | SCOPE_RUNTIME),
@@ -636,7 +628,7 @@ static const struct conf_field fields[] = {
 	FIELD("labels", set_pairs, labels, SCOPE_SANDBOX | SCOPE_RUNTIME),
 	FIELD("init", set_init, init, SCOPE_SANDBOX | SCOPE_RUNTIME),
 	FIELD("scripts", set_scripts, scripts, SCOPE_SANDBOX),
-	FIELD_LATER("registry", set_later, "other credentials than msb's own",
+	FIELD_LATER("registry", conf_set_later, "other credentials than msb's own",
                     SCOPE_SANDBOX),
 	FIELD_LATER("security", set_security, "a later version",
                     SCOPE_SANDBOX | SCOPE_RUNTIME),
@@ -644,9 +636,9 @@ static const struct conf_field fields[] = {
 	FIELD("patch_files", conf_set_patch_files, patch_files,
               SCOPE_SANDBOX | SCOPE_FS),
 	FIELD("patches", conf_set_patches, patches, SCOPE_SANDBOX | SCOPE_FS),
-	FIELD_LATER("network", set_network, NET, SCOPE_SANDBOX),
-	FIELD_LATER("ports", set_later, NET, SCOPE_SANDBOX),
-	FIELD_LATER("secrets", set_later, SECRET, SCOPE_SANDBOX),
+	FIELD("network", conf_set_network, net, SCOPE_SANDBOX),
+	FIELD("ports", conf_set_ports, net.more_ports, SCOPE_SANDBOX),
+	FIELD_LATER("secrets", conf_set_later, SECRET, SCOPE_SANDBOX),
 	{0},
 };
 
@@ -660,7 +652,7 @@ static const struct document {
 	{"resource-conf", SCOPE_RESOURCE, NULL  },
 	{"runtime-conf",  SCOPE_RUNTIME,  NULL  },
 	{"script-conf",   SCOPE_SCRIPT,   NULL  },
-	{"net-conf",      0,              NET   },
+	{"net-conf",      SCOPE_NET,      NULL  },
 	{"fs-conf",       SCOPE_FS,       NULL  },
 	{"secret-conf",   0,              SECRET},
 };
@@ -690,6 +682,8 @@ static int parse(struct conf *c, const struct document *d, const char *path,
 
 	if (r < 0)
 		return r;
+	if (d->scope == SCOPE_NET)
+		return conf_read_net(&s, tree);
 	if (d->scope == SCOPE_SCRIPT)
 		return set_scripts(&s, &scripts, tree);
 	return conf_map(&s, fields, d->scope, tree);

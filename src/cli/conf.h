@@ -20,6 +20,7 @@
 #include "base/err.h"
 #include "base/strv.h"
 #include "cli/mount_opts.h"
+#include "cli/net_opts.h"
 #include "cli/patch_opts.h"
 
 /* Zero and NULL: not said. */
@@ -36,6 +37,7 @@ struct conf {
 	uint32_t cpus;
 	int32_t pull; /* enum msb_pull_policy + 1 */
 	struct mount_opts mounts;
+	struct net_conf net;
 	struct patch_list patch_files, patches; /* in this order */
 };
 
@@ -43,9 +45,9 @@ void conf_release(struct conf *c);
 
 /*
  * Lay a file over @c. @what is "OPTION:PATH", OPTION one of conf,
- * resource-conf, runtime-conf, script-conf, fs-conf: which keys it may have;
- * net-conf and secret-conf are refused until there is such a thing. On failure
- * @c holds a part of it.
+ * resource-conf, runtime-conf, script-conf, fs-conf, net-conf: which keys it
+ * may have; secret-conf is refused until there is such a thing. On failure @c
+ * holds a part of it.
  */
 int conf_read(struct conf *c, const char *what, struct err *err);
 

@@ -68,6 +68,16 @@ int conf_set_size(struct conf_source *s, const struct conf_field *f,
 int conf_set_id(struct conf_source *s, const struct conf_field *f,
                 const struct ytree_node *n);
 
+/* A list of texts (struct strv); a duration in ms, not 0 (uint64_t). */
+int conf_set_list(struct conf_source *s, const struct conf_field *f,
+                  const struct ytree_node *n);
+int conf_set_duration(struct conf_source *s, const struct conf_field *f,
+                      const struct ytree_node *n);
+
+/* Refuses what is not there yet, unless it is empty. */
+int conf_set_later(struct conf_source *s, const struct conf_field *f,
+                   const struct ytree_node *n);
+
 /* Set the field's flag, if it has one. */
 void conf_said(struct conf_source *s, const struct conf_field *f);
 
@@ -80,6 +90,13 @@ int conf_set_patch_files(struct conf_source *s, const struct conf_field *f,
 /* `mounts`: see mount_opts.h. */
 int conf_set_mounts(struct conf_source *s, const struct conf_field *f,
                     const struct ytree_node *n);
+
+/* `network` and `ports`, and a document of --net-conf: see net_opts.h. */
+int conf_set_network(struct conf_source *s, const struct conf_field *f,
+                     const struct ytree_node *n);
+int conf_set_ports(struct conf_source *s, const struct conf_field *f,
+                   const struct ytree_node *n);
+int conf_read_net(struct conf_source *s, const struct ytree_node *n);
 
 /* Read the file @path, which may be a pipe: at most YTREE_SIZE_MAX bytes. */
 int conf_read_file(const char *path, struct buf *b);

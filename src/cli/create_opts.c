@@ -360,6 +360,8 @@ static int make(struct create_plan *p, const struct create_values *v,
 	if (r == 0)
 		r = put_flags(&p->conf, v, image, err);
 	if (r == 0)
+		r = net_opts_put(&p->conf.net, &v->net, err);
+	if (r == 0)
 		r = check(v, &p->conf, err);
 	if (r == 0)
 		r = scripts_put(&p->conf, &v->scripts, &v->scripts_raw,
@@ -374,8 +376,11 @@ static int make(struct create_plan *p, const struct create_values *v,
 	r = fill_mounts(p, v, err);
 	if (r == 0)
 		r = fill_patches(p, v, err);
+	if (r == 0)
+		r = net_conf_make(&p->conf.net, &p->net, err);
 	if (r < 0)
 		return r;
+	p->opts.network = &p->net->network;
 	p->reference = p->conf.image;
 	p->root = v->live_root ? MSB_ROOT_LIVE : MSB_ROOT_PACKED;
 	p->pull = p->conf.pull ? p->conf.pull - 1 : MSB_PULL_MISSING;
@@ -402,6 +407,7 @@ void create_plan_release(struct create_plan *p)
 	strv_release(&p->command);
 	patch_list_release(&p->patches);
 	free(p->patch_pointers);
+	net_made_free(p->net);
 	*p = (struct create_plan){0};
 }
 
@@ -412,6 +418,8 @@ int create_plan_image(struct create_plan *p, struct msb_home *home, bool quiet,
 	struct progress progress;
 	int r;
 
+	if (!quiet)
+		net_opts_notes(p->opts.network);
 	if (p->opts.snapshot)
 		return msb_snapshot_image(home, p->opts.snapshot, ret_image,
 		                          error);

@@ -24,6 +24,7 @@
 #include "base/strv.h"
 #include "cli/command.h"
 #include "cli/conf.h"
+#include "cli/net_opts.h"
 #include "cli/opt.h"
 #include "microsandbox.h"
 
@@ -41,6 +42,7 @@ struct create_values {
 	uint32_t cpus;
 	int32_t pull, engine, accel; /* 0: not given */
 	bool replace, quiet, live_root;
+	struct net_values net;
 };
 
 extern const char *const create_pull_choices[];
@@ -48,6 +50,7 @@ extern const char *const create_engine_choices[];
 extern const char *const create_accel_choices[];
 
 #define CREATE_FIELD(f) offsetof(struct create_values, f)
+#define CREATE_NET(f)   CREATE_FIELD(net.f)
 
 /* The rows; offsets are those of struct create_values. Ends with a comma. */
 #define CREATE_OPTS                                                            \
@@ -65,7 +68,7 @@ extern const char *const create_accel_choices[];
 	                CREATE_FIELD(conf),                                    \
 	                "A file of scripts, NAME: BODY (repeatable)"),         \
 		OPT_ROW(0, "net-conf", "PATH", OPT_NAMED, CREATE_FIELD(conf),  \
-	                NULL),                                                 \
+	                "A file of what network may have (repeatable)"),       \
 		OPT_ROW(0, "fs-conf", "PATH", OPT_NAMED, CREATE_FIELD(conf),   \
 	                "A file of mounts, patch_files and patches "           \
 	                "(repeatable)"),                                       \
@@ -164,6 +167,7 @@ extern const char *const create_accel_choices[];
 		OPT_ROW(0, "rm", "FILE", OPT_NAMED, CREATE_FIELD(patches),     \
 	                "Take a file or folder from the root before the "      \
 	                "start (repeatable)"),                                 \
+		NET_OPTS(CREATE_NET)                                           \
 		OPT_ROW(0, "init", "PATH|auto", OPT_STRING,                    \
 	                CREATE_FIELD(init),                                    \
 	                "Hand process 1 to this program when the machine is "  \
@@ -228,6 +232,7 @@ struct create_plan {
 	struct strv command;
 	struct patch_list patches;
 	const struct msb_patch **patch_pointers;
+	struct net_made *net;
 };
 
 /*

@@ -192,15 +192,15 @@ const char *opt_nearest(const char *word, const char *const *names, size_t n)
 }
 
 /*
- * What people know from elsewhere and is planned here: beginnings of names, and
- * letters. Looked at when an option is unknown, so one that comes needs no
- * change here.
+ * What people know from elsewhere and is planned here: beginnings of names.
+ * Looked at when an option is unknown, so one that comes needs no change here.
  */
 static const char *const later[] = {
-	"port",  "net",  "no-net",   "dns-",  "no-dns", "proxy",     "socks",
-	"vsock", "tls-", "no-block", "trust", "secret", "on-secret",
+	"tls-",
+	"no-block",
+	"secret",
+	"on-secret",
 };
-#define LATER_LETTERS "p"
 
 static bool comes_later(const char *word)
 {
@@ -210,9 +210,9 @@ static bool comes_later(const char *word)
 	return false;
 }
 
-static int not_there_yet(const char *dashes, const char *word, struct err *err)
+static int not_there_yet(const char *word, struct err *err)
 {
-	err_set(err, -EINVAL, "%s%s is not there yet", dashes, word);
+	err_set(err, -EINVAL, "--%s is not there yet", word);
 	err_hint(err, "docs/compat.md says what is here and what comes");
 	return -EINVAL;
 }
@@ -226,7 +226,7 @@ static int unknown_long(const struct opt_parser *p, const char *name,
 
 	(void)snprintf(word, sizeof(word), "%.*s", (int)len, name);
 	if (comes_later(word))
-		return not_there_yet("--", word, err);
+		return not_there_yet(word, err);
 	for (size_t t = 0; t < ARRAY_SIZE(p->targets); t++)
 		for (const struct opt *o = p->targets[t].opts; o && o->name;
 		     o++)
@@ -295,8 +295,6 @@ static int parse_short(struct opt_parser *p, const char *arg, struct err *err)
 		const struct opt *o = find(p, NULL, 0, *arg, &values);
 		int r;
 
-		if (!o && strchr(LATER_LETTERS, *arg))
-			return not_there_yet("-", (char[]){*arg, '\0'}, err);
 		if (!o)
 			return err_set(err, -EINVAL, "unknown option '-%c'",
 			               *arg);

@@ -164,9 +164,20 @@ static void wrong_values_name_their_place(void **state)
 		{"workdir: \"${HOME\"",              "only ${NAME} stands for"          },
 		{"mounts: ['/a']",                   "1:10: '/a' is not SOURCE:TARGET"  },
 		{"patches: [{mkdir: {path: a}}]",    "a is not an absolute path"        },
-		{"network: public",                  "network cannot be set yet"        },
-		{"network: {policy: none}",          "network cannot be set yet"        },
-		{"ports: ['80:80']",                 "ports cannot be set yet"          },
+		{"network: pubic",                   "1:10: network: 'pubic' is no"     },
+		{"network: {policy: 'host,'}",       "policy: 'host,' is no policy"     },
+		{"network: []",                      "1:10: network is not a map"       },
+		{"network: {tls: {enabled: true}}",
+	         "1:11: tls cannot be set yet"                                          },
+		{"network: {allow: [allow@x.org]}",  "'allow@x.org' is none"            },
+		{"network: {allow: ['']}",           "allow has targets: '' is none"    },
+		{"network: {default_egress: maybe}",
+	         "is neither allow nor deny"					    },
+		{"network: {mtu: many}",             "mtu is not a number"              },
+		{"network: {strict: 1}",             "is neither true nor false"        },
+		{"network: {ports: [80]}",           "1:19: '80' is not [BIND:]HOST"    },
+		{"network: {limits: {up: 1}}",       "unknown key up"                   },
+		{"ports: ['::1:80:80']",             "1:9: '::1:80:80' is not"          },
 		{"secrets: {A: {allow: [b]}}",       "secrets cannot be set yet"        },
 		{"registry: {username: a}",          "registry cannot be set yet"       },
 		{"security: restricted",             "security cannot be set yet"       },
@@ -221,9 +232,60 @@ static void scoped_files_have_their_keys_only(void **state)
 	refuses_as("script-conf", "a: [b]", "a is a list");
 }
 
+static void a_network_is_read(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		parse_as("conf",
+	                 "network:\n"
+	                 "  policy: open\n"
+	                 "  allow: [example.com, 'public:tcp:443']\n"
+	                 "  deny: [evil.org]\n"
+	                 "  rules: ['allow@dns']\n"
+	                 "  default_ingress: deny\n"
+	                 "  ports: ['8080:80']\n"
+	                 "  dns: {rebind_protection: false, nameservers: "
+	                 "[1.1.1.1], query_timeout: 3s}\n"
+	                 "  tls: {}\n"
+	                 "  trust_host_cas: true\n"
+	                 "  max_connections: 100\n"
+	                 "  strict: true\n"
+	                 "  mtu: 9000\n"
+	                 "  limits: {egress: {bandwidth: 1M/2s, ops: 10}}\n"
+	                 "  proxy: socks5://127.0.0.1:1080\n"
+	                 "  pcap: ./a.pcap\n"
+	                 "ports: ['[::1]:9090:90/udp']\n"),
+		0);
+	assert_string_equal(conf.net.profile, "all");
+	assert_string_equal(conf.net.allow.v[1], "public:tcp:443");
+	assert_string_equal(conf.net.deny.v[0], "evil.org");
+	assert_string_equal(conf.net.rules.v[0], "allow@dns");
+	assert_int_equal(conf.net.ingress, MSB_NET_DENY);
+	assert_string_equal(conf.net.ports.v[0], "8080:80");
+	assert_string_equal(conf.net.more_ports.v[0], "[::1]:9090:90/udp");
+	assert_true(conf.net.no_rebind);
+	assert_int_equal(conf.net.dns_timeout_ms, 3000);
+	assert_true(conf.net.trust_host_cas && conf.net.strict);
+	assert_int_equal(conf.net.max_connections, 100);
+	assert_int_equal(conf.net.mtu, 9000);
+	assert_string_equal(conf.net.rate[NET_RATE_EGRESS_BYTES], "1M/2s");
+	assert_string_equal(conf.net.rate[NET_RATE_EGRESS_PACKETS], "10");
+	assert_null(conf.net.rate[NET_RATE_INGRESS_BYTES]);
+	/* The next file: a list takes the place of a list, a key of a key. */
+	assert_int_equal(parse_as("net-conf", "{allow: [], dns: "
+	                                      "{rebind_protection: true}, "
+	                                      "enabled: false}"),
+	                 0);
+	assert_int_equal(conf.net.allow.n, 0);
+	assert_false(conf.net.no_rebind);
+	assert_true(conf.net.disabled);
+	assert_string_equal(conf.net.nameservers.v[0], "1.1.1.1");
+	conf_release(&conf);
+}
+
 static void files_of_later_things_are_refused(void **state)
 {
-	static const char *const options[] = {"net-conf", "secret-conf"};
+	static const char *const options[] = {"secret-conf"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
@@ -297,6 +359,7 @@ int main(void)
 		TEST(wrong_values_name_their_place),
 		TEST(host_paths_start_at_the_file),
 		TEST(scoped_files_have_their_keys_only),
+		TEST(a_network_is_read),
 		TEST(files_of_later_things_are_refused),
 		TEST(what_variables_stand_for_is_bounded),
 		TEST(what_is_no_file_is_refused),

@@ -260,7 +260,8 @@ static void wrong_options_are_refused(void **state)
 	refuses(ARGS("a", "--script", "b=c", "--script-raw", "b=d"),
 	        "script 'b' is given twice");
 	refuses(ARGS("a", "--conf", "%/none.yaml"), "none.yaml': No such file");
-	refuses(ARGS("a", "--net-conf", "x"), "--net-conf cannot be used yet");
+	refuses(ARGS("a", "--secret-conf", "x"),
+	        "--secret-conf cannot be used yet");
 	refuses(ARGS("a", "--max-duration", "99999999d"), "is too long");
 	file("bad.yaml", "cpus: 1\nimages: x\n");
 	refuses(ARGS("a", "--conf", "%/bad.yaml"), "bad.yaml:2:1: unknown key");

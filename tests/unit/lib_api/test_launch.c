@@ -192,7 +192,8 @@ static void the_child_gets_its_descriptors_and_no_others(void **state)
 	                                  .stderr_fd = -1,
 	                                  .log_level = "info",
 	                                  .root_type = "erofs",
-	                                  .root_name = "root"};
+	                                  .root_name = "root",
+	                                  .net = NET_LAUNCH_INIT};
 	struct err err = {0};
 	pid_t pid = 0;
 
@@ -249,6 +250,7 @@ static void a_missing_vmm_is_an_error(void **state)
 	const struct sandbox_config config = {.engine = MSB_ENGINE_AUTO,
 	                                      .accel = MSB_ACCEL_AUTO};
 	struct launch cleanup_launch l = {
+		.net = NET_LAUNCH_INIT,
 		.runtime = &rt,
 		.listen_fd = root_fd,
 		.lock_fd = root_fd,
