@@ -35,6 +35,7 @@ struct ping {
 	struct loop_fd src;
 	struct wheel_timer timer;
 	int fd;
+	uint16_t seq; /* of the last request */
 	uint8_t ttl;
 	bool df;
 };
@@ -275,9 +276,10 @@ static void failed(struct ping *p)
 	unsigned i;
 
 	for (i = 0; i < PING_READS && icmp_read_error(p->fd, &told) > 0; i++) {
+		/* The host's own "too big" quotes nothing. */
 		uint16_t seq = told.nquoted == ICMP_HEAD_LEN
 		                       ? get_be16(told.quoted + 6)
-		                       : 0;
+		                       : p->seq;
 
 		icmp_error_flow(p->n, fam->proto, &p->f.t, seq, told.why,
 		                teller(p->n, &told.from), told.mtu);
@@ -427,7 +429,8 @@ static void send_echo(struct ping *p, const struct family *fam, struct pkt *k)
 
 	if (nv < 0)
 		return;
-	memcpy(m + 6, k->head + k->l4 + 6, 2);
+	p->seq = get_be16(k->head + k->l4 + 6);
+	put_be16(m + 6, p->seq);
 	if (sendmsg(p->fd, &h, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 &&
 	    is_of_before(errno))
 		(void)sendmsg(p->fd, &h, MSG_DONTWAIT | MSG_NOSIGNAL);
