@@ -35,8 +35,8 @@
 
 #include "base/banned.h"
 
-#define PENDING_MAX 256
-#define BATCH       16 /* clients that are accepted at once */
+#define PENDING_MAX 128 /* half of what tcp.c opens and dials at once */
+#define BATCH       16  /* clients that are accepted at once */
 #define GRACE_NS    (10 * NS_PER_S)
 #define BOOT_NS     (60 * NS_PER_S)
 #define AGAIN_NS    (100 * NS_PER_MS)
