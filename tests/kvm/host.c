@@ -12,9 +12,11 @@
 #include "base/fdio.h"
 #include "base/num.h"
 #include "fs/fs.h"
+#include "net/net.h"
 #include "virtio/balloon.h"
 #include "virtio/console.h"
 #include "virtio/fs.h"
+#include "virtio/net.h"
 #include "virtio/rng.h"
 #include "virtio/vsock.h"
 #include "vmm/disk_dev.h"
@@ -138,6 +140,99 @@ static int make_fs(struct host *h, struct unit *u, struct err *err)
 			       VIRTIO_FS_TAG,
 			       &(struct virtio_fs_backend){serve, forget, fs},
 			       &u->dev, err);
+}
+
+/* ---- the network: the product's stack, to whom all is allowed ---- */
+
+static struct net *net;
+
+static int net_send(void *arg, const struct vnet_hdr *h, const struct iovec *v,
+                    unsigned n, size_t len)
+{
+	const struct unit *u = arg;
+
+	return virtio_net_send(u->dev, h, v, n, len);
+}
+
+static void net_flush(void *arg)
+{
+	const struct unit *u = arg;
+
+	virtio_net_flush(u->dev);
+}
+
+static void net_resume(void *arg)
+{
+	const struct unit *u = arg;
+
+	virtio_net_resume(u->dev);
+}
+
+static void took(void *arg, bool csum, bool tso4, bool tso6)
+{
+	(void)arg;
+	net_features(net, csum, tso4, tso6);
+}
+
+static bool wants(void *arg)
+{
+	(void)arg;
+	return net_wants(net);
+}
+
+static void frame(void *arg, const struct vnet_hdr *h, struct iov *f)
+{
+	(void)arg;
+	net_input(net, h, f);
+}
+
+static void batch_end(void *arg)
+{
+	(void)arg;
+	net_batch_end(net);
+}
+
+static void writable(void *arg)
+{
+	(void)arg;
+	net_writable(net);
+}
+
+static void net_gone(void *arg)
+{
+	(void)arg;
+	net_reset(net);
+}
+
+static int make_net(struct host *h, struct unit *u, struct err *err)
+{
+	static const struct virtio_net_backend be = {
+		took, wants, frame, batch_end, writable, net_gone, NULL};
+	const struct net_link link = {.send = net_send,
+	                              .flush = net_flush,
+	                              .resume = net_resume,
+	                              .arg = u};
+	struct net_config cfg = {
+		.guest_mac = {2, 0, 0, 0, 0, 2},
+		.gateway_mac = {2, 0, 0, 0, 0, 1},
+		.mtu = NET_MTU_DEFAULT,
+		.guest4 = addr_v4(0xac100002),
+		.gateway4 = addr_v4(0xac100001),
+		.pcap_fd = -1
+        };
+	struct policy *policy;
+	int r = policy_new(&(struct policy_spec){.profile = "all"}, &policy,
+	                   err);
+
+	(void)h;
+	(void)addr_parse("fd42::2", &cfg.guest6);
+	(void)addr_parse("fd42::1", &cfg.gateway6);
+	cfg.policy = policy;
+	if (r == 0)
+		r = net_new(&cfg, u->loop, &link, &net, err);
+	return r < 0 ? r
+	             : virtio_net_new(cfg.guest_mac, cfg.mtu, &be, &u->dev,
+	                              err);
 }
 
 static struct unit *unit_of(struct host *h, uint32_t id)
@@ -348,6 +443,7 @@ static const struct unit_kind kinds[] = {
 	{"console", VIRTIO_ID_CONSOLE, -1,         make_console},
 	{"balloon", VIRTIO_ID_BALLOON, JAIL_SMALL, make_balloon},
 	{"fs",      VIRTIO_ID_FS,      JAIL_FS,    make_fs     },
+	{"net",     VIRTIO_ID_NET,     JAIL_NET,   make_net    },
 };
 
 static void plan_one(struct host *h, const char *name, size_t len)
