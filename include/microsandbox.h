@@ -614,6 +614,7 @@ struct msb_sandbox_info {
 	uint64_t started_ms, ready_ms, ended_ms, created_ms; /* unix; 0 */
 	const char *const *patches; /* "KIND PATH" of each, in order */
 	const struct msb_mount *const *mounts; /* NULL-terminated */
+	const struct msb_network *network;     /* microsandbox/net.h */
 };
 
 /* By name or id. MSB_ERR_NOT_FOUND. */

@@ -117,6 +117,14 @@ MSB_API int msb_net_explain(struct msb_home *home, const char *name,
                             const char *protocol, char **ret_json,
                             struct msb_error *error);
 
+/*
+ * The rules of the sandbox @name in the order in which they are asked, those of
+ * its profile included, as JSON: {"rules": [{"number", "rule"}], "defaults":
+ * {"egress", "ingress"}, "strict"}. Free it with msb_free().
+ */
+MSB_API int msb_net_rules(struct msb_home *home, const char *name,
+                          char **ret_json, struct msb_error *error);
+
 #ifdef __cplusplus
 }
 #endif

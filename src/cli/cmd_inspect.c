@@ -6,6 +6,7 @@
 #include "base/num.h"
 #include "cli/command.h"
 #include "cli/describe.h"
+#include "cli/describe_net.h"
 #include "cli/out.h"
 
 #include "base/banned.h"
@@ -35,7 +36,7 @@ static json_t *config_json(const struct msb_sandbox_info *i)
 {
 	return json_pack(
 		"{s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-		"s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+		"s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 		"image", i->image, "image_digest", describe_string(i->image_id),
 		"cpus", (json_int_t)i->cpus, "memory_mib",
 		(json_int_t)(i->memory_bytes / MIB), "root_disk_mib",
@@ -47,7 +48,8 @@ static json_t *config_json(const struct msb_sandbox_info *i)
 		describe_list(i->command), "env", describe_pairs(i->env),
 		"rlimits", describe_list(i->rlimits), "scripts",
 		describe_list(i->scripts), "patches", describe_list(i->patches),
-		"mounts", describe_mounts(i->mounts), "init",
+		"mounts", describe_mounts(i->mounts), "network",
+		describe_network_json(i->network), "init",
 		describe_string(i->init), "labels", describe_pairs(i->labels),
 		"max_duration_secs", seconds_or_null(i->max_duration_s),
 		"idle_timeout_secs", seconds_or_null(i->idle_timeout_s));
@@ -90,14 +92,14 @@ static json_t *pending_json(const struct msb_plan *plan)
 	return list;
 }
 
-static json_t *as_json(const struct msb_sandbox_info *i,
+static json_t *as_json(const struct msb_sandbox_info *i, json_t *ports,
                        const struct msb_plan *pending)
 {
 	bool runs = describe_is_running(i);
 
 	return json_pack(
 		"{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o, s:o, "
-		"s:o, s:o, s:o, s:I, s:o, s:o}",
+		"s:o, s:o, s:o, s:I, s:o, s:o, s:O}",
 		"name", i->name, "id", i->id, "status", describe_state(i),
 		"created_at", describe_time(i->created_unix), "updated_at",
 		describe_time(updated(i)), "started_at",
@@ -109,7 +111,7 @@ static json_t *as_json(const struct msb_sandbox_info *i,
 		"walls", describe_list(i->walls), "disk_bytes",
 		(json_int_t)i->disk_bytes, "boundary",
 		runs ? json_string(i->boundary) : json_null(),
-		"pending_changes", pending_json(pending));
+		"pending_changes", pending_json(pending), "ports", ports);
 }
 
 /* ---- text --------------------------------------------------------------- */
@@ -174,7 +176,25 @@ static void show_mounts(const struct msb_mount *const *list)
 	}
 }
 
-static void show_config(const struct msb_sandbox_info *i)
+static void show_network(const struct msb_network *n, const json_t *ports)
+{
+	struct buf cleanup_buf text = BUF_INIT;
+	struct strv cleanup_strv lines = {0};
+
+	(void)describe_network(n, &lines);
+	for (size_t i = 0; i < lines.n; i++) {
+		char name[16];
+		size_t len = strcspn(lines.v[i], "\t");
+
+		(void)snprintf(name, sizeof(name), "%.*s", (int)len,
+		               lines.v[i]);
+		field(name, "%s", lines.v[i] + len + 1);
+	}
+	describe_ports_text(ports, 0, &text);
+	field_if("Ports", buf_str(&text));
+}
+
+static void show_config(const struct msb_sandbox_info *i, const json_t *ports)
 {
 	struct buf cleanup_buf command = BUF_INIT;
 	char size[32], used[32];
@@ -200,6 +220,7 @@ static void show_config(const struct msb_sandbox_info *i)
 	field_list("Scripts", i->scripts);
 	field_list("Patches", i->patches);
 	show_mounts(i->mounts);
+	show_network(i->network, ports);
 	field_list("Labels", i->labels);
 	field_limit("Max duration", i->max_duration_s);
 	field_limit("Idle timeout", i->idle_timeout_s);
@@ -232,7 +253,7 @@ static void show_pending(const struct msb_plan *plan)
 	}
 }
 
-static void show_text(const struct msb_sandbox_info *i,
+static void show_text(const struct msb_sandbox_info *i, const json_t *ports,
                       const struct msb_plan *pending)
 {
 	char time[32];
@@ -247,7 +268,7 @@ static void show_text(const struct msb_sandbox_info *i,
 		field("Ended", "%s", out_time(i->ended_unix, time));
 	if (!(i->flags & MSB_SANDBOX_KEEP))
 		field("Kept", "no: nothing is left of it when it ends");
-	show_config(i);
+	show_config(i, ports);
 	show_pending(pending);
 	show_machine(i);
 }
@@ -259,19 +280,23 @@ static int inspect(struct msb_home *home, const char *name, json_t *array,
 {
 	struct msb_sandbox_info *info = NULL;
 	struct msb_plan *pending = NULL;
+	json_t *cleanup_json ports = NULL;
 	struct msb_error error;
 	int r = msb_sandbox_inspect(home, name, &info, &error);
 
 	if (r == 0)
 		r = msb_sandbox_pending(home, info->id, &pending, &error);
+	if (r == 0)
+		ports = describe_ports(home, info);
 	if (r < 0) {
 		out_error(&error);
 	} else if (array) {
-		(void)json_array_append_new(array, as_json(info, pending));
+		(void)json_array_append_new(array,
+		                            as_json(info, ports, pending));
 	} else {
 		if (!first)
 			out_line("");
-		show_text(info, pending);
+		show_text(info, ports, pending);
 	}
 	msb_plan_free(pending);
 	msb_sandbox_info_free(info);

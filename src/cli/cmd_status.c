@@ -2,9 +2,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/num.h"
 #include "cli/command.h"
 #include "cli/describe.h"
+#include "cli/describe_net.h"
 #include "cli/out.h"
 
 #include "base/banned.h"
@@ -13,6 +15,8 @@ COMMAND_DECLARE(status)
 
 #define IMAGE_COLUMNS   36
 #define COMMAND_COLUMNS 40
+#define PORTS_COLUMNS   32
+#define COLUMNS         7
 
 struct status_values {
 	struct strv labels;
@@ -38,14 +42,14 @@ struct view {
 	int r;
 };
 
-static json_t *as_json(const struct msb_sandbox_info *i)
+static json_t *as_json(const struct msb_sandbox_info *i, json_t *ports)
 {
 	json_t *exit_code =
 		i->exit_code < 0 ? json_null() : json_integer(i->exit_code);
 
 	return json_pack(
 		"{s:s, s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, "
-		"s:o, s:o, s:o}",
+		"s:o, s:o, s:o, s:O}",
 		"name", i->name, "id", i->id, "status", describe_state(i),
 		"image", i->image, "command", describe_list(i->command), "cpus",
 		(json_int_t)i->cpus, "max_cpus", (json_int_t)i->cpus,
@@ -55,7 +59,7 @@ static json_t *as_json(const struct msb_sandbox_info *i)
 		describe_time(i->started_unix), "ended_at",
 		describe_time(i->ended_unix), "end_reason",
 		describe_string(i->end_reason), "exit_code", exit_code,
-		"labels", describe_pairs(i->labels));
+		"labels", describe_pairs(i->labels), "ports", ports);
 }
 
 static const char *cell(struct buf *b)
@@ -63,16 +67,19 @@ static const char *cell(struct buf *b)
 	return b->len ? buf_str(b) : "-";
 }
 
-static int add_row(struct strv *cells, const struct msb_sandbox_info *i)
+static int add_row(struct strv *cells, const struct msb_sandbox_info *i,
+                   const json_t *published)
 {
 	struct buf cleanup_buf command = BUF_INIT,
-			       cleanup_buf status = BUF_INIT;
+			       cleanup_buf status = BUF_INIT,
+			       cleanup_buf ports = BUF_INIT;
 	size_t image = strlen(i->image);
 	char memory[32];
 	int r = strv_add(cells, i->name);
 
 	describe_argv(i->command, COMMAND_COLUMNS, &command);
 	describe_status(i, &status);
+	describe_ports_text(published, PORTS_COLUMNS, &ports);
 	/* The end of a reference tells more than its registry. */
 	if (r == 0 && image > IMAGE_COLUMNS)
 		r = strv_addf(cells, "...%s",
@@ -86,24 +93,30 @@ static int add_row(struct strv *cells, const struct msb_sandbox_info *i)
 	if (r == 0)
 		r = strv_add(cells, num_format_size(i->memory_bytes, memory,
 		                                    sizeof(memory)));
-	return r < 0 ? r : strv_add(cells, cell(&status));
+	if (r == 0)
+		r = strv_add(cells, cell(&status));
+	return r < 0 ? r : strv_add(cells, cell(&ports));
 }
 
-static void show_one(struct view *w, const struct msb_sandbox_info *i)
+static void show_one(struct view *w, struct msb_home *home,
+                     const struct msb_sandbox_info *i)
 {
+	json_t *cleanup_json ports =
+		w->v->quiet ? NULL : describe_ports(home, i);
+
 	w->shown++;
 	if (w->v->format)
-		(void)json_array_append_new(w->array, as_json(i));
+		(void)json_array_append_new(w->array, as_json(i, ports));
 	else if (w->v->quiet)
 		out_line(i->name);
 	else if (w->r == 0)
-		w->r = add_row(&w->cells, i);
+		w->r = add_row(&w->cells, i, ports);
 }
 
 static int begin(struct view *w)
 {
 	static const char *const head[] = {"NAME", "IMAGE",  "COMMAND", "CPUS",
-	                                   "MEM",  "STATUS", NULL};
+	                                   "MEM",  "STATUS", "PORTS",   NULL};
 
 	if (w->v->format)
 		w->array = json_array();
@@ -123,7 +136,7 @@ static int show_all(struct view *w, struct msb_home *home,
 			msb_sandbox_list_get(list, k);
 
 		if (w->v->all || describe_is_running(i))
-			show_one(w, i);
+			show_one(w, home, i);
 	}
 	msb_sandbox_list_free(list);
 	return r;
@@ -136,7 +149,7 @@ static int show_named(struct view *w, struct msb_home *home, const char *name,
 	int r = msb_sandbox_inspect(home, name, &info, error);
 
 	if (r == 0)
-		show_one(w, info);
+		show_one(w, home, info);
 	msb_sandbox_info_free(info);
 	return r;
 }
@@ -155,7 +168,7 @@ static int finish(struct view *w, bool named)
 	if (w->v->quiet)
 		return EXIT_OK;
 	if (w->shown)
-		out_table(&w->cells, 6);
+		out_table(&w->cells, COLUMNS);
 	else
 		out_note(w->v->all ? "No sandboxes found."
 		                   : "No running sandboxes.");

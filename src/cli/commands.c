@@ -51,6 +51,8 @@ COMMAND_DECLARE(volume_list)
 COMMAND_DECLARE(volume_inspect)
 COMMAND_DECLARE(volume_remove)
 COMMAND_DECLARE(volume_prune)
+COMMAND_DECLARE(net_explain)
+COMMAND_DECLARE(net_rules)
 
 #define CLI_OPT(letter, field, help)                                           \
 	OPT_ROW(letter, #field, NULL, OPT_FLAG, offsetof(struct cli, field),   \
@@ -197,7 +199,10 @@ static const char remove_launcher_details[] =
 	"  env: {TOKEN: \"${TOKEN}\"}      # from here; must be set\n"         \
 	"  labels: {team: a}\n"                                                \
 	"  init: {cmd: auto, args: [], env: {}}\n"                             \
-	"  network: none                 # what there is now\n"                \
+	"  network:                      # or a word: public, none, open\n"    \
+	"    allow: [pypi.org, \"*.pythonhosted.org:tcp:443\"]\n"             \
+	"    # also policy, deny, rules, default_egress, dns, limits, ...\n"   \
+	"  ports: [\"8080:80\"]            # as -p\n"                           \
 	"  mounts:\n"                                                          \
 	"  - ./src:/src:ro               # as -v, from this folder\n"          \
 	"  - {named: cache, target: /var/cache, quota: 1G}\n"                  \
@@ -226,7 +231,8 @@ static const char run_details[] =
 	"--entrypoint is given. The machine ends with the command. Without "
 	"--name nothing of it is left; with it, what was written in the "
 	"sandbox stays until msb rm, and msb start starts it again. Inside "
-	"there is no network yet but lo.\n"
+	"it reaches the public internet, and nothing else: see --net and "
+	"--net-rule.\n"
 	"\n"
 	"With a terminal on both ends the command gets a terminal too, else "
 	"standard input, output and error are passed through apart. Ctrl-C "
@@ -244,6 +250,9 @@ static const char run_details[] =
 	"  msb run -m 1G -c 2 -e DEBUG=1 python:3.11 -- python3 -V\n"
 	"  msb run -d -n web python:3.11 -- python3 -m http.server\n"
 	"  msb run -v .:/src -w /src gcc -- make\n"
+	"  msb run -d -n web -p 8080:80 nginx\n"
+	"  msb run --no-net --net-rule allow@pypi.org python:3.11 -- pip "
+	"download x\n"
 	"  tar c . | msb run debian -- tar tv" MOUNT_DETAILS CONF_DETAILS;
 
 static const char exec_details[] =
@@ -421,6 +430,31 @@ static const struct command volume_commands[] = {
 	{0},
 };
 
+static const char net_explain_details[] =
+	"Which rule decides when the sandbox connects to HOST, a name or an "
+	"address (or an http:// or https:// URL), and why. A machine that runs "
+	"is asked: it knows which names its addresses have, and which addresses "
+	"are this host's own. Otherwise its rules are judged as they are; they "
+	"cannot know what a name stands for.\n"
+	"\n"
+	"Examples:\n"
+	"  msb net explain box example.com:443\n"
+	"  msb net explain box 169.254.169.254\n"
+	"  msb net explain box --protocol udp 1.1.1.1:53";
+
+static const char net_rules_details[] =
+	"In the order in which they are asked: those of --net-rule, then those "
+	"of --net, then what is allowed when none of them matches.";
+
+static const struct command net_commands[] = {
+	ROW(net_explain, "explain", NULL, "Commands", "<NAME> <HOST[:PORT]>",
+            "Say which rule decides about a connection", net_explain_details, 2,
+            2, false),
+	ROW(net_rules, "rules", NULL, "Commands", "<NAME>",
+            "Show what a sandbox may reach", net_rules_details, 1, 1, false),
+	{0},
+};
+
 static const struct command self_commands[] = {
 	ROW(doctor, "doctor", "check", "Commands", "",
             "Check whether this machine can run sandboxes",
@@ -515,6 +549,7 @@ static const struct command root_commands[] = {
                                                                  .usage = "",
                                                                  .summary = "Keep files that sandboxes share and that stay when they "
                     "go", .sub = volume_commands},
+	GROUP("net", "Network", "See what sandboxes may reach", net_commands),
 	ROW(install, "install", NULL, "Other", "[IMAGE]",
             "Make a sandbox a command of yours", install_details, 0, 1, true),
 	ROW(uninstall, "uninstall", NULL, "Other", "<NAMES>...",

@@ -131,6 +131,7 @@ static void fill_config(struct msb_sandbox_info *i,
 	i->rlimits = list(&c->rlimits);
 	i->command = list(&c->command);
 	i->patches = list(&c->patches);
+	i->network = &c->network;
 	i->mounts = c->mounts.n ? (const struct msb_mount *const *)c->mounts.v
 	                        : no_mounts;
 }
