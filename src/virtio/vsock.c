@@ -262,23 +262,53 @@ static int check_stream(int fd)
 	return type == SOCK_STREAM ? fd_set_nonblock(fd) : -EPROTOTYPE;
 }
 
-static int call_listener(const struct vsock *v, uint32_t port)
+static struct listener *find_listener(struct vsock *v, uint32_t port)
 {
 	for (unsigned i = 0; i < v->nlisteners; i++)
 		if (v->listener[i].port == port)
-			return v->listener[i].accept(v->listener[i].arg);
-	return -ECONNREFUSED;
+			return &v->listener[i];
+	return NULL;
+}
+
+/* Who answers later: until then there is a connection without descriptor. */
+static int ask_listener(struct vsock *v, struct listener *l,
+                        const struct vsock_packet *p)
+{
+	struct conn *c;
+	int r;
+
+	if (l->n >= l->max)
+		return -EMFILE;
+	r = conn_new(v, p->src_port, p->dst_port, -1, CONN_WAITING, &c);
+	if (r < 0)
+		return r;
+	c->listener = l;
+	l->n++;
+	c->id = ++v->next_id;
+	c->peer_alloc = p->buf_alloc;
+	c->peer_fwd = p->fwd_cnt;
+	r = l->ask(l->arg, c->id);
+	if (r < 0)
+		conn_free(c);
+	else
+		conn_await(c);
+	return r;
 }
 
 static int accept_conn(struct vsock *v, const struct vsock_packet *p)
 {
+	struct listener *l = find_listener(v, p->dst_port);
 	cleanup_close int fd = -1;
 	struct conn *c;
 	int r;
 
+	if (!l)
+		return -ECONNREFUSED;
 	if (!conn_room(v, true))
 		return -EMFILE;
-	fd = call_listener(v, p->dst_port);
+	if (l->ask)
+		return ask_listener(v, l, p);
+	fd = l->accept(l->arg);
 	if (fd < 0)
 		return fd;
 	r = check_stream(fd);
@@ -523,16 +553,48 @@ int vsock_connect(struct virtio_dev *d, uint32_t port, int fd)
 	return 0;
 }
 
-int vsock_listen(struct virtio_dev *d, uint32_t port, int (*accept)(void *arg),
-                 void *arg)
+static int add_listener(struct virtio_dev *d, const struct listener *l)
 {
 	struct vsock *v = (struct vsock *)d;
 
-	for (unsigned i = 0; i < v->nlisteners; i++)
-		if (v->listener[i].port == port)
-			return -EEXIST;
+	if (find_listener(v, l->port))
+		return -EEXIST;
 	if (v->nlisteners == VSOCK_LISTENERS_MAX)
 		return -ENOSPC;
-	v->listener[v->nlisteners++] = (struct listener){port, accept, arg};
+	v->listener[v->nlisteners++] = *l;
 	return 0;
+}
+
+int vsock_listen(struct virtio_dev *d, uint32_t port, int (*accept)(void *arg),
+                 void *arg)
+{
+	return add_listener(
+		d,
+		&(struct listener){.port = port, .accept = accept, .arg = arg});
+}
+
+int vsock_listen_later(struct virtio_dev *d, uint32_t port, unsigned max,
+                       int (*ask)(void *arg, uint64_t id), void *arg)
+{
+	return add_listener(
+		d, &(struct listener){
+			   .port = port, .ask = ask, .arg = arg, .max = max});
+}
+
+void vsock_answer(struct virtio_dev *d, uint64_t id, int fd_or_error)
+{
+	struct vsock *v = (struct vsock *)d;
+	cleanup_close int own = fd_or_error;
+	struct conn *c;
+
+	TAILQ_FOREACH(c, &v->conns, all)
+	if (c->id == id && c->state == CONN_WAITING)
+		break;
+	if (!c)
+		return;
+	if (own < 0 || check_stream(own) < 0)
+		conn_reset(c);
+	else
+		conn_accept(c, take_fd(own));
+	vsock_run_rx(v);
 }

@@ -71,4 +71,19 @@ void vsock_unfollow(struct virtio_dev *d, const void *arg);
 int vsock_listen(struct virtio_dev *d, uint32_t port, int (*accept)(void *arg),
                  void *arg);
 
+/*
+ * The same for who has to ask somebody else: ask() takes note of @id (or
+ * refuses by a negative errno), and vsock_answer() follows, from the device's
+ * thread and not from within ask(). At most @max such connections at once;
+ * without an answer for 10 s the guest is refused.
+ */
+int vsock_listen_later(struct virtio_dev *d, uint32_t port, unsigned max,
+                       int (*ask)(void *arg, uint64_t id), void *arg);
+
+/*
+ * The descriptor for the connection @id, owned from now on, or a negative errno
+ * that refuses it. One that has ended meanwhile is fine.
+ */
+void vsock_answer(struct virtio_dev *d, uint64_t id, int fd_or_error);
+
 #endif

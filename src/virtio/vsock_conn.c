@@ -41,7 +41,7 @@ bool conn_room(const struct vsock *v, bool by_guest)
 int conn_new(struct vsock *v, uint32_t guest_port, uint32_t host_port, int fd,
              enum conn_state state, struct conn **ret)
 {
-	const bool by_guest = state == CONN_OPEN;
+	const bool by_guest = state == CONN_OPEN || state == CONN_WAITING;
 	cleanup_close int own = fd;
 	struct conn *c;
 
@@ -104,6 +104,8 @@ void conn_free(struct conn *c)
 	TAILQ_REMOVE(&c->v->conns, c, all);
 	c->v->nconns--;
 	c->v->nby_guest -= c->by_guest;
+	if (c->listener)
+		c->listener->n--;
 	free(c);
 }
 
@@ -133,8 +135,7 @@ static void on_timeout(void *arg)
 		c->asked_credit = true;
 		conn_queue(c, OP_CREDIT_REQUEST);
 	} else {
-		log_debug("vsock: port %u: guest did not answer",
-		          c->guest_port);
+		log_debug("vsock: port %u: no answer", c->guest_port);
 		conn_reset(c);
 	}
 	vsock_run_rx(v);
@@ -143,6 +144,20 @@ static void on_timeout(void *arg)
 static void set_timer(struct conn *c, uint64_t ns)
 {
 	loop_timer_set(c->v->l, &c->timer, clock_now_ns() + ns, on_timeout, c);
+}
+
+void conn_await(struct conn *c)
+{
+	set_timer(c, VSOCK_CONNECT_NS);
+}
+
+void conn_accept(struct conn *c, int fd)
+{
+	loop_timer_del(c->v->l, &c->timer);
+	c->fd = fd;
+	c->state = CONN_OPEN;
+	conn_queue(c, OP_RESPONSE);
+	conn_watch(c);
 }
 
 /* ---- host to guest ----------------------------------------------------- */
@@ -517,6 +532,7 @@ static void (*const on_op[OP_COUNT])(struct conn *c,
 /* What a guest may say in each state. Anything else gets RST. */
 static const unsigned allowed[] = {
 	[CONN_ASKED] = 1u << OP_RESPONSE | 1u << OP_RST,
+	[CONN_WAITING] = 1u << OP_RST | 1u << OP_CREDIT_UPDATE,
 	[CONN_OPEN] = OPS_FLOW,
 	[CONN_CLOSING] = OPS_FLOW,
 	[CONN_RESETTING] = 1u << OP_RST,

@@ -81,6 +81,7 @@ struct vsock_packet {
 
 enum conn_state {
 	CONN_ASKED,     /* by the host: REQUEST is on its way, or waits */
+	CONN_WAITING,   /* by the guest: for vsock_answer(), without fd */
 	CONN_OPEN,      /* bytes flow; either direction may be shut already */
 	CONN_CLOSING,   /* the host is gone; the guest has to say RST */
 	CONN_RESETTING, /* RST waits for an rx buffer, then the end */
@@ -106,6 +107,9 @@ struct conn {
 	uint32_t peer_alloc, peer_fwd, tx_cnt; /* host to guest */
 	uint32_t alloc, fwd, told_fwd, rx_cnt; /* guest to host */
 
+	struct listener *listener; /* whose n it is in; or NULL */
+	uint64_t id;               /* for vsock_answer() */
+
 	struct vsock_follower follower;
 	uint8_t last[VSOCK_LAST_MAX]; /* that the guest sent */
 	uint8_t nlast;
@@ -122,8 +126,10 @@ TAILQ_HEAD(conn_list, conn);
 
 struct listener {
 	uint32_t port;
-	int (*accept)(void *arg);
+	int (*accept)(void *arg); /* or: */
+	int (*ask)(void *arg, uint64_t id);
 	void *arg;
+	unsigned n, max; /* connections, of those that asked */
 };
 
 struct reply {
@@ -143,6 +149,7 @@ struct vsock {
 
 	struct listener listener[VSOCK_LISTENERS_MAX];
 	unsigned nlisteners;
+	uint64_t next_id;
 
 	struct reply reply[VSOCK_REPLIES_MAX];
 	unsigned reply_head, nreplies;
@@ -173,13 +180,21 @@ struct conn *conn_find(struct vsock *v, uint32_t guest_port,
 /* Is there room for one more connection? */
 bool conn_room(const struct vsock *v, bool by_guest);
 
-/* Takes @fd in any case. -EMFILE past the bound, -ENOMEM. */
+/*
+ * Takes @fd in any case; -1 in CONN_WAITING. -EMFILE past the bound, -ENOMEM.
+ */
 int conn_new(struct vsock *v, uint32_t guest_port, uint32_t host_port, int fd,
              enum conn_state state, struct conn **ret);
 void conn_free(struct conn *c);
 
 /* Let packet @op go out for @c as soon as there is an rx buffer. */
 void conn_queue(struct conn *c, enum vsock_op op);
+
+/* The guest waits for us: not for ever. */
+void conn_await(struct conn *c);
+
+/* Here is what it waited for. */
+void conn_accept(struct conn *c, int fd);
 
 /* Close the host's side now, and send RST. */
 void conn_reset(struct conn *c);

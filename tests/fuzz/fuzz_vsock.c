@@ -115,9 +115,25 @@ static void host_shuts(struct cursor *c)
 	}
 }
 
+static uint64_t asked;
+
+static int on_ask(void *arg, uint64_t id)
+{
+	(void)arg;
+	asked = id;
+	return id % 5 ? 0 : -ECONNREFUSED;
+}
+
+/* Or answers: the last that asked, or one of before, or nobody. */
 static void host_connects(struct cursor *c)
 {
-	(void)vsock_connect(dev, cur_u8(c) & 7, pair());
+	uint8_t b = cur_u8(c);
+
+	if (!(b & 0x80))
+		(void)vsock_connect(dev, b & 7, pair());
+	else
+		vsock_answer(dev, asked - (b >> 1 & 3),
+		             b & 1 ? pair() : -ECONNREFUSED);
 }
 
 static void rx_buffers(struct cursor *c)
@@ -158,7 +174,9 @@ static void check(void)
 	TAILQ_FOREACH(c, &v->conns, all)
 	{
 		n++;
-		if (c->ring_len > c->alloc || (c->fd < 0) != (c->state > 1) ||
+		if (c->ring_len > c->alloc ||
+		    (c->fd < 0) != (c->state > CONN_OPEN ||
+		                    c->state == CONN_WAITING) ||
 		    (c->ctl != 0) != c->in_ctl)
 			abort();
 	}
@@ -173,10 +191,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	log_setup("fuzz", 2, LOG_NONE);
 	loop = loop_new();
 	if (!loop || vsock_new(loop, 3, &dev, NULL) < 0 ||
-	    vsock_listen(dev, 1000, on_accept, NULL) < 0)
+	    vsock_listen(dev, 1000, on_accept, NULL) < 0 ||
+	    vsock_listen_later(dev, 1001, 3, on_ask, NULL) < 0)
 		abort();
 	memset(end, -1, sizeof(end));
 	next_end = tx_idx = rx_idx = 0;
+	asked = 0;
 	fuzz_ram(&g, NULL, 0);
 	fuzz_start(&g, dev);
 	for (int i = 0; i < 200 && cur_left(&c); i++) {

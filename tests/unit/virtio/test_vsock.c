@@ -46,6 +46,113 @@ static void a_port_without_listener_is_refused(void **state)
 	assert_int_equal(conns(), 0);
 }
 
+static uint64_t asked[4];
+static unsigned nasked;
+
+static int on_ask(void *arg, uint64_t id)
+{
+	(void)arg;
+	if (nasked == 4)
+		return -ECONNREFUSED;
+	asked[nasked++] = id;
+	return 0;
+}
+
+/* The guest asks for a port whose host's end comes later. */
+static void ask_from(uint32_t port)
+{
+	struct vsock_packet p = packet(OP_REQUEST, 0);
+
+	p.src_port = port;
+	p.dst_port = PORT + 7;
+	send_tx(&p, 0);
+}
+
+static int answered(unsigned i)
+{
+	int sp[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sp), 0);
+	vsock_answer(dev, asked[i], sp[1]);
+	return sp[0];
+}
+
+static void an_answer_may_come_later(void **state)
+{
+	struct vsock_packet p;
+	uint8_t data[RX_ROOM];
+	int mine;
+
+	(void)state;
+	nasked = 0;
+	assert_int_equal(vsock_listen_later(dev, PORT + 7, 2, on_ask, NULL), 0);
+	assert_int_equal(vsock_listen_later(dev, PORT + 7, 2, on_ask, NULL),
+	                 -EEXIST);
+	ask_from(GUEST);
+	assert_int_equal(nasked, 1);
+	expect_silence();
+	mine = answered(0);
+	p = expect(OP_RESPONSE);
+	assert_int_equal(p.src_port, PORT + 7);
+	assert_int_equal(p.dst_port, GUEST);
+	assert_int_equal(write(mine, "late", 4), 4);
+	step();
+	assert_true(hear(&p, data));
+	assert_int_equal(p.op, OP_RW);
+	assert_memory_equal(data, "late", 4);
+	(void)close(mine);
+	(void)close(answered(0)); /* twice: the second is closed */
+}
+
+static void a_later_no_is_a_refusal(void **state)
+{
+	(void)state;
+	nasked = 0;
+	assert_int_equal(vsock_listen_later(dev, PORT + 7, 2, on_ask, NULL), 0);
+	ask_from(GUEST);
+	vsock_answer(dev, asked[0], -ENOENT);
+	expect(OP_RST);
+	assert_int_equal(conns(), 0);
+	nasked = 4;
+	ask_from(GUEST);
+	expect(OP_RST);
+	assert_int_equal(conns(), 0);
+}
+
+static void who_waits_is_bounded_and_may_leave(void **state)
+{
+	struct vsock_packet p;
+	int fds = fds_open();
+
+	(void)state;
+	nasked = 0;
+	assert_int_equal(vsock_listen_later(dev, PORT + 7, 2, on_ask, NULL), 0);
+	ask_from(1);
+	ask_from(2);
+	ask_from(3);
+	p = expect(OP_RST);
+	assert_int_equal(p.dst_port, 3);
+	assert_int_equal(nasked, 2);
+	p = packet(OP_RST, 0);
+	p.src_port = 1;
+	p.dst_port = PORT + 7;
+	send_tx(&p, 0);
+	assert_int_equal(conns(), 1);
+	ask_from(3);
+	assert_int_equal(nasked, 3);
+	(void)close(answered(0)); /* it left */
+	expect_silence();
+	p = packet(OP_RW, 1); /* before it was let in */
+	p.src_port = 2;
+	p.dst_port = PORT + 7;
+	send_tx(&p, 1);
+	expect(OP_RST);
+	dev->ops->reset(dev);
+	assert_int_equal(conns(), 0);
+	(void)close(answered(2));
+	assert_int_equal(fds_open(), fds);
+}
+
 static void credit_comes_back_when_the_host_reads(void **state)
 {
 	const struct vsock_packet p = packet(OP_RW, 32 * KIB);
@@ -404,6 +511,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(bytes_flow_both_ways),
 		T(a_port_without_listener_is_refused),
+		T(an_answer_may_come_later),
+		T(a_later_no_is_a_refusal),
+		T(who_waits_is_bounded_and_may_leave),
 		T(credit_comes_back_when_the_host_reads),
 		T(credit_of_the_guest_is_respected),
 		T(a_stalled_sender_asks_for_credit),
