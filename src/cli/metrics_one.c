@@ -110,6 +110,19 @@ static void put_totals(struct line *l, const struct metrics_row *row)
 			: "nothing");
 	draw_in(l, DRAW_DIM, text);
 	draw_end(l);
+	(void)snprintf(
+		text, sizeof(text),
+		"Network: %llu connections, %llu open, %llu denied, %llu "
+		"lookups; got %s, sent %s",
+		(unsigned long long)m->net_flows,
+		(unsigned long long)m->net_open,
+		(unsigned long long)(m->net_denied + m->net_refused +
+	                             m->net_dns_denied),
+		(unsigned long long)m->net_dns_queries,
+		num_format_size(m->net_rx_bytes, a, sizeof(a)),
+		num_format_size(m->net_tx_bytes, b, sizeof(b)));
+	draw_in(l, DRAW_DIM, text);
+	draw_end(l);
 }
 
 static const struct {

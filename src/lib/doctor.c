@@ -164,17 +164,11 @@ static void check_registries(struct msb_report *r)
 		           "credentials from %s", path);
 }
 
-static void check_network(struct msb_report *r)
-{
-	doctor_add(r, "network", MSB_CHECK_INFO, "",
-	           "none yet: inside a sandbox there is only lo");
-}
-
 /* In the order in which they are shown. */
 static void (*const checks[])(struct msb_report *r) = {
 	check_runtime, doctor_kvm,       doctor_qemu,   doctor_engine,
 	doctor_jail,   doctor_memory,    check_home,    doctor_record,
-	doctor_mke2fs, check_registries, check_network,
+	doctor_mke2fs, check_registries, doctor_net,
 };
 
 int msb_doctor(const char *home_path, struct msb_report **ret_report,

@@ -78,4 +78,15 @@ struct doctor_jail_facts {
 void doctor_jail_explain(struct msb_report *r,
                          const struct doctor_jail_facts *facts);
 
+/* doctor_net.c: what sandboxes can have of this host's network. */
+void doctor_net(struct msb_report *r);
+
+struct doctor_net_facts {
+	int route4, route6;  /* 0: there is one to the internet; -errno */
+	int ping;            /* 0: this user may open ping sockets; -errno */
+	const char *servers; /* of resolv.conf */
+};
+void doctor_net_explain(struct msb_report *r,
+                        const struct doctor_net_facts *facts);
+
 #endif

@@ -243,7 +243,7 @@ def check_files(msb, home, rows):
     assert {p.name for p in (home / "store/pins").iterdir()} == kept
     assert list((home / "store/tmp").iterdir()) == []
     strange = {"lock", "agent.sock", "end.json", "vm.log.0", "vm.log.1", "exec.log", "exec.log.1", "upper.ext4",
-               "sandbox.json", "sandbox.json.new", "unkept", "modify"}
+               "sandbox.json", "sandbox.json.new", "ports.json", "ports.json.new", "unkept", "modify"}
     for folder in (home / "sandboxes").iterdir():
         assert {p.name for p in folder.iterdir()} <= strange
 

@@ -140,9 +140,9 @@ def test_doctor_on_this_machine(cli):
     r = cli("doctor")
     assert r.returncode == 0, r.out + r.err
     for name in ("runtime", "kernel", "agent", "qemu", "kvm", "engine", "memory", "home", "disk", "mke2fs",
-                 "registries", "network", "namespaces", "landlock", "seccomp", "wall"):
+                 "registries", "network", "ping", "namespaces", "landlock", "seccomp", "wall"):
         assert re.search(rf"^   \S+ {name} ", r.out, re.M), name
-    assert "only lo" in r.out and "Sandboxes can run here" in r.out
+    assert "name servers: " in r.out and "Sandboxes can run here" in r.out
 
 
 def test_doctor_as_json(cli):

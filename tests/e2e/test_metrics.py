@@ -16,7 +16,8 @@ IMAGE = "test/busybox:1"
 FIELDS = {"name", "state", "cpus", "timestamp", "cpu_percent", "vcpu_time_ns", "memory_bytes",
           "memory_host_resident_bytes", "memory_limit_bytes", "memory_returned_bytes", "disk_read_bytes",
           "disk_write_bytes", "disk_reads", "disk_writes", "net_rx_bytes", "net_tx_bytes", "upper_limit_bytes",
-          "upper_host_allocated_bytes", "sessions", "uptime_secs"}
+          "upper_host_allocated_bytes", "sessions", "uptime_secs", "net_rx_packets", "net_tx_packets", "net_flows",
+          "net_open", "net_denied", "net_refused", "net_dns_queries", "net_dns_denied"}
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def test_the_table_of_one_look(cli, box, paper):
     name, state, cpu, mem, disk, net, up = re.split(r"   +", rows[0])
     assert (name, state) == ("box", "running")
     assert re.fullmatch(r"\d+\.\d%", cpu) and re.fullmatch(r"\d+\.\d MiB / 192\.0 MiB", mem)
-    assert net == "0 B / 0 B" and re.fullmatch(r"(\d+m )?\d+s", up) and " / " in disk
+    assert re.fullmatch(r"[\d.]+ \w+ / [\d.]+ \w+", net) and re.fullmatch(r"(\d+m )?\d+s", up) and " / " in disk
 
 
 def test_json_has_every_field(cli, box):
@@ -64,7 +65,7 @@ def test_json_has_every_field(cli, box):
     assert m["cpus"] == 2 and m["memory_limit_bytes"] == 192 << 20
     assert 0 < m["memory_bytes"] == m["memory_host_resident_bytes"] <= m["memory_limit_bytes"]
     assert 0 < m["upper_host_allocated_bytes"] < m["upper_limit_bytes"] == 8 << 30
-    assert m["disk_read_bytes"] > 0 and m["net_rx_bytes"] == 0
+    assert m["disk_read_bytes"] > 0 and m["net_flows"] == m["net_dns_queries"] == m["net_refused"] == 0
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", m["timestamp"])
 
 

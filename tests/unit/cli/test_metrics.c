@@ -215,7 +215,9 @@ static void the_view_of_one_is_as_drawn(void **state)
 		"     ___\n"
 		"\n"
 		"In all: read 90.0 KiB in 9, written 180.0 KiB in 18 requests; "
-		"its disk\n");
+		"its disk\n"
+		"Network: 0 connections, 0 open, 0 denied, 0 lookups; got 0 B, "
+		"sent 0 B\n");
 	metrics_model_release(&m);
 }
 
