@@ -63,7 +63,7 @@ void dns_denied(struct net *n, const char *name, const char *why)
 	atomic_fetch_add_explicit(&n->counters.dns_denied, 1,
 	                          memory_order_relaxed);
 	if (n->cfg.log_denied)
-		log_limited(LOG_WARN, "network: denied: DNS for %s (%s)",
+		log_limited(LOG_WARN, "denied: dns for %s: %s",
 		            *name ? name : ".", why);
 }
 
@@ -119,9 +119,14 @@ static bool may_ask(struct dns *d, const struct dns_from *from,
 	                  .gport = from->guest_port,
 	                  .pport = DNS_PORT};
 
-	if (policy_decide_name(d->n->cfg.policy, name, proto).verdict !=
-	    VERDICT_ALLOW) {
-		dns_denied(d->n, name, "by name");
+	struct policy_answer a =
+		policy_decide_name(d->n->cfg.policy, name, proto);
+	char rule[POLICY_RULE_TEXT];
+
+	if (a.verdict != VERDICT_ALLOW) {
+		dns_denied(d->n, name,
+		           policy_rule_text(d->n->cfg.policy, POLICY_EGRESS, a,
+		                            rule));
 		return false;
 	}
 	if (gate_is_gateway(d->n, &from->server))
@@ -238,7 +243,9 @@ static void resolve(struct dns *d, const struct dns_from *from,
 	if (q->type == DNS_AAAA && no_way_by_v6(d->n)) {
 		say(d, from, q, DNS_NOERROR, DNS_EDE_NONE);
 	} else if (gateway && dns_up_nservers(d->up) == 0) {
-		log_limited(LOG_WARN, "network: DNS: there is no name server");
+		log_limited(LOG_WARN,
+		            "no name server to ask; the host has none, "
+		            "and none was given");
 		say(d, from, q, DNS_SERVFAIL, DNS_EDE_NO_REACHABLE);
 	} else if (!gateway || !(q->flags & DNS_RD) ||
 	           !from_cache(d, from, q, name)) {
@@ -277,7 +284,8 @@ void dns_take(struct dns *d, const struct dns_from *from, const uint8_t *msg,
 	if (r) {
 		say(d, from, &q, (unsigned)r, DNS_EDE_NONE);
 	} else if (!name_of(&q, name)) {
-		dns_denied(d->n, "a name that cannot be one", "by name");
+		dns_denied(d->n, "a name with odd bytes",
+		           "no rule can be about it");
 		say(d, from, &q, DNS_NXDOMAIN, DNS_EDE_BLOCKED);
 	} else if (dns_local(d, &q, name, &n)) {
 		to_guest(d, from, &q, n);

@@ -261,7 +261,9 @@ size_t dns_judge(struct dns *d, const struct dns_query *q, const char *name,
 
 	make_plan(&p);
 	if (p.refused && !p.kept) {
-		dns_denied(d->n, name, "all its addresses");
+		dns_denied(d->n, name,
+		           "its addresses are none that an answer may "
+		           "have (rebinding)");
 		return dns_reply(q, DNS_NXDOMAIN, 0, DNS_EDE_BLOCKED, ret,
 		                 DNS_MSG_MAX);
 	}

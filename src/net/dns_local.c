@@ -55,7 +55,7 @@ static size_t own_name(struct dns *d, const struct dns_query *q)
 	const struct net_config *cfg = &d->n->cfg;
 
 	if (!host_is_open(d->n)) {
-		dns_denied(d->n, DNS_HOST_NAME, "host");
+		dns_denied(d->n, DNS_HOST_NAME, "no rule allows the host");
 		return reply(d, q, DNS_NXDOMAIN, DNS_EDE_BLOCKED);
 	}
 	if (q->type == DNS_A && addr_is_v4(&cfg->gateway4))
@@ -181,7 +181,7 @@ static bool name_of_address(struct dns *d, const struct dns_query *q,
 	}
 	if (dns_may_enter(d->n, &a))
 		return false;
-	dns_denied(d->n, name, "the name of an address");
+	dns_denied(d->n, name, "it is the name of no public address");
 	*ret_len = reply(d, q, DNS_NXDOMAIN, DNS_EDE_BLOCKED);
 	return true;
 }
