@@ -1,14 +1,19 @@
 #include "guest/boot.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fdio.h"
 #include "base/log.h"
 #include "base/num.h"
+#include "guest/etc.h"
 #include "guest/mount.h"
 #include "guest/mounts.h"
+#include "guest/net.h"
 #include "guest/scripts.h"
 #include "guest/system.h"
 
@@ -143,18 +148,42 @@ static int mounts(struct boot *b, struct err *err)
 
 static int scripts(struct boot *b, struct err *err)
 {
-	const struct proto_strs *s = &b->config.boot.scripts;
+	const struct proto_boot *c = &b->config.boot;
 
-	return s->n ? scripts_provide(s, err) : 0;
+	if (c->scripts.n == 0 && c->cas.n == 0)
+		return 0;
+	return scripts_provide(&c->scripts, &c->cas, err);
 }
 
 static int network(struct boot *b, struct err *err)
 {
-	int r = system_set_hostname(b->config.boot.hostname, err);
+	const struct proto_boot *c = &b->config.boot;
+	struct net_plan plan;
+	int r = system_set_hostname(c->hostname, err);
 
 	if (r == 0)
 		r = system_loopback_up(err);
-	return r < 0 ? r : system_sysctls(err);
+	if (r == 0)
+		r = system_sysctls(err);
+	if (r < 0 || c->net.n == 0)
+		return r;
+	r = net_parse(&c->net, &plan, err);
+	return r < 0 ? r : net_up(NET_INTERFACE, &plan, err);
+}
+
+/* In /dev, which is the machine's own and no image's. */
+#define SCRATCH "/dev/.msb"
+
+static void files(const struct proto_boot *c)
+{
+	cleanup_close int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (c->net.n || c->cas.n) {
+		(void)mkdir(SCRATCH, 0700);
+		etc_provide(root_fd, SCRATCH, c->hostname, &c->net, &c->cas);
+		(void)rmdir(SCRATCH);
+	}
+	system_files(c->hostname);
 }
 
 /* From here on this process is the agent, and may have another one as PID 1. */
@@ -165,7 +194,7 @@ static int leave(struct boot *b, struct err *err)
 
 	if (c->init.n == 0)
 		return 0;
-	system_files(c->hostname); /* the init reads them */
+	files(c); /* the init reads them */
 	r = handoff_fork(b->handoff, &c->init, &c->init_env, err);
 	return r < 0 ? r : handoff_settle(b->argv0, err);
 }
@@ -259,6 +288,6 @@ int boot_run(struct boot *b)
 	}
 	/* Before the first command, while the host is busy with READY. */
 	if (!b->handoff->active)
-		system_files(b->config.boot.hostname);
+		files(&b->config.boot);
 	return 0;
 }

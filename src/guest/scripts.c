@@ -92,10 +92,16 @@ int scripts_write(int dir_fd, const struct proto_strs *pairs, struct err *err)
 	return 0;
 }
 
-/* A tmpfs that holds the scripts and nothing more. */
-static int mount_folder(const struct proto_strs *pairs)
+static unsigned pages_of(size_t bytes)
 {
-	unsigned pages = 1;
+	return (unsigned)((bytes + PAGE - 1) / PAGE);
+}
+
+/* A tmpfs that holds the scripts, the certificates, and nothing more. */
+static int mount_folder(const struct proto_strs *pairs,
+                        const struct proto_bytes *cas)
+{
+	unsigned pages = 1 + pages_of(cas->n);
 	char options[64];
 	struct stat st;
 
@@ -107,10 +113,10 @@ static int mount_folder(const struct proto_strs *pairs)
 	if (!S_ISDIR(st.st_mode))
 		return -ENOTDIR;
 	for (uint32_t i = 1; i < pairs->n; i += 2)
-		pages += (unsigned)(strlen(pairs->v[i]) + PAGE - 1) / PAGE;
+		pages += pages_of(strlen(pairs->v[i]));
 	(void)snprintf(options, sizeof(options),
 	               "mode=0755,size=%u,nr_inodes=%u", pages * PAGE,
-	               pairs->n / 2 + 4);
+	               pairs->n / 2 + 5);
 	if (mount("tmpfs", MSB_DIR, "tmpfs", FLAGS, options) < 0 ||
 	    mkdir(SCRIPTS_DIR, 0755) < 0)
 		return -errno;
@@ -128,14 +134,26 @@ static void add_profile(void)
 		log_warn("cannot write %s", PROFILE);
 }
 
-int scripts_provide(const struct proto_strs *pairs, struct err *err)
+static int write_cas(const struct proto_bytes *cas)
+{
+	cleanup_close int fd = -1;
+
+	if (cas->n == 0)
+		return 0;
+	fd = open(SCRIPTS_CAS,
+	          O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	return fd < 0 ? -errno : fd_write_full(fd, cas->p, cas->n);
+}
+
+int scripts_provide(const struct proto_strs *pairs,
+                    const struct proto_bytes *cas, struct err *err)
 {
 	cleanup_close int fd = -1;
 	int r = scripts_check(pairs, err);
 
 	if (r < 0)
 		return r;
-	r = mount_folder(pairs);
+	r = mount_folder(pairs, cas);
 	if (r == 0) {
 		fd = open(SCRIPTS_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		r = fd < 0 ? -errno : 0;
@@ -146,10 +164,15 @@ int scripts_provide(const struct proto_strs *pairs, struct err *err)
 	r = scripts_write(fd, pairs, err);
 	if (r < 0)
 		return r;
+	r = write_cas(cas);
+	if (r < 0)
+		return err_set(err, r, "cannot write %s: %s", SCRIPTS_CAS,
+		               strerror(-r));
 	if (mount(NULL, MSB_DIR, NULL, MS_REMOUNT | MS_RDONLY | FLAGS, NULL) <
 	    0)
 		return err_set(err, -errno, "cannot make %s read-only: %s",
 		               MSB_DIR, strerror(errno));
-	add_profile();
+	if (pairs->n)
+		add_profile();
 	return 0;
 }
