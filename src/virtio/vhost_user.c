@@ -91,6 +91,7 @@ struct vhost_user {
 	bool failed;     /* closed() was called or is due */
 
 	uint64_t features, protocol;
+	bool spoke; /* SET_PROTOCOL_FEATURES came */
 	struct guest_mem mem;
 	struct vq vqs[VU_QUEUES_MAX];
 	struct ring rings[VU_QUEUES_MAX];
@@ -377,11 +378,16 @@ static int on_set_features(struct vhost_user *vu, struct msg *m)
 	return 0;
 }
 
-/* QEMU warns of a config space for models where it expects none. */
+/*
+ * QEMU warns of a config space for models where it expects none; a network
+ * device's it keeps itself.
+ */
 static uint64_t protocol_features(const struct vhost_user *vu)
 {
 	return VU_P_MQ | VU_P_REPLY_ACK | VU_P_RESET_DEVICE |
-	       (vu->dev->ops->config_len ? VU_P_CONFIG : 0);
+	       (vu->dev->ops->config_len && vu->dev->ops->id != VIRTIO_ID_NET
+	                ? VU_P_CONFIG
+	                : 0);
 }
 
 static int on_get_protocol(struct vhost_user *vu, struct msg *m)
@@ -396,6 +402,7 @@ static int on_set_protocol(struct vhost_user *vu, struct msg *m)
 	if (f & ~protocol_features(vu))
 		return -EPROTO;
 	vu->protocol = f;
+	vu->spoke = true;
 	return 0;
 }
 
@@ -585,7 +592,9 @@ static int on_vring_enable(struct vhost_user *vu, struct msg *m)
 	struct ring *r = ring_of(vu, get_le32(m->payload));
 	uint32_t on = get_le32(m->payload + 4);
 
-	if (!r || on > 1 || !(vu->features & VU_F_PROTOCOL_FEATURES))
+	/* A network device's come before its SET_FEATURES. */
+	if (!r || on > 1 ||
+	    (!(vu->features & VU_F_PROTOCOL_FEATURES) && !vu->spoke))
 		return -EPROTO;
 	r->enabled = on;
 	update_ring(r);

@@ -76,7 +76,7 @@ child_main(const struct child_opts *o, int parent, int out, int status)
 	if (r == 0)
 		r = follow(parent);
 	if (r == 0 && o->enter)
-		r = o->enter(o->argv[0]);
+		r = o->enter(o->argv[0], o->ask);
 	if (r == 0) {
 		(void)execve(o->argv[0], o->argv, no_env);
 		r = -errno;

@@ -35,7 +35,8 @@ struct child_opts {
 	/* Namespaces (CLONE_NEW*): all of them, or none where that fails. */
 	unsigned namespaces;
 	/* The last act before exec, with argv[0] as exec gets it; or NULL. */
-	int (*enter)(const char *program);
+	int (*enter)(const char *program, int ask);
+	int ask; /* for enter(): a descriptor that ends with exec, or -1 */
 };
 
 int child_spawn(const struct child_opts *o, struct child *ret,

@@ -12,7 +12,7 @@
 #include "vmm/config_field.h"
 
 #define VMM_CAS_MAX   (384u << 10) /* PEM; fits into BOOT beside the rest */
-#define VMM_VSOCK_MAX 64
+#define VMM_VSOCK_MAX 32
 #define VMM_RULES_MAX (1u << 20) /* bytes of rules */
 
 struct vmm_net {

@@ -301,6 +301,7 @@ static int hide_files(const struct jail_needs *needs, struct jail_paths *ret)
 	if (r < 0)
 		return r;
 	if (is_held(JAIL_MOUNT_NS)) {
+		(void)jail_sockets_enter(needs);
 		r = jail_root_enter(needs, ret);
 		if (r == 0) {
 			holds(JAIL_ROOT);
@@ -392,15 +393,18 @@ static int child_limits(void)
 	               : 0;
 }
 
-int jail_child(const char *program)
+int jail_child(const char *program, int ask)
 {
-	int r = child_limits();
+	int listener = -1, r = child_limits();
 
 	close_capabilities();
 	if (r == 0)
 		r = set_capabilities(0);
 	if (r == 0)
-		r = jail_filter_load(JAIL_FILTER_QEMU, program);
+		r = jail_filter_load(JAIL_FILTER_QEMU, program,
+		                     ask >= 0 ? &listener : NULL);
+	if (r == 0 && listener >= 0)
+		r = fd_send(ask, "", 1, &listener, 1) == 1 ? 0 : -EPIPE;
 	return r == -EOPNOTSUPP ? 0 : r;
 }
 
@@ -448,7 +452,7 @@ int jail_thread(enum jail_thread_kind kind)
 	if (r == 0)
 		r = limit_files(kind);
 	if (r == 0 && !escape_without_filter) {
-		r = jail_filter_load((enum jail_filter)kind, NULL);
+		r = jail_filter_load((enum jail_filter)kind, NULL, NULL);
 		if (r == -EOPNOTSUPP)
 			r = 0;
 	}

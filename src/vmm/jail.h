@@ -34,12 +34,13 @@
 
 /* Each has its own list of system calls (jail_rules.c). */
 enum jail_thread_kind {
-	JAIL_MAIN,  /* control, relay, vsock, console */
-	JAIL_BLOCK, /* a disk's */
-	JAIL_SMALL, /* rng, balloon: work that needs no files */
-	JAIL_VCPU,  /* ioctl(KVM_RUN) and the registers' side effects */
-	JAIL_FS,    /* the file server: files, but only below the shares */
-	JAIL_NET,   /* the network: sockets of the host, and nothing else */
+	JAIL_MAIN,    /* control, relay, vsock, console */
+	JAIL_BLOCK,   /* a disk's */
+	JAIL_SMALL,   /* rng, balloon: work that needs no files */
+	JAIL_VCPU,    /* ioctl(KVM_RUN) and the registers' side effects */
+	JAIL_FS,      /* the file server: files, but only below the shares */
+	JAIL_NET,     /* the network: sockets of the host, and nothing else */
+	JAIL_SOCKETS, /* Unix sockets of the host: connect(), no file */
 };
 
 /* What holds now; JAIL_* bits for reports. */
@@ -85,6 +86,9 @@ struct jail_needs {
 	void *before_net_arg;
 	const struct jail_share *shares; /* must outlive the call to seal */
 	size_t nshares;
+	/* Folders of host sockets, which get such mounts, too. */
+	const struct jail_share *sockets;
+	size_t nsockets;
 };
 
 /* Where they are for the program, after jail_enter(). */
@@ -114,8 +118,11 @@ int jail_proc_fd(void);
 unsigned jail_child_flags(void);
 void jail_child_made(unsigned flags);
 
-/* In the child; @program is the pointer that execve() will get. */
-int jail_child(const char *program);
+/*
+ * In the child; @program is the pointer that execve() will get. @ask: a socket
+ * for the listener of its filter (qemu_sock.h), or -1.
+ */
+int jail_child(const char *program, int ask);
 
 /* Never fails half: a thread that cannot be jailed must not go on. */
 int jail_thread(enum jail_thread_kind kind);

@@ -29,14 +29,18 @@ enum jail_filter {
 	JAIL_FILTER_VCPU = JAIL_VCPU,
 	JAIL_FILTER_FS = JAIL_FS,
 	JAIL_FILTER_NET = JAIL_NET,
+	JAIL_FILTER_SOCKETS = JAIL_SOCKETS,
 	JAIL_FILTER_QEMU,
 };
 
 /*
  * Put it on the calling thread, for good; no_new_privs must be set. @program
- * is the one pointer that execve() may get, NULL: none. Async-signal-safe.
+ * is the one pointer that execve() may get, NULL: none. @ret_listener, unless
+ * NULL, gets the descriptor at which calls ask that the list leaves to others
+ * (seccomp_unotify(2)). Async-signal-safe.
  */
-int jail_filter_load(enum jail_filter which, const char *program);
+int jail_filter_load(enum jail_filter which, const char *program,
+                     int *ret_listener);
 
 /* From now on what a filter stops is told in the log; then the process ends. */
 int jail_filter_report(void);

@@ -31,6 +31,9 @@ int jail_root_enter(const struct jail_needs *needs, struct jail_paths *ret);
  */
 int jail_shares_enter(const struct jail_needs *needs);
 
+/* The same for the folders of host sockets. */
+int jail_sockets_enter(const struct jail_needs *needs);
+
 /* As jail_proc_fd(); a new descriptor or a negative errno. */
 int jail_open_proc_fd(void);
 

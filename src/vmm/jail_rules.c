@@ -46,7 +46,8 @@ enum {
 	Q = 1 << 4, /* QEMU */
 	F = 1 << 5, /* file server */
 	N = 1 << 6, /* network */
-	OURS = M | B | S | V | F | N,
+	H = 1 << 7, /* host sockets */
+	OURS = M | B | S | V | F | N | H,
 	DEVICES = M | B | S | F | N,
 	ALL = OURS | Q,
 };
@@ -64,6 +65,7 @@ struct rule {
 	unsigned kinds;
 	int nr;
 	struct scmp_arg_cmp arg[2]; /* op 0: not looked at */
+	bool ask; /* whoever listens decides; ENOSYS if nobody does */
 };
 
 static const struct rule rules[] = {
@@ -106,7 +108,7 @@ static const struct rule rules[] = {
 	 * A thread's name, but not the main one's: by that life_kill() knows
 	 * whom it kills. rseq of a thread that libc still sets up.
 	 */
-	{B|S|V|F|N, SCMP_SYS(prctl),  {EQ(0, PR_SET_NAME)}},
+	{B|S|V|F|N|H, SCMP_SYS(prctl),  {EQ(0, PR_SET_NAME)}},
 	{ALL,     SCMP_SYS(rseq)},
 	{ALL,     SCMP_SYS(set_robust_list)},
 	/* glibc asks it for malloc's arenas. */
@@ -233,6 +235,14 @@ static const struct rule rules[] = {
 	/* Published UDP answers whom it heard from. */
 	{N,       SCMP_SYS(sendto)},
 
+	/*
+	 * Unix sockets by the bare name in a folder that is a mount of its own;
+	 * and only those that listen: nothing is made or read.
+	 */
+	{H,       SCMP_SYS(fchdir)},
+	{H,       SCMP_SYS(socket),   {EQ(0, AF_UNIX), BITS(1, 0xf, SOCK_STREAM)}},
+	{H,       SCMP_SYS(connect)},
+
 	/* Run; say where it was when it failed; make another one stop. */
 	{V,       SCMP_SYS(ioctl),    {EQ(1, KVM_RUN)}},
 	{V,       SCMP_SYS(ioctl),    {EQ(1, KVM_GET_REGS)}},
@@ -339,6 +349,9 @@ static const struct rule rules[] = {
 	{Q,       SCMP_SYS(setsockopt)},
 	{Q,       SCMP_SYS(getsockname)},
 	{Q,       SCMP_SYS(getpeername)},
+	/* qemu_sock.c: it thinks that it connects a socket. */
+	{Q,       SCMP_SYS(socket),   {EQ(0, AF_UNIX)}, .ask = true},
+	{Q,       SCMP_SYS(connect),  .ask = true},
 	/* KVM's and FIONBIO, FIONREAD, TCGETS: by their type's byte. */
 	{Q,       SCMP_SYS(ioctl),    {BITS(1, 0xff00, KVMIO << 8)}},
 	{Q,       SCMP_SYS(ioctl),    {EQ(1, FIONBIO)}},
@@ -352,13 +365,14 @@ static const struct {
 	unsigned kind;
 	uint32_t otherwise;
 } filters[] = {
-	{"main",  M, SCMP_ACT_TRAP         },
-	{"block", B, SCMP_ACT_TRAP         },
-	{"small", S, SCMP_ACT_TRAP         },
-	{"vcpu",  V, SCMP_ACT_TRAP         },
-	{"fs",    F, SCMP_ACT_TRAP         },
-	{"net",   N, SCMP_ACT_TRAP         },
-	{"qemu",  Q, SCMP_ACT_ERRNO(ENOSYS)},
+	{"main",    M, SCMP_ACT_TRAP         },
+        {"block",   B, SCMP_ACT_TRAP         },
+	{"small",   S, SCMP_ACT_TRAP         },
+        {"vcpu",    V, SCMP_ACT_TRAP         },
+	{"fs",      F, SCMP_ACT_TRAP         },
+        {"net",     N, SCMP_ACT_TRAP         },
+	{"sockets", H, SCMP_ACT_TRAP         },
+        {"qemu",    Q, SCMP_ACT_ERRNO(ENOSYS)},
 };
 
 static int add_rule(scmp_filter_ctx ctx, const struct rule *r)
@@ -367,7 +381,9 @@ static int add_rule(scmp_filter_ctx ctx, const struct rule *r)
 
 	while (n < ARRAY_SIZE(r->arg) && r->arg[n].op)
 		n++;
-	return seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, r->nr, n, r->arg);
+	return seccomp_rule_add_array(ctx,
+	                              r->ask ? SCMP_ACT_NOTIFY : SCMP_ACT_ALLOW,
+	                              r->nr, n, r->arg);
 }
 
 /* From libseccomp through a file of its own: it writes to descriptors only. */

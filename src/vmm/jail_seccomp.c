@@ -24,13 +24,15 @@ static const struct {
 	const struct sock_filter *code;
 	size_t n;
 } filters[] = {
-	[JAIL_FILTER_MAIN] = {"main",  filter_main,  ARRAY_SIZE(filter_main) },
-	[JAIL_FILTER_BLOCK] = {"block", filter_block, ARRAY_SIZE(filter_block)},
-	[JAIL_FILTER_SMALL] = {"small", filter_small, ARRAY_SIZE(filter_small)},
-	[JAIL_FILTER_VCPU] = {"vcpu",  filter_vcpu,  ARRAY_SIZE(filter_vcpu) },
-	[JAIL_FILTER_FS] = {"fs",    filter_fs,    ARRAY_SIZE(filter_fs)   },
-	[JAIL_FILTER_NET] = {"net",   filter_net,   ARRAY_SIZE(filter_net)  },
-	[JAIL_FILTER_QEMU] = {"qemu",  filter_qemu,  ARRAY_SIZE(filter_qemu) },
+	[JAIL_FILTER_MAIN] = {"main",    filter_main,    ARRAY_SIZE(filter_main) },
+	[JAIL_FILTER_BLOCK] = {"block",   filter_block,   ARRAY_SIZE(filter_block)},
+	[JAIL_FILTER_SMALL] = {"small",   filter_small,   ARRAY_SIZE(filter_small)},
+	[JAIL_FILTER_VCPU] = {"vcpu",    filter_vcpu,    ARRAY_SIZE(filter_vcpu) },
+	[JAIL_FILTER_FS] = {"fs",      filter_fs,      ARRAY_SIZE(filter_fs)   },
+	[JAIL_FILTER_NET] = {"net",     filter_net,     ARRAY_SIZE(filter_net)  },
+	[JAIL_FILTER_SOCKETS] = {"sockets", filter_sockets,
+                              ARRAY_SIZE(filter_sockets)                         },
+	[JAIL_FILTER_QEMU] = {"qemu",    filter_qemu,    ARRAY_SIZE(filter_qemu) },
 };
 
 _Static_assert(ARRAY_SIZE(filter_main) <= FILTER_MAX &&
@@ -39,6 +41,7 @@ _Static_assert(ARRAY_SIZE(filter_main) <= FILTER_MAX &&
                        ARRAY_SIZE(filter_vcpu) <= FILTER_MAX &&
                        ARRAY_SIZE(filter_fs) <= FILTER_MAX &&
                        ARRAY_SIZE(filter_net) <= FILTER_MAX &&
+                       ARRAY_SIZE(filter_sockets) <= FILTER_MAX &&
                        ARRAY_SIZE(filter_qemu) <= FILTER_MAX,
                "a filter does not fit into jail_filter_load()'s copy");
 
@@ -60,8 +63,11 @@ static void fill_in(struct sock_filter *f, const char *program)
 		f->k = (uint32_t)p;
 }
 
-int jail_filter_load(enum jail_filter which, const char *program)
+int jail_filter_load(enum jail_filter which, const char *program,
+                     int *ret_listener)
 {
+	long r;
+
 	struct sock_filter code[FILTER_MAX];
 	struct sock_fprog prog = {(unsigned short)filters[which].n, code};
 
@@ -72,8 +78,12 @@ int jail_filter_load(enum jail_filter which, const char *program)
 	for (size_t i = 0; i < prog.len; i++)
 		fill_in(&code[i], program);
 	mine = filters[which].name;
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) < 0)
+	r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+	            ret_listener ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0, &prog);
+	if (r < 0)
 		return -errno;
+	if (ret_listener)
+		*ret_listener = (int)r;
 	return 0;
 }
 

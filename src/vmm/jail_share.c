@@ -89,12 +89,12 @@ static int enter_one(const struct jail_share *s)
 	return dup3(tree, s->fd, O_CLOEXEC) < 0 ? -errno : 0;
 }
 
-int jail_shares_enter(const struct jail_needs *needs)
+static int enter_all(const struct jail_share *list, size_t n)
 {
 	int all = 0;
 
-	for (size_t i = 0; i < needs->nshares; i++) {
-		int r = enter_one(&needs->shares[i]);
+	for (size_t i = 0; i < n; i++) {
+		int r = enter_one(&list[i]);
 
 		if (r < 0) {
 			log_debug("share %zu has no mount of its own: %s", i,
@@ -103,6 +103,16 @@ int jail_shares_enter(const struct jail_needs *needs)
 		}
 	}
 	return all;
+}
+
+int jail_shares_enter(const struct jail_needs *needs)
+{
+	return enter_all(needs->shares, needs->nshares);
+}
+
+int jail_sockets_enter(const struct jail_needs *needs)
+{
+	return enter_all(needs->sockets, needs->nsockets);
 }
 
 int jail_open_proc_fd(void)

@@ -34,6 +34,7 @@
 #include "vmm/child.h"
 #include "vmm/engine.h"
 #include "vmm/qemu_argv.h"
+#include "vmm/qemu_sock.h"
 #include "vmm/tail.h"
 #include "vmm/tsc.h"
 
@@ -67,6 +68,7 @@ struct engine {
 	int exec_error; /* positive errno */
 	bool broke;     /* it broke vhost-user's rules */
 	struct tail words;
+	struct qemu_sock net; /* how it gets its end of the network's */
 	struct qemu_slot slots[ENGINE_DEVICES_MAX];
 	size_t nslots;
 };
@@ -258,6 +260,7 @@ static void qemu_free(struct engine *e)
 	loop_del(e->loop, &e->on_exit);
 	loop_del(e->loop, &e->on_words);
 	child_release(&e->child);
+	qemu_sock_release(&e->net);
 	close_slots(e);
 	free(e);
 }
@@ -280,6 +283,13 @@ static int open_slots(struct engine *e, const struct engine_opts *o)
 		e->slots[i] = (struct qemu_slot){e, o->slots[i].name, pair[0],
 		                                 pair[1], NULL};
 		e->nslots = i + 1;
+		if (o->slots[i].virtio_id == VIRTIO_ID_NET) {
+			int r = qemu_sock_init(&e->net, e->loop,
+			                       take_fd(e->slots[i].theirs));
+
+			if (r < 0)
+				return r;
+		}
 	}
 	return 0;
 }
@@ -312,8 +322,11 @@ static int spawn(struct engine *e, const struct engine_opts *o, struct err *err)
 
 	if (o->host->tsc.ns)
 		tsc_khz = tsc_khz_since(o->host->tsc);
-	for (size_t i = 0; i < e->nslots; i++)
-		keep[n++] = slot_fds[i] = e->slots[i].theirs;
+	for (size_t i = 0; i < e->nslots; i++) {
+		slot_fds[i] = e->slots[i].theirs;
+		if (slot_fds[i] >= 0)
+			keep[n++] = slot_fds[i];
+	}
 	keep[n++] = o->serial_fd;
 	if (!(jail_state() & JAIL_ROOT)) { /* in there they have names */
 		keep[n++] = o->cfg->kernel_fd;
@@ -338,9 +351,11 @@ static int spawn(struct engine *e, const struct engine_opts *o, struct err *err)
 	                                     .fds = keep,
 	                                     .nfds = n,
 	                                     .namespaces = jail_child_flags(),
-	                                     .enter = jail_child},
+	                                     .enter = jail_child,
+	                                     .ask = e->net.ask[1]},
 	                &e->child, &namespaces, err);
 	jail_child_made(namespaces);
+	qemu_sock_started(&e->net);
 	for (size_t i = 0; i < e->nslots; i++)
 		close_fd(&e->slots[i].theirs);
 	return r;
@@ -371,6 +386,7 @@ static int qemu_start(const struct engine_opts *o, struct engine **ret,
 	e->loop = o->loop;
 	e->events = o->events;
 	e->child = (struct child)CHILD_INIT;
+	e->net = (struct qemu_sock)QEMU_SOCK_INIT;
 	e->accel = o->host->accel;
 	r = open_slots(e, o);
 	if (r < 0)

@@ -7,6 +7,7 @@
 
 #include "base/num.h"
 #include "virtio/fs.h"
+#include "vmm/qemu_sock.h"
 
 #include "base/banned.h"
 
@@ -145,6 +146,7 @@ static void add_net(struct line *l, const struct qemu_args *a, const char *name)
 	const struct net_config *c = &a->cfg->net.cfg;
 	const uint8_t *m = c->guest_mac;
 
+	option(l, "-chardev", "socket,id=%s,path=" QEMU_SOCK_PATH, name);
 	option(l, "-netdev", "vhost-user,id=%s-dev,chardev=%s,queues=1", name,
 	       name);
 	option(l, "-device",
@@ -162,11 +164,11 @@ static void add_device(struct line *l, const struct qemu_args *a,
 		l->r = -ENODEV;
 		return;
 	}
-	option(l, "-chardev", "socket,id=%s,fd=%d", s->name, fd);
 	if (s->virtio_id == VIRTIO_ID_NET) {
 		add_net(l, a, s->name);
 		return;
 	}
+	option(l, "-chardev", "socket,id=%s,fd=%d", s->name, fd);
 	option(l, "-device", "%s,chardev=%s", driver, s->name);
 }
 

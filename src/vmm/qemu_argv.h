@@ -3,7 +3,8 @@
  *
  * What is not named does not exist: -nodefaults and -no-user-config, a
  * microvm without RTC, ACPI, USB and PCI, no monitor, no display, no network
- * of QEMU's own. Every socket is a descriptor by number. Nothing that
+ * of QEMU's own. Every socket is a descriptor by number; the network's
+ * has a path that nobody looks up (qemu_sock.h). Nothing that
  * a user typed becomes part of an option that QEMU parses: the kernel's
  * command line is an argument of its own and the name has letters, digits,
  * dot, dash and underscore only (config.c).
@@ -20,7 +21,8 @@ struct qemu_args {
 	const struct vmm_config *cfg;
 	enum accel accel; /* not ACCEL_AUTO */
 	const struct engine_slot *slots;
-	const int *slot_fds; /* QEMU's end of each slot's vhost-user socket */
+	const int *slot_fds; /* QEMU's end of each slot's vhost-user socket,
+	                        but for the network's */
 	size_t nslots;
 	int serial_fd;
 	uint32_t tsc_khz;               /* of this host, for TCG; 0: unknown */

@@ -49,6 +49,7 @@ struct vm {
 	struct engine_host host;
 	struct engine *engine;
 	struct jail_share shares[VMM_SHARES_MAX];
+	struct jail_share sockets[VMM_VSOCK_MAX];
 	struct jail_paths paths;
 	bool sealed;
 	struct console console;

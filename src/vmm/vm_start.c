@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "virtio/vsock.h"
+#include "vmm/hostsock.h"
 #include "vmm/vm_int.h"
 
 #include "base/banned.h"
@@ -230,6 +231,9 @@ int vm_enter_jail(struct vm *vm, struct err *err)
 	for (unsigned i = 0; i < vm->cfg.nshares; i++)
 		vm->shares[i] = (struct jail_share){
 			vm->cfg.shares[i].fd, vm->cfg.shares[i].read_only};
+	for (unsigned i = 0; i < vm->cfg.vsock.n; i++)
+		vm->sockets[i] =
+			(struct jail_share){vm->cfg.vsock.v[i].dir_fd, true};
 	return jail_enter(
 		&(struct jail_needs){.program = program ? vm->cfg.qemu : "",
 	                             .kvm = program &&
@@ -237,6 +241,8 @@ int vm_enter_jail(struct vm *vm, struct err *err)
 	                             .file_max = file_max(&vm->cfg),
 	                             .shares = vm->shares,
 	                             .nshares = vm->cfg.nshares,
+	                             .sockets = vm->sockets,
+	                             .nsockets = vm->cfg.vsock.n,
 	                             .before_net = start_net,
 	                             .before_net_arg = vm,
 	                             .kernel_fd = vm->cfg.kernel_fd,
@@ -279,7 +285,11 @@ int vm_start_engine(struct vm *vm, struct err *err)
 
 int vm_start_devices(struct vm *vm, struct err *err)
 {
-	return devices_start(&vm->devices, vm->ops, vm->engine, err);
+	int r = devices_start(&vm->devices, vm->ops, vm->engine, err);
+
+	return r < 0 ? r
+	             : hostsock_start(&vm->cfg.vsock, vm->loop,
+	                              vm->devices.vsock, err);
 }
 
 int vm_run_engine(struct vm *vm, struct err *err)

@@ -162,6 +162,7 @@ static void the_network_device_has_one_pair_of_queues(void **state)
 	                                      20, 0, &paths, false},
 	                  &v),
 		0);
+	assert_true(has_pair(&v, "-chardev", "socket,id=net,path=/net"));
 	assert_true(has_pair(&v, "-netdev",
 	                     "vhost-user,id=net-dev,chardev=net,queues=1"));
 	assert_true(has_pair(

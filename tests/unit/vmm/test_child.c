@@ -18,8 +18,8 @@ static int spawn(char *const *argv, const int *fds, size_t nfds,
 {
 	unsigned namespaces;
 
-	return child_spawn(&(struct child_opts){argv, fds, nfds, 0, NULL}, ret,
-	                   &namespaces, NULL);
+	return child_spawn(&(struct child_opts){argv, fds, nfds, 0, NULL, -1},
+	                   ret, &namespaces, NULL);
 }
 
 /* Run a shell script as the child and give what it printed. */

@@ -175,7 +175,7 @@ static int filtered(void)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
 	    jail_filter_report() < 0)
 		return 99;
-	if (jail_filter_load(which, "/x") < 0)
+	if (jail_filter_load(which, "/x", NULL) < 0)
 		return 98;
 	return act() < 0;
 }
