@@ -69,6 +69,9 @@ struct network_vsock {
 int network_vsock_parse(const char *text, struct network_vsock *ret,
                         struct err *err);
 
+/* UTF-8 without control characters: may go into JSON, and to a proxy. */
+bool network_is_plain(const char *text, size_t len);
+
 /* The pool that is asked for, else the default. */
 int network_pool(const char *text, bool v6, struct cidr *ret, struct err *err);
 

@@ -18,6 +18,7 @@
 #define MTU_MIN      1280u
 #define MTU_MAX      65520u
 #define TIMEOUT_MAX  600000u
+#define RATE_MAX     (INT64_MAX / 4000) /* products with ms fit */
 #define USER_MAX     255 /* RFC 1929 has one byte for its length */
 #define NAME_MAX_LEN 90  /* of a host socket, behind its folder */
 #define IPV4_SLOT    126 /* a /30, of 128 bits */
@@ -238,8 +239,8 @@ static int check_limits(const struct msb_network *n, struct err *err)
 		if (rates[i]->burst && !rates[i]->per_second)
 			return err_set(err, -EINVAL,
 			               "network: a burst needs a rate");
-		if (rates[i]->burst > INT64_MAX ||
-		    rates[i]->per_second > INT64_MAX)
+		if (rates[i]->burst > RATE_MAX ||
+		    rates[i]->per_second > RATE_MAX)
 			return err_set(err, -EINVAL,
 			               "network: the rate is too large");
 	}
@@ -286,12 +287,25 @@ int network_proxy_parse(const char *url, struct network_proxy *ret,
 	return 0;
 }
 
+bool network_is_plain(const char *text, size_t len)
+{
+	json_t *cleanup_json j = json_stringn(text, len);
+
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+			return false;
+	return j;
+}
+
 static int check_word(const char *what, const char *text, struct err *err)
 {
 	if (text && (!*text || strlen(text) > USER_MAX))
 		return err_set(err, -EINVAL, "the %s has 1 to %d bytes", what,
 		               USER_MAX);
-	return 0;
+	return !text || network_is_plain(text, strlen(text))
+	               ? 0
+	               : err_set(err, -EINVAL, "the %s is not plain text",
+	                         what);
 }
 
 static int check_users(const struct msb_network *n, const char *kind,
@@ -379,6 +393,8 @@ int network_vsock_parse(const char *text, struct network_vsock *ret,
 		                 err);
 	if (v.path_len >= PATH_MAX || colon - slash - 1 > NAME_MAX_LEN)
 		return bad_vsock(text, "the path is too long", err);
+	if (!network_is_plain(slash + 1, (size_t)(colon - slash - 1)))
+		return bad_vsock("...", "the name is not plain text", err);
 	if (!num_parse_u64(number, UINT32_MAX - 1, &port) || port == 0)
 		return bad_vsock(text,
 		                 "the port is not a number from 1 to "

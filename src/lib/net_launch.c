@@ -247,7 +247,6 @@ static int take_password(struct net_launch *n, const char *variable,
                          struct err *err)
 {
 	const char *value = getenv(variable);
-	json_t *cleanup_json j = value ? json_string(value) : NULL;
 
 	if (!value || !*value) {
 		err_set(err, -EINVAL,
@@ -257,9 +256,9 @@ static int take_password(struct net_launch *n, const char *variable,
 		err_hint(err, "it is read at each start and kept nowhere");
 		return -EINVAL;
 	}
-	if (strlen(value) > 255 || !j)
+	if (strlen(value) > 255 || !network_is_plain(value, strlen(value)))
 		return err_set(err, -EINVAL,
-		               "the SOCKS5 password in %s is not UTF-8 text of "
+		               "the SOCKS5 password in %s is not plain text of "
 		               "at most 255 bytes",
 		               variable);
 	n->password = strdup(value);
