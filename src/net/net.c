@@ -18,6 +18,8 @@
 
 #include "base/banned.h"
 
+#define PCAP_LATE_NS (50 * NS_PER_MS)
+
 #define CONNECTIONS_DEFAULT 4096
 
 /* ---- sockets of the host ------------------------------------------------- */
@@ -74,6 +76,23 @@ static bool may_enter(struct net *n)
 	return false;
 }
 
+static void on_pcap(struct wheel_timer *t)
+{
+	struct net *n = container_of(t, struct net, pcap_timer);
+
+	pcap_flush(n->pcap);
+}
+
+/* Who reads along sees it soon; a machine that is killed loses no more. */
+static void capture(struct net *n, const struct iovec *v, unsigned nv,
+                    size_t len)
+{
+	pcap_write(n->pcap, unix_ns(), v, nv, len);
+	if (!wheel_is_set(&n->pcap_timer))
+		wheel_set(&n->wheel, &n->pcap_timer, net_now(n) + PCAP_LATE_NS,
+		          on_pcap);
+}
+
 int net_transmit(struct net *n, const struct vnet_hdr *h, const struct iovec *v,
                  unsigned nv, size_t len)
 {
@@ -91,7 +110,7 @@ int net_transmit(struct net *n, const struct vnet_hdr *h, const struct iovec *v,
 	atomic_fetch_add_explicit(&n->counters.rx_packets, 1,
 	                          memory_order_relaxed);
 	if (n->pcap)
-		pcap_write(n->pcap, unix_ns(), v, nv, len);
+		capture(n, v, nv, len);
 	return 0;
 }
 
@@ -184,7 +203,7 @@ static void account(struct net *n, const struct iov *frame)
 	                          memory_order_relaxed);
 	shape_take(&n->egress, frame->len);
 	if (n->pcap)
-		pcap_write(n->pcap, unix_ns(), frame->v, frame->n, frame->len);
+		capture(n, frame->v, frame->n, frame->len);
 }
 
 void net_input(struct net *n, const struct vnet_hdr *h, struct iov *frame)
@@ -265,6 +284,8 @@ static int open_pcap(struct net *n, struct err *err)
 		return 0;
 	n->pcap = pcap_new(n->cfg.pcap_fd);
 	n->cfg.pcap_fd = -1;
+	if (n->pcap)
+		pcap_flush(n->pcap); /* a capture of nothing is one, too */
 	return n->pcap ? 0
 	               : err_set(err, -errno, "cannot write the capture: %s",
 	                         strerror(errno));

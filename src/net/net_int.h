@@ -44,7 +44,7 @@ struct net {
 	bool sent; /* frames of this turn, of which nobody told the guest */
 	/* net.c */
 	struct shape egress, ingress;
-	struct wheel_timer egress_timer, ingress_timer;
+	struct wheel_timer egress_timer, ingress_timer, pcap_timer;
 	struct pkt pkt; /* the frame at hand */
 	struct net_counters counters;
 };
