@@ -55,7 +55,7 @@ SEEDS = {
     "chatter": b"".join(say(i, 3) for i in range(16)) + BATCH,
     "life": ROUND + later(29) + say() + BATCH + later(31) + later(181),
     "options": b"".join(say(ttl=i + 1, tos=i) for i in range(9)) + BATCH + LOOP,
-    "flood": ROUND + bytes([9, 255]) + BATCH + LOOP + answer(1, 3) + LOOP * 9,
+    "flood": ROUND + bytes([0xf7, 255]) + BATCH + LOOP + answer(1, 3) + LOOP * 9,
     "blocked": say() + say(sport=1) + BATCH + room(0) + answer(20, 9) +
                LOOP * 4 + room(3) + later(35) + room(128) + LOOP * 3,
     "client": client(0, 40) + LOOP + say(GATEWAY4, LAST, sport=0x80) + BATCH,

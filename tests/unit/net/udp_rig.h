@@ -35,8 +35,11 @@ struct rig {
 	/* The link. */
 	int room; /* frames that it takes; -1: all */
 	unsigned n, flushes;
-	struct fr got[RIG_KEPT];
+	struct fr *got; /* RIG_KEPT of them */
 };
+
+/* Of one rig at a time: to clear it for each would be most of the work. */
+static struct fr rig_kept[RIG_KEPT];
 
 static uint64_t rig_now(void *arg)
 {
@@ -121,6 +124,7 @@ static struct rig *rig_new(const struct policy_spec *spec,
 	                                rig_is_local, r};
 	r->now = 1000 * NS_PER_S;
 	r->room = -1;
+	r->got = rig_kept;
 	r->loop = loop_new();
 	memcpy(c.guest_mac, GUEST_MAC, NET_MAC_LEN);
 	memcpy(c.gateway_mac, GATEWAY_MAC, NET_MAC_LEN);
