@@ -394,12 +394,11 @@ void conn_init(struct drill *d, struct drill_conn *c, const char *peer,
 		addr_is_v4(&c->peer) ? d->net->cfg.guest4 : d->net->cfg.guest6;
 }
 
-void conn_open(struct drill *d, struct drill_conn *c, const char *peer,
-               uint16_t pport)
+void conn_shake(struct drill_conn *c)
 {
+	struct drill *d = c->d;
 	const struct drill_seg *s;
 
-	conn_init(d, c, peer, pport);
 	conn_syn(c);
 	s = drill_got_flags(d, TCP_SYN | TCP_ACK);
 	assert_int_equal(s->ack, c->seq);
@@ -407,6 +406,13 @@ void conn_open(struct drill *d, struct drill_conn *c, const char *peer,
 	conn_ack(c);
 	drill_silent(d);
 	c->fd = drill_accept(d);
+}
+
+void conn_open(struct drill *d, struct drill_conn *c, const char *peer,
+               uint16_t pport)
+{
+	conn_init(d, c, peer, pport);
+	conn_shake(c);
 }
 
 void conn_ack(struct drill_conn *c)

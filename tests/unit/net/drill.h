@@ -105,7 +105,8 @@ void conn_raw(struct drill_conn *c, uint8_t flags, uint32_t seq, uint32_t ack,
               uint16_t wnd, const void *opt, size_t opt_len, const void *data,
               size_t len);
 void conn_syn(struct drill_conn *c); /* MSS and scale */
-/* The handshake; the server's end is c->fd. */
+void conn_shake(struct drill_conn *c);
+/* conn_init() and the handshake; the server's end is c->fd. */
 void conn_open(struct drill *d, struct drill_conn *c, const char *peer,
                uint16_t pport);
 int drill_accept(struct drill *d);
