@@ -251,9 +251,9 @@ static int put_dns(json_t *j, const struct question *q, struct outcome dns)
 static char *explain_name(const struct question *q,
                           const struct policy_seen *seen, size_t nseen)
 {
-	/* 8.8.8.8 stands for all public addresses: only groups have it. */
+	/* Public, and nobody writes rules about it: only groups have it. */
 	const struct policy_seen guess = {
-		.addr = addr_v4(0x08080808), .names = &q->name, .nnames = 1};
+		.addr = addr_v4(0x0bfffffd), .names = &q->name, .nnames = 1};
 	cleanup_json json_t *j = json_object();
 	cleanup_json json_t *list = json_array();
 	enum policy_proto by = q->proto == POLICY_TCP ? POLICY_TCP : POLICY_UDP;
