@@ -62,8 +62,8 @@ static void report(const char *thread, const char *act, int status, int error)
 
 void escape_hook(enum jail_thread_kind kind)
 {
-	static const char *const names[] = {"main", "block", "small",
-	                                    "vcpu", "fs",    "net"};
+	static const char *const names[] = {"main", "block", "small",  "vcpu",
+	                                    "fs",   "net",   "sockets"};
 	const char *text = getenv("MSB_ESCAPE");
 	struct targets t;
 	int *error;
