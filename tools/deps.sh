@@ -13,7 +13,8 @@ test="clang clang-format python3-pytest docker-registry skopeo umoci
 	mmdebstrap erofs-utils attr apache2-utils tmux libcap2-bin
 	zsh fish mandoc dropbear-bin openssh-client qemu-utils
 	iproute2 iputils-ping iperf3 bind9-dnsutils tcpdump socat netcat-openbsd
-	nginx-light passt slirp4netns curl"
+	nginx-light passt slirp4netns curl
+	iputils-arping iputils-tracepath traceroute ndisc6 hping3"
 
 installed() {
 	dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null |
