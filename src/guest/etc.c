@@ -31,7 +31,8 @@
 
 #define LINKS_MAX 8
 /* Nothing is taken until somebody writes; who edits them has room. */
-#define TMPFS_OPTIONS "mode=0755,size=24m,nr_inodes=32"
+#define TMPFS_SMALL "mode=0755,size=1m,nr_inodes=32"
+#define TMPFS_LARGE "mode=0755,size=24m,nr_inodes=32" /* with trust stores */
 
 /* ---- what they say ---- */
 
@@ -260,12 +261,12 @@ static void cover_path(struct cover *c, const char *path,
 		log_warn("cannot provide %s: %s", path, strerror(-r));
 }
 
-static int cover_begin(struct cover *c)
+static int cover_begin(struct cover *c, const char *options)
 {
 	struct stat st;
 
 	if (mount("tmpfs", c->scratch, "tmpfs",
-	          MS_NOSUID | MS_NODEV | MS_NOEXEC, TMPFS_OPTIONS) < 0)
+	          MS_NOSUID | MS_NODEV | MS_NOEXEC, options) < 0)
 		return -errno;
 	c->tmpfs_fd = open(c->scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (c->tmpfs_fd < 0 || fstat(c->tmpfs_fd, &st) < 0)
@@ -374,7 +375,7 @@ void etc_provide(int root_fd, const char *scratch, const char *hostname,
 
 	if (net->n == 0 && pem->n == 0)
 		return;
-	r = cover_begin(&c);
+	r = cover_begin(&c, pem->n ? TMPFS_LARGE : TMPFS_SMALL);
 	if (r < 0) {
 		log_warn("cannot mount a tmpfs for files of /etc: %s",
 		         strerror(-r));

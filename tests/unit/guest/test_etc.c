@@ -60,7 +60,7 @@ static void check_file(const char *path, const char *want)
 static int set_up(void **state)
 {
 	(void)state;
-	(void)snprintf(top, sizeof(top), "/tmp/msb-etc-XXXXXX");
+	(void)snprintf(top, sizeof(top), "/tmp/msb-test-etc-XXXXXX");
 	if (!mkdtemp(top))
 		return -1;
 	sh("mkdir root out scratch && echo secret > out/file");
