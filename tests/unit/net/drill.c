@@ -437,7 +437,8 @@ size_t conn_read(struct drill_conn *c, void *data, size_t max)
 		while (d->at < d->nsegs) {
 			const struct drill_seg *s = &d->segs[d->at];
 
-			if (s->icmp || s->to != c->gport || got + s->len > max)
+			if (s->icmp || s->flags & TCP_RST ||
+			    s->to != c->gport || got + s->len > max)
 				break;
 			d->at++;
 			if (s->seq != c->ack || !s->len)
