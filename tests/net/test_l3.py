@@ -83,10 +83,11 @@ import socket, struct, sys
 s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 s.bind(("tap0", 0))
 data = sys.stdin.buffer.read()
-while data:
-    n, = struct.unpack_from("<H", data)
-    s.send(data[2:2 + n])
-    data = data[2 + n:]
+at = 0
+while at < len(data):
+    n, = struct.unpack_from("<H", data, at)
+    s.send(data[at + 2:at + 2 + n])
+    at += 2 + n
 """
 
 
