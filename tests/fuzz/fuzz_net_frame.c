@@ -32,6 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 #define CONNS     8 /* TCP connections that the fuzzer knows the numbers of */
 #define CONN_PORT 40000
 #define STEPS_MAX 2000
+#define NAMES     2 /* in policies[] */
 
 static struct net *net;
 static struct loop *loop;
@@ -504,6 +505,19 @@ static void make_policies(void)
 	policies[2] = make_policy("none", "allow@*.example.com", true);
 }
 
+/* As if the guest had asked for them: what a flow says then decides. */
+static void pin_names(void)
+{
+	static const char *const pinned[] = {"8.8.8.8", "2a00:1450::9"};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(pinned); i++) {
+		struct addr a = ip(pinned[i]);
+
+		(void)pins_add(net->pins, &a, "a.example.com", 300, now);
+	}
+}
+
 static void begin(uint8_t how)
 {
 	struct net_config cfg = {
@@ -525,6 +539,9 @@ static void begin(uint8_t how)
 
 	memcpy(cfg.guest_mac, GUEST_MAC, 6);
 	memcpy(cfg.gateway_mac, GATEWAY_MAC, 6);
+	if (how & 128)
+		cfg.proxy = (struct net_proxy){NET_SOCKS5, ip("192.0.2.1"),
+		                               1080, "user", "secret"};
 	if (how & 8)
 		cfg.ingress_bytes = (struct net_rate){100000, 3000};
 	/* The loop's clock never comes so far: timers run by wheel_run(). */
@@ -536,6 +553,8 @@ static void begin(uint8_t how)
 	if (!loop || net_new(&cfg, loop, &link_ops, &net, &err) < 0)
 		abort();
 	net_features(net, how & 16, how & 32, how & 64);
+	if (how % ARRAY_SIZE(policies) == NAMES)
+		pin_names();
 }
 
 /* A number that is still open is one that another pair got since. */

@@ -18,7 +18,7 @@ DNS, HTTP, HTTPS, DOT, MDNS = range(5)
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 # The first byte: the policy by its rest modulo 3, bits are of the link.
 PUBLIC, ALL, NAMES = 0x72, 0x70, 0x71  # with offloads
-PUBLIC_PLAIN, NAMES_SLOW = 0, 8
+PUBLIC_PLAIN, NAMES_SLOW, ALL_PROXY = 0, 8, 0x80 | 0x50
 
 
 def step(kind, *args):
@@ -117,10 +117,18 @@ SEEDS = {
 }
 
 
+SEEDS["tcp_named"] = [connect(OTHER4, 2 * 8), tcp(OTHER4, 16, ACK | PSH, hello(b"a.example.com")), step(END), step(LOOP), step(READ, 0),
+                      write(0, b"x" * 100), connect(OTHER4, 8 + 1), tcp(OTHER4, 9, ACK | PSH, b"GET / HTTP/1.1\r\nHost: b.test\r\n\r\n"),
+                      step(END), step(LOOP)]
+SEEDS["tcp_proxy"] = [connect(OTHER4, 8), write(0, b"\5\2"), step(LOOP), write(0, b"\1\0"), write(0, b"\5\0\0\1" + bytes(6)), step(LOOP),
+                      tcp(OTHER4, 8, ACK), step(END), tcp(OTHER4, 8, ACK | PSH, b"data"), step(END), step(READ, 0)]
+
+
 def main():
     where = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "corpus/net_frame")
     where.mkdir(parents=True, exist_ok=True)
-    begins = {"echo_denied": PUBLIC, "dns": NAMES, "protocols": PUBLIC_PLAIN, "tcp6_pending": NAMES, "arp": NAMES_SLOW}
+    begins = {"echo_denied": PUBLIC, "dns": NAMES, "protocols": PUBLIC_PLAIN, "tcp6_pending": NAMES, "arp": NAMES_SLOW, "tcp_named": NAMES,
+              "tcp_proxy": ALL_PROXY}
     for name, steps in SEEDS.items():
         (where / name).write_bytes(bytes([begins.get(name, ALL)]) + b"".join(steps))
 
