@@ -50,6 +50,14 @@ static bool host_is_open(const struct net *n)
 	return policy_reaches(n->cfg.policy, &f);
 }
 
+/* Without a family its gateway's address is all zeros. */
+static bool is_set(const struct addr *a)
+{
+	static const struct addr none;
+
+	return !addr_eq(a, &none);
+}
+
 static size_t own_name(struct dns *d, const struct dns_query *q)
 {
 	const struct net_config *cfg = &d->n->cfg;
@@ -58,9 +66,9 @@ static size_t own_name(struct dns *d, const struct dns_query *q)
 		dns_denied(d->n, DNS_HOST_NAME, "no rule allows the host");
 		return reply(d, q, DNS_NXDOMAIN, DNS_EDE_BLOCKED);
 	}
-	if (q->type == DNS_A && addr_is_v4(&cfg->gateway4))
+	if (q->type == DNS_A && is_set(&cfg->gateway4))
 		return answer(d, q, cfg->gateway4.b + 12, 4);
-	if (q->type == DNS_AAAA && !addr_is_v4(&cfg->gateway6))
+	if (q->type == DNS_AAAA && is_set(&cfg->gateway6))
 		return answer(d, q, cfg->gateway6.b, 16);
 	return answer(d, q, NULL, 0);
 }
