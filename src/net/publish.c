@@ -16,7 +16,8 @@
  * instead of being reset. Later a refusal is a refusal.
  *
  * Two things stop the accepting and leave clients in the kernel's queue: too
- * many that are pending, and no descriptors left.
+ * many that are pending at that port (each has its share, so that one whose
+ * server is silent does not keep others' clients out), and no descriptors left.
  */
 #include "net/publish.h"
 
@@ -45,14 +46,15 @@ struct listener {
 	struct publish *p;
 	struct loop_fd io;
 	uint16_t guest;
+	unsigned npending;
 };
 
 struct client {
 	struct publish *p;
+	struct listener *l;
 	struct client *next, **prev;
 	struct wheel_timer again;
 	struct addr from; /* the gateway's, of the client's family */
-	uint16_t port;
 	int fd;
 };
 
@@ -61,7 +63,7 @@ struct publish {
 	struct listener *listener;
 	size_t nlisteners;
 	struct client *clients;
-	unsigned npending;
+	unsigned share; /* of PENDING_MAX, that each listener has */
 	uint64_t start_ns, first_ns; /* the guest's first frame; 0: none yet */
 	struct wheel_timer boot, rest;
 	bool resting; /* no descriptors: until `rest` */
@@ -102,27 +104,31 @@ static void turn_away(int fd)
 	(void)close(fd);
 }
 
-static void watch(struct publish *p)
+static void watch(struct listener *l)
 {
-	bool open = !p->resting && p->npending < PENDING_MAX;
+	bool open = !l->p->resting && l->npending < l->p->share;
 
+	(void)loop_mod(l->p->n->loop, &l->io, open ? EPOLLIN : 0);
+}
+
+static void watch_all(struct publish *p)
+{
 	for (size_t i = 0; i < p->nlisteners; i++)
-		(void)loop_mod(p->n->loop, &p->listener[i].io,
-		               open ? EPOLLIN : 0);
+		watch(&p->listener[i]);
 }
 
 /* Its socket has another owner now, or none. */
 static void forget(struct client *c)
 {
-	struct publish *p = c->p;
+	struct listener *l = c->l;
 
-	wheel_del(&p->n->wheel, &c->again);
+	wheel_del(&c->p->n->wheel, &c->again);
 	*c->prev = c->next;
 	if (c->next)
 		c->next->prev = c->prev;
 	free(c);
-	if (p->npending-- == PENDING_MAX)
-		watch(p);
+	l->npending--;
+	watch(l);
 }
 
 static void reject(struct client *c)
@@ -157,7 +163,7 @@ static void try(struct client *c)
 
 	if (is_booting(c->p))
 		wait_a_while(c);
-	else if (tcp_open(n, c->fd, &c->from, c->port, on_opened, c) < 0)
+	else if (tcp_open(n, c->fd, &c->from, c->l->guest, on_opened, c) < 0)
 		reject(c);
 }
 
@@ -202,18 +208,18 @@ static void welcome(struct listener *l, int fd, const struct sockaddr *sa)
 	dial_socket_options(fd);
 	*c = (struct client){
 		.p = p,
+		.l = l,
 		.next = p->clients,
 		.prev = &p->clients,
 		.from = addr_is_v4(&from) ? p->n->cfg.gateway4
 	                                  : p->n->cfg.gateway6,
-		.port = l->guest,
 		.fd = fd,
 	};
 	if (c->next)
 		c->next->prev = &c->next;
 	p->clients = c;
-	if (++p->npending == PENDING_MAX)
-		watch(p);
+	l->npending++;
+	watch(l);
 	try(c);
 }
 
@@ -224,7 +230,7 @@ static void on_rested(struct wheel_timer *t)
 	struct publish *p = container_of(t, struct publish, rest);
 
 	p->resting = false;
-	watch(p);
+	watch_all(p);
 }
 
 /* The queue stays full, so epoll would call again at once. */
@@ -233,7 +239,7 @@ static void take_a_rest(struct publish *p, int error)
 	log_limited(LOG_WARN, "network: published ports have to wait: %s",
 	            strerror(error));
 	p->resting = true;
-	watch(p);
+	watch_all(p);
 	wheel_set(&p->n->wheel, &p->rest, net_now(p->n) + AGAIN_NS, on_rested);
 }
 
@@ -243,7 +249,7 @@ static void on_client(void *arg, uint32_t events)
 	struct publish *p = l->p;
 
 	(void)events;
-	for (int i = 0; i < BATCH && p->npending < PENDING_MAX; i++) {
+	for (int i = 0; i < BATCH && l->npending < p->share; i++) {
 		struct sockaddr_storage ss;
 		socklen_t len = sizeof(ss);
 		int fd = accept4(l->io.fd, (struct sockaddr *)&ss, &len,
@@ -326,6 +332,7 @@ int publish_new(struct net *n, struct publish **ret, struct err *err)
 		release(p);
 		return r;
 	}
+	p->share = MAX(PENDING_MAX / MAX((unsigned)p->nlisteners, 1u), 1u);
 	if (p->nlisteners > 0)
 		wheel_set(&n->wheel, &p->boot, p->start_ns + AGAIN_NS, on_boot);
 	*ret = p;

@@ -384,6 +384,41 @@ static void pending_clients_are_bounded(void **state)
 	rig_free(r); /* with all that wait */
 }
 
+static void silent_port_does_not_keep_others_out(void **state)
+{
+	const struct policy_spec spec = {.profile = "all"};
+	struct net_port p[2] = {{.guest = 81}, {.guest = GUEST_PORT}};
+	int c[PENDING];
+	uint16_t silent;
+	struct rig *r;
+	int one;
+
+	(void)state;
+	p[0].fd = listener("127.0.0.1");
+	silent = port;
+	p[1].fd = listener("127.0.0.1");
+	r = rig_new(&spec, p, 2);
+	first_frame(r);
+	rig_later(r, NS_PER_S);
+	r->n = 0;
+	one = client();
+	port = silent;
+	for (size_t i = 0; i < ARRAY_SIZE(c); i++)
+		c[i] = client();
+	for (int i = 0; i < 60; i++)
+		(void)loop_step(r->loop, 1);
+	assert_int_equal(r->n, PENDING / 2 + 1);
+	for (unsigned i = 0; i < r->n; i++)
+		if (seg(r, i).dport == GUEST_PORT) {
+			accept_and_talk(r, i, one);
+			break;
+		}
+	(void)close(one);
+	for (size_t i = 0; i < ARRAY_SIZE(c); i++)
+		(void)close(c[i]);
+	rig_free(r);
+}
+
 /* Without descriptors nothing is accepted, and nothing spins meanwhile. */
 static void no_descriptors_make_a_pause(void **state)
 {
@@ -449,6 +484,7 @@ int main(void)
 		cmocka_unit_test(client_that_leaves_is_forgotten),
 		cmocka_unit_test(denied_client_is_reset),
 		cmocka_unit_test(pending_clients_are_bounded),
+		cmocka_unit_test(silent_port_does_not_keep_others_out),
 		cmocka_unit_test(no_descriptors_make_a_pause),
 		cmocka_unit_test(failed_start_leaves_the_descriptors),
 	};
