@@ -324,6 +324,30 @@ static void ip4_total_length_is_checked(void **state)
 	}
 }
 
+/* Where a length that is added to wraps in 16 bits, or is signed. */
+static void lengths_at_the_edges_of_16_bits_are_refused(void **state)
+{
+	static const uint16_t edges[] = {0x7fff, 0x8000, 0xfff8, 0xffff};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(edges); i++) {
+		udp6(10);
+		put_be16(f.b + ETH_LEN + 4, edges[i]);
+		refused("IPv6 length");
+		udp6(10);
+		put_be16(f.b + ETH_LEN + 44, edges[i]);
+		refused("UDP length");
+		udp4(10);
+		put_be16(f.b + ETH_LEN + 24, edges[i]);
+		refused("UDP length");
+		udp4(10);
+		put_be16(f.b + ETH_LEN + 2, edges[i]);
+		fr_sum4(&f);
+		refused("IP length");
+	}
+}
+
 static void ip4_sum_and_time_to_live_are_checked(void **state)
 {
 	(void)state;
@@ -579,6 +603,7 @@ int main(void)
 		T(runt_and_giant_are_refused),
 		T(ip4_header_length_is_checked),
 		T(ip4_total_length_is_checked),
+		T(lengths_at_the_edges_of_16_bits_are_refused),
 		T(ip4_sum_and_time_to_live_are_checked),
 		T(source_routing_is_refused),
 		T(ip4_option_lengths_0_1_and_255_are_refused),
