@@ -348,7 +348,7 @@ def test_the_capture_is_read_by_tcpdump_while_it_grows(cli, web, pcap):
     def packets():
         r = subprocess.run(["tcpdump", "-nr", pcap], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         return r.stdout
-    wait_until(lambda: f"9.9.9.9.81 > {address}" in packets(), "the answer in the capture")
+    wait_until(lambda: f"9.9.9.9.81 > {address}" in packets(), 10, "the answer is not in the capture")
     assert re.search(rf"IP {re.escape(address)}\.\d+ > 9\.9\.9\.9\.81: Flags \[S\]", packets())
     assert pcap.stat().st_mode & 0o777 == 0o600
 
