@@ -23,6 +23,7 @@ sys.path[:0] = [str(TOP / "tests/bench"), str(TOP / "tests/e2e"),
 import instructions  # noqa: E402
 import kvm  # noqa: E402
 import live  # noqa: E402
+import net  # noqa: E402
 import peer  # noqa: E402
 import share  # noqa: E402
 
@@ -262,6 +263,7 @@ def main():
         kvm.rows(b)
         share.root_rows(b)
         share.rows(b)
+        net.add_rows(b.table, build)
     b.table.print()
     b.table.save(build / "bench.json")
     missed = [r["name"] for r in b.table.rows if r["met"] is False]
