@@ -119,7 +119,7 @@ class Stack:
         self.log = None
 
     def __enter__(self):
-        self.log = open(f"/tmp/{self.spaces.guest}.log", "w+b")
+        self.log = open(f"/tmp/nettap-{self.spaces.guest}.log", "w+b")
         self.p = subprocess.Popen(self.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, env=self.env)
         line = self.read_line(20)
         assert line == b"ready\n", (line, self.log_text())
