@@ -465,7 +465,7 @@ void icmp_input(struct net *n, struct pkt *p)
 	const struct family *fam = family_of(&p->src);
 	const uint8_t *m = p->head + p->l4;
 
-	if (m[0] != fam->echo || m[1])
+	if (m[0] != fam->echo || m[1] || addr_kind(&p->dst) == ADDR_MULTICAST)
 		return;
 	if (is_for_gateway(n, p))
 		answer(n, p, fam);

@@ -113,7 +113,8 @@ static bool target_is(const struct rule *r, const struct look *l)
 	case RULE_GROUP:
 		return (r->allow ? l->kind : l->kinds) & 1u << r->group;
 	case RULE_HOST:
-		return l->f->host;
+		/* What hides the host's address goes to a translator. */
+		return l->f->host && (l->plain || !r->allow);
 	case RULE_DNS:
 		return l->f->gateway && l->f->port == POLICY_DNS;
 	case RULE_NET:

@@ -24,7 +24,8 @@
  * closes: a denial matches when the address as it is or the one in it (every
  * reading of it) is meant; an allowance only when the one in it is, or when the
  * rule's network is itself one of those that embed (allow@[64:ff9b::/96]). So
- * allow@[::/0] opens no IPv4 address.
+ * allow@[::/0] opens no IPv4 address. allow@host opens none that embed: packets
+ * to them leave the host.
  *
  * A rule's name matches a flow when its address was given to the sandbox as the
  * answer for that name (a pin), or when the flow itself names it (SNI, Host):

@@ -318,6 +318,21 @@ static void link_local_source_goes_nowhere(void **state)
 	assert_int_equal(nasked + nsockets + nsent, 0);
 }
 
+static void echo_to_a_group_goes_nowhere(void **state)
+{
+	static const char *const groups[] = {"ff02::1", "ff0e::9",
+	                                     "64:ff9b::e000:1"};
+
+	(void)state;
+	echo4("224.0.0.1", 1, 1, 56);
+	give();
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
+		echo6(GUEST6, groups[i], 1, 1, 56);
+		give();
+	}
+	assert_int_equal(nasked + nsockets + nsent, 0);
+}
+
 static void without_ping_sockets_echo_is_dropped(void **state)
 {
 	(void)state;
@@ -773,6 +788,7 @@ int main(void)
 		T(errors_of_the_guest_that_quote_flows_are_ignored),
 		T(denied_echo_is_dropped_before_a_socket_is_made),
 		T(link_local_source_goes_nowhere),
+		T(echo_to_a_group_goes_nowhere),
 		T(without_ping_sockets_echo_is_dropped),
 		T(echo_goes_out_and_its_answer_comes_back),
 		T(one_socket_serves_an_id),

@@ -151,6 +151,25 @@ static void a_public_address_of_the_host_is_not_public(void **state)
 	check_flow(host, &f, VERDICT_DENY, NOTHING);
 }
 
+/* A packet to 64:ff9b::7f00:1 is for a translator, whose loopback it means. */
+static void
+an_address_that_hides_the_hosts_is_denied_with_it_not_allowed(void **state)
+{
+	static const char *const hidden[] = {"64:ff9b::7f00:1",
+	                                     "2002:7f00:1::", "::a63:1"};
+	cleanup_policy struct policy *host = policy_of("host", NULL);
+	cleanup_policy struct policy *all = policy_of("all", "deny@host");
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(hidden); i++) {
+		struct policy_flow f = tcp_to(hidden[i], 22);
+
+		f.host = true;
+		check_flow(host, &f, VERDICT_DENY, NOTHING);
+		check_flow(all, &f, VERDICT_DENY, "deny@host");
+	}
+}
+
 static void private_opens_no_metadata_and_no_loopback(void **state)
 {
 	cleanup_policy struct policy *p = policy_of("private,public", NULL);
@@ -897,6 +916,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(public_is_the_profile_without_one),
 		cmocka_unit_test(a_public_address_of_the_host_is_not_public),
+		cmocka_unit_test(
+			an_address_that_hides_the_hosts_is_denied_with_it_not_allowed),
 		cmocka_unit_test(private_opens_no_metadata_and_no_loopback),
 		cmocka_unit_test(all_and_none_are_what_they_say),
 		cmocka_unit_test(defaults_stand_without_a_profile),
