@@ -48,6 +48,7 @@ struct drill {
 	int rcvbuf; /* of sockets that dial, 0: as they are */
 	/* The link */
 	bool blocked, batching;
+	bool fast;      /* drill_run() does not wait for what may come */
 	unsigned room;  /* frames until it blocks by itself; 0: never */
 	unsigned split; /* cut frames into so many pieces */
 	struct drill_seg segs[DRILL_SEGS];
