@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import pytest
-from netns import GATEWAY4, GATEWAY6, GUEST4, GUEST6, PUBLIC4, PUBLIC6, Stack, ip
+from netns import GATEWAY4, GATEWAY6, GUEST4, GUEST6, NETTAP, PUBLIC4, PUBLIC6, Stack, ip
 
 FAR4, FAR6 = "93.184.217.34", "2606:2800:1::1"
 FAR_MTU = 1300
@@ -400,7 +400,8 @@ def test_fragments_without_end_are_bounded(stack):
     rss = stack.rss()
     send_frames(stack, [ip4(17, bytes(1480), ident=n, frag=0x2000) for n in range(5000)])
     send_frames(stack, [ip6(44, struct.pack(">BBHI", 17, 0, 1, n) + bytes(1400)) for n in range(5000)])
-    assert stack.rss() < rss + 4 * 2**20
+    if b"__asan_init" not in NETTAP.read_bytes():  # which keeps what is freed
+        assert stack.rss() < rss + 4 * 2**20
     assert loss(ping(stack, "-c", "3", "-i", "0.01", "-W", "2", "-s", "60000", GATEWAY4)) == 0
 
 
