@@ -63,8 +63,7 @@ void dns_denied(struct net *n, const char *name, const char *why)
 	atomic_fetch_add_explicit(&n->counters.dns_denied, 1,
 	                          memory_order_relaxed);
 	if (n->cfg.log_denied)
-		log_limited(LOG_WARN, "denied: dns for %s: %s",
-		            *name ? name : ".", why);
+		net_say(n, "denied: dns for %s: %s", *name ? name : ".", why);
 }
 
 static void pending_free(struct dns_pending *p)

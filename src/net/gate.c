@@ -60,10 +60,9 @@ static void names_text(const struct policy_flow *f, char *buf, size_t size)
 }
 
 /*
- * What one can read later: whom, under which names, and by which rule. Each
- * direction has its own limit of lines.
+ * What one can read later: whom, under which names, and by which rule.
  */
-static void log_denied(const struct net *n, const struct policy_flow *f,
+static void log_denied(struct net *n, const struct policy_flow *f,
                        struct policy_answer a)
 {
 	char addr[ADDR_TEXT_MAX], rule[POLICY_RULE_TEXT], names[300];
@@ -73,13 +72,12 @@ static void log_denied(const struct net *n, const struct policy_flow *f,
 	(void)policy_rule_text(n->cfg.policy, f->dir, a, rule);
 	names_text(f, names, sizeof(names));
 	if (f->dir == POLICY_INGRESS)
-		log_limited(LOG_WARN, "denied: %s from %s to port %u: %s",
-		            proto, addr, f->port, rule);
+		net_say(n, "denied: %s from %s to port %u: %s", proto, addr,
+		        f->port, rule);
 	else
-		log_limited(LOG_WARN, "denied: %s to %s port %u%s%s%s: %s",
-		            proto, addr, f->port, names,
-		            f->said && *f->said ? " named " : "",
-		            f->said ? f->said : "", rule);
+		net_say(n, "denied: %s to %s port %u%s%s%s: %s", proto, addr,
+		        f->port, names, f->said && *f->said ? " named " : "",
+		        f->said ? f->said : "", rule);
 }
 
 static enum verdict decide(struct net *n, const struct policy_flow *f)

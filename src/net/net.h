@@ -44,6 +44,7 @@
 #define NET_SERVERS_MAX 8
 #define NET_PORTS_MAX   128
 #define NET_FLOWS_MAX   10000 /* what a user may ask for */
+#define NET_SAY_MAX     1024
 
 /* ---- what it is made of ------------------------------------------------ */
 
@@ -110,6 +111,10 @@ struct net_config {
 	struct net_proxy proxy;
 	int pcap_fd; /* -1: none; owned by the net */
 	bool log_denied;
+	/* Keeps such a line, of NET_SAY_MAX bytes at most; NULL: nobody does.
+	 */
+	void (*say)(void *arg, const char *line);
+	void *say_arg;
 	/* Drills and fuzzers: no sockets of the host are opened but by this. */
 	const struct net_host_ops *host; /* NULL: the kernel's */
 };

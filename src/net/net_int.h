@@ -46,6 +46,9 @@ struct net {
 	struct shape egress, ingress;
 	struct wheel_timer egress_timer, ingress_timer, pcap_timer;
 	struct pkt pkt; /* the frame at hand */
+	/* say.c */
+	uint64_t say_ns;       /* when its window began */
+	unsigned said, unsaid; /* lines in it */
 	struct net_counters counters;
 };
 
@@ -59,6 +62,10 @@ static inline uint64_t net_now(const struct net *n)
 int net_socket(struct net *n, int domain, int type, int protocol);
 /* 0, -EINPROGRESS, or another negative errno. */
 int net_connect(struct net *n, int fd, const struct addr *a, uint16_t port);
+
+/* A line about what was denied, for cfg.say; some are left out. */
+void net_say(struct net *n, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* A frame that breaks the rules: counted, a line in the log now and then. */
 void net_bad(struct net *n, const char *why);

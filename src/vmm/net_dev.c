@@ -24,8 +24,11 @@ struct net_dev {
 	struct virtio_dev *model;
 	pthread_t thread; /* never joined, as a device's */
 	sem_t ready, go;
-	bool route6; /* the host has one */
-	int result;  /* of net_new() */
+	bool route6;             /* the host has one */
+	int result;              /* of net_new() */
+	struct loop *lines_loop; /* NULL: nobody reads what was denied */
+	void (*lines)(void *arg, const char *line);
+	void *lines_arg;
 	struct err err;
 };
 
@@ -124,6 +127,42 @@ static bool has_route6(void)
 	return has;
 }
 
+struct line {
+	const struct net_dev *nd;
+	char text[];
+};
+
+/* In the reader's loop. */
+static void pass_line(void *arg)
+{
+	struct line *l = arg;
+
+	l->nd->lines(l->nd->lines_arg, l->text);
+	free(l);
+}
+
+static void on_denied(void *arg, const char *text)
+{
+	const struct net_dev *nd = arg;
+	size_t len = strlen(text) + 1;
+	struct line *l = nd->lines_loop ? malloc(sizeof(*l) + len) : NULL;
+
+	if (!l)
+		return;
+	l->nd = nd;
+	memcpy(l->text, text, len);
+	if (loop_post(nd->lines_loop, pass_line, l) < 0)
+		free(l);
+}
+
+void net_dev_on_denied(struct net_dev *nd, struct loop *l,
+                       void (*fn)(void *arg, const char *line), void *arg)
+{
+	nd->lines_loop = l;
+	nd->lines = fn;
+	nd->lines_arg = arg;
+}
+
 static void *thread_main(void *arg)
 {
 	struct net_dev *nd = arg;
@@ -131,12 +170,14 @@ static void *thread_main(void *arg)
 	                              .flush = link_flush,
 	                              .resume = link_resume,
 	                              .arg = nd};
+	struct net_config cfg = nd->cfg->cfg;
 	int r;
 
+	cfg.say = on_denied;
+	cfg.say_arg = nd;
 	(void)pthread_setname_np(pthread_self(), "net");
 	nd->route6 = has_route6();
-	nd->result =
-		net_new(&nd->cfg->cfg, nd->loop, &link, &nd->net, &nd->err);
+	nd->result = net_new(&cfg, nd->loop, &link, &nd->net, &nd->err);
 	(void)sem_post(&nd->ready);
 	while (sem_wait(&nd->go) < 0 && errno == EINTR)
 		;

@@ -33,6 +33,12 @@ void net_dev_go(struct net_dev *nd);
 /* Any thread. */
 const struct net_counters *net_dev_counters(const struct net_dev *nd);
 
+/*
+ * Before net_dev_go(): lines about what was denied come to @fn, in @l's thread.
+ */
+void net_dev_on_denied(struct net_dev *nd, struct loop *l,
+                       void (*fn)(void *arg, const char *line), void *arg);
+
 /* What the agent is told: BOOT.net (proto/proto.h). -ENOMEM */
 int net_dev_boot(const struct net_dev *nd, struct strv *ret);
 

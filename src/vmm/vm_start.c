@@ -257,6 +257,13 @@ static void to_journal(void *arg, const void *data, size_t len)
 	journal_console(&vm->journal, data, len);
 }
 
+static void on_denied(void *arg, const char *line)
+{
+	struct vm *vm = arg;
+
+	journal_mark(&vm->journal, 0, "%s", line);
+}
+
 int vm_start_engine(struct vm *vm, struct err *err)
 {
 	int r = console_init(&vm->console, vm->loop, vm->cfg.console_fd,
@@ -270,6 +277,8 @@ int vm_start_engine(struct vm *vm, struct err *err)
 	if (r < 0)
 		return r;
 	vm->devices.net = vm->net;
+	if (vm->net)
+		net_dev_on_denied(vm->net, vm->loop, on_denied, vm);
 	return vm->ops->start(
 		&(struct engine_opts){.loop = vm->loop,
 	                              .cfg = &vm->cfg,
