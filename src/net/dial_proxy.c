@@ -289,15 +289,13 @@ static const struct {
 	unsigned code;
 	int error;
 } http_errors[] = {
-	{401, -EACCES      },
-        {403, -EACCES      },
+	{403, -EACCES      },
         {404, -EHOSTUNREACH},
-	{407, -EACCES      },
         {408, -ETIMEDOUT   },
-        {500, -ECONNREFUSED},
-	{502, -ECONNREFUSED},
+	{500, -ECONNREFUSED},
+        {502, -ECONNREFUSED},
         {503, -ECONNREFUSED},
-        {504, -ETIMEDOUT   },
+	{504, -ETIMEDOUT   },
 };
 
 /* The head is whole: 0, -EAGAIN when another follows, or an error. */
@@ -311,7 +309,7 @@ static int http_verdict(struct dial_proxy *d)
 		return 0;
 	if (code < 200 && code != 101)
 		return -EAGAIN;
-	if (code == 407)
+	if (code == 407 || code == 401) /* tinyproxy's */
 		return refused("user name or password");
 	for (size_t i = 0; i < ARRAY_SIZE(http_errors); i++)
 		if (http_errors[i].code == code)
