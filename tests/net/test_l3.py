@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import pytest
-from netns import GATEWAY4, GATEWAY6, GUEST4, GUEST6, NETTAP, PUBLIC4, PUBLIC6, Stack, ip
+from netns import GATEWAY4, GATEWAY6, GUEST4, GUEST6, NETTAP, PUBLIC4, PUBLIC6, Stack, ip, wait_until
 
 FAR4, FAR6 = "93.184.217.34", "2606:2800:1::1"
 FAR_MTU = 1300
@@ -92,10 +92,13 @@ while at < len(data):
 
 
 def send_frames(stack, frames):
+    """Send them; the stack has taken all of them then."""
+    until = stack.stats()["tx_packets"] + len(frames)
     data = b"".join(struct.pack("<H", len(f)) + f for f in frames)
     r = subprocess.run(["ip", "netns", "exec", stack.spaces.guest, "/usr/bin/python3", "-c", SENDER], input=data,
                        capture_output=True, timeout=60)
     assert r.returncode == 0, r.stderr
+    wait_until(lambda: stack.stats()["tx_packets"] >= until, 30)
 
 
 def eth(kind, data, src=GUEST_MAC, dst=GATEWAY_MAC):
@@ -390,10 +393,10 @@ def test_overlapping_fragments_never_make_a_packet(stack):
                             ip4(1, bytes(64), dst=GATEWAY4, ident=100 + n, frag=185)])
     after = stack.stats()
     assert after["bad"] == before["bad"] + 3
-    assert after["rx_packets"] == before["rx_packets"]
+    assert after["rx_bytes"] < before["rx_bytes"] + 1000  # an advertisement may come between
     # The same without what overlaps is answered.
     send_frames(stack, [ip4(1, echo, dst=GATEWAY4, ident=200, frag=0x2000), ip4(1, bytes(64), dst=GATEWAY4, ident=200, frag=185)])
-    assert stack.stats()["rx_packets"] == before["rx_packets"] + 2
+    assert stack.stats()["rx_bytes"] >= before["rx_bytes"] + 1536
 
 
 def test_fragments_without_end_are_bounded(stack):
