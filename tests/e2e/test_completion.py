@@ -100,7 +100,7 @@ def tree_of(cli, aliases=True):
         depth, text = len(re.match(r"[│├└─ ]*", line)[0]) // 4, re.sub(r"^[│├└─ ]*", "", line)
         text = text.split("  ")[0]  # what follows are words for people
         if text.startswith("-"):
-            found[-1][1].extend(re.findall(r"(?<![\w-])--[a-z-]+", text))
+            found[-1][1].extend(re.findall(r"(?<![\w-])--[a-z0-9-]+", text))
         else:
             names = re.match(r"(\S+)(?: \(([^)]*)\))?", text)
             path = path[:depth] + [names[1]]
