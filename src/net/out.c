@@ -237,6 +237,7 @@ static bool can_gso(const struct net *n, const struct packet *p)
 {
 	return p->o->proto == PROTO_TCP && p->o->gso_size &&
 	       p->o->data_len > p->o->gso_size && n->link.csum &&
+	       p->l3_len + p->len <= IP_MAX && /* IPv6 could say more */
 	       (p->v6 ? n->link.tso6 : n->link.tso4);
 }
 

@@ -241,6 +241,28 @@ static void large_segment_is_one_frame_with_orders_to_cut(void **state)
 	}
 }
 
+/* What a frame of the link can hold, of either family. */
+static void segment_beyond_the_largest_frame_is_refused(void **state)
+{
+	int v6;
+
+	(void)state;
+	n.link.csum = n.link.tso4 = n.link.tso6 = true;
+	for (v6 = 0; v6 < 2; v6++) {
+		size_t most = 65535 - 20 - (v6 ? 40 : 20);
+		struct out o = packet(v6, PROTO_TCP, 20, most);
+
+		o.gso_size = 1440;
+		nsent = 0;
+		assert_int_equal(out_send(&n, &o), 0);
+		assert_true(sent[0].f.len <= NET_FRAME_MAX);
+		o = packet(v6, PROTO_TCP, 20, most + 1);
+		o.gso_size = 1440;
+		assert_int_equal(out_send(&n, &o), -EMSGSIZE);
+		assert_int_equal(nsent, 1);
+	}
+}
+
 static void small_segment_is_plain(void **state)
 {
 	struct out o = packet(false, PROTO_TCP, 20, 1448);
@@ -429,6 +451,7 @@ int main(void)
 		T(udp_sum_is_never_zero),
 		T(ttl_tos_and_df_are_as_asked),
 		T(large_segment_is_one_frame_with_orders_to_cut),
+		T(segment_beyond_the_largest_frame_is_refused),
 		T(small_segment_is_plain),
 		T(tcp_beyond_the_mtu_needs_segmentation),
 		T(what_no_packet_can_hold_is_refused),
