@@ -10,7 +10,7 @@
  *
  * SVCB and HTTPS records lose their address hints, which nobody judges, and
  * the keys of encrypted hellos when rules speak of names: such a hello shows a
- * decoy.
+ * decoy. Nor do they lead to other names then.
  *
  *	all stays                  the message as it came
  *	all of the answers stay    the message up to there
@@ -123,6 +123,21 @@ static int strip(const struct plan *p, const struct dns_rr *rr,
 	return dns_svcb_strip(p->m, rr, keys, names ? 3 : 2, ret);
 }
 
+/*
+ * Whoever follows a record to another name asks for that one's addresses, and
+ * they are tied to it. Without the record it goes to the asked name's.
+ */
+static bool leads_away(const struct plan *p, const struct dns_rr *rr)
+{
+	size_t at = rr->data + 2, end = rr->data + rr->len;
+	struct dns_name target;
+
+	if (!policy_has_names(p->n->cfg.policy))
+		return false;
+	return rr->len < 3 || dns_name_read(p->m->b, end, &at, &target) < 0 ||
+	       (target.len > 1 && !dns_name_eq(&target, &rr->owner));
+}
+
 static enum fate fate_of(struct plan *p, const struct dns_rr *rr)
 {
 	uint8_t stripped[SVCB_MAX];
@@ -132,6 +147,8 @@ static enum fate fate_of(struct plan *p, const struct dns_rr *rr)
 		return address_fate(p, rr);
 	if (rr->type != DNS_SVCB && rr->type != DNS_HTTPS)
 		return KEEP;
+	if (leads_away(p, rr))
+		return DROP;
 	r = strip(p, rr, stripped);
 	return r < 0 ? DROP : (size_t)r < rr->len ? STRIP : KEEP;
 }

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from netns import GATEWAY4, GATEWAY6, HOST4, PUBLIC4, PUBLIC6, WORLD4, Stack, wait_until
+from netns import GATEWAY4, GATEWAY6, HOST4, PUBLIC4, PUBLIC6, WORLD4, Stack, ip, wait_until
 
 PYTHON = "/usr/bin/python3"
 OTHER4 = "203.0.114.1"  # a public address, of another server
@@ -169,6 +169,18 @@ def test_names_of_addresses(stack, dns):
     assert dns.log.read_text().count("in-addr.arpa") == before
 
 
+def test_without_a_way_by_ipv6_there_are_no_such_addresses(net, stack):
+    ip("-n", net.host, "-6", "route", "del", "default")
+    try:
+        wait_until(lambda: short(stack, "www.site.test", "AAAA") == [], 5)
+        out = dig(stack, "www.site.test", "AAAA")
+        assert status(out) == "NOERROR" and "ANSWER: 0" in out
+        assert short(stack, "www.site.test") == [SITE4]
+    finally:
+        ip("-n", net.host, "-6", "route", "add", "default", "via", "2001:db8:99::2")
+    wait_until(lambda: short(stack, "www.site.test", "AAAA") == [SITE6], 5)
+
+
 # ---- answers ----
 
 @pytest.mark.parametrize("name, kind", [("router.test", "A"), ("meta.test", "A"), ("inner.test", "A"), ("host.test", "A"),
@@ -292,7 +304,7 @@ def test_without_servers_it_says_so(net):
 # ---- how much ----
 
 def test_a_flood_of_questions_harms_nobody(net, dns):
-    """Ten thousand names, as fast as can be; then a plain question is answered at once."""
+    """Ten thousand names, as fast as can be; then a plain question is answered."""
     code = textwrap.dedent("""
         import socket, struct, sys, time
         s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -312,10 +324,11 @@ def test_a_flood_of_questions_harms_nobody(net, dns):
                 pass
         print(got)
         """)
-    with Stack(net, "--dns", f"{WORLD4}:5300") as s:
+    with Stack(net, "--dns", f"{WORLD4}:5300", "--dns-timeout-ms", "2000") as s:
         r = s.guest(PYTHON, "-c", code, GATEWAY4, text=True)
         assert r.returncode == 0, r.stderr
-        wait_until(lambda: status(dig(s, "www.site.test", ok=False) or "status: NONE") == "NOERROR", 15)
+        # What the flood still has in flight is over after the servers' time.
+        wait_until(lambda: "status: NOERROR" in dig(s, "www.site.test", ok=False), 20)
         stats = s.stats()
         asked = dns.log.read_text().count(".flood.test from")
         assert 0 < asked <= 1000 + 500 * 16  # the burst and the rate

@@ -343,6 +343,39 @@ static void https_records_lose_ech_where_names_matter(void **state)
 	https_loses("deny@evil.example", svcb_plain, sizeof(svcb_plain) - 1);
 }
 
+static unsigned https_stays(const char *data, size_t len)
+{
+	unsigned before = r->n;
+	struct dns_msg m;
+
+	ASK(r, .name = "a.example", .type = DNS_HTTPS);
+	server_take(s);
+	says(s, 0);
+	adds(s, DNS_ANSWER, NULL, DNS_HTTPS, 60, data, len);
+	server_send(r, s);
+	m = rig_answered(r, before);
+	assert_int_equal(rcode(&m), 0);
+	dns_cache_clear(r->net->dns->cache);
+	return m.count[DNS_ANSWER];
+}
+
+static void https_records_lead_nowhere_else_where_names_matter(void **state)
+{
+	static const char alias[] = "\0\0\3cdn\7example\0",
+			  service[] = "\0\1\3cdn\7example\0\0\1\0\3\2h2",
+			  itself[] = "\0\1\1A\7example\0\0\1\0\3\2h2";
+
+	(void)state;
+	stack("public", "deny@evil.example");
+	assert_int_equal(https_stays(alias, sizeof(alias) - 1), 0);
+	assert_int_equal(https_stays(service, sizeof(service) - 1), 0);
+	assert_int_equal(https_stays(itself, sizeof(itself) - 1), 1);
+	rig_free(r);
+	stack("public", NULL);
+	assert_int_equal(https_stays(alias, sizeof(alias) - 1), 1);
+	assert_int_equal(https_stays(service, sizeof(service) - 1), 1);
+}
+
 /* ---- the cache ---- */
 
 static void a_second_question_is_answered_from_the_cache(void **state)
@@ -364,6 +397,7 @@ static void a_second_question_is_answered_from_the_cache(void **state)
 	r->now += 199 * NS_PER_S;
 	assert_true(is_pinned("93.184.216.34", "a.example"));
 	r->now += 2 * NS_PER_S;
+	assert_false(is_pinned("93.184.216.34", "a.example"));
 	ASK(r, .name = "a.example", .type = DNS_A);
 	server_take(s);
 }
@@ -420,6 +454,7 @@ int main(void)
 		T(addresses_of_an_answer_are_bounded),
 		T(https_records_lose_address_hints),
 		T(https_records_lose_ech_where_names_matter),
+		T(https_records_lead_nowhere_else_where_names_matter),
 		T(a_second_question_is_answered_from_the_cache),
 		T(what_does_not_exist_is_kept_for_60_seconds),
 		T(what_is_kept_is_judged_each_time),
