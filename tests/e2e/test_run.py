@@ -190,9 +190,9 @@ def test_entrypoint_replaces_the_images(cli):
     assert cli.ok("run", "--entrypoint", "/bin/echo", IMAGE, "--", "a", "b") == "a b\n"
 
 
-def test_only_lo_inside(cli):
+def test_lo_and_one_interface_inside(cli):
     up = cli.ok("run", IMAGE, "--", "ip", "-o", "link", "show", "up").splitlines()
-    assert len(up) == 1 and up[0].startswith("1: lo:")
+    assert [line.split(":")[1].strip() for line in up] == ["lo", "eth0"]
 
 
 def test_machines_share_nothing(cli):
