@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Build what shares are tried with, once, and print the folder.
 
-    share.erofs   a Debian with stress-ng, fio, dbench, git, npm, pip, SQLite
+    share.erofs   a Debian with stress-ng, fio, dbench, git, npm, pip, SQLite,
+                  clients and servers of the network,
                   and PostgreSQL, as a root disk; and in its /opt:
         tree.tar    15,000 files of the kernel's source
         repo.git    the same as a repository
@@ -25,7 +26,11 @@ import tarfile
 TOP = pathlib.Path(__file__).resolve().parents[2]
 PACKAGES = ["stress-ng", "fio", "dbench", "git", "npm", "python3-pip",
             "python3-venv", "sqlite3", "postgresql-15", "attr", "acl", "tar",
-            "procps", "ca-certificates", "strace", "busybox-static"]
+            "procps", "ca-certificates", "strace", "busybox-static",
+            # of the network, for tests/e2e/test_clients.py
+            "curl", "wget", "bind9-dnsutils", "iperf3", "nginx-light",
+            "netcat-openbsd", "python3-requests", "python3-aiohttp",
+            "python3-websockets", "iputils-ping", "openssl"]
 NPM = ["express@4.21.2", "lodash@4.17.21", "mocha@10.8.2"]
 PIP = ["requests==2.32.3", "flask==3.0.3", "pyyaml==6.0.2", "numpy==1.26.4"]
 TREE = ["include", "fs", "kernel", "mm", "lib", "net", "block", "crypto",
