@@ -200,9 +200,9 @@ static const char remove_launcher_details[] =
 	"  labels: {team: a}\n"                                                \
 	"  init: {cmd: auto, args: [], env: {}}\n"                             \
 	"  network:                      # or a word: public, none, open\n"    \
-	"    allow: [pypi.org, \"*.pythonhosted.org:tcp:443\"]\n"             \
+	"    allow: [pypi.org, \"*.pythonhosted.org:tcp:443\"]\n"              \
 	"    # also policy, deny, rules, default_egress, dns, limits, ...\n"   \
-	"  ports: [\"8080:80\"]            # as -p\n"                           \
+	"  ports: [\"8080:80\"]            # as -p\n"                          \
 	"  mounts:\n"                                                          \
 	"  - ./src:/src:ro               # as -v, from this folder\n"          \
 	"  - {named: cache, target: /var/cache, quota: 1G}\n"                  \
@@ -433,7 +433,8 @@ static const struct command volume_commands[] = {
 static const char net_explain_details[] =
 	"Which rule decides when the sandbox connects to HOST, a name or an "
 	"address (or an http:// or https:// URL), and why. A machine that runs "
-	"is asked: it knows which names its addresses have, and which addresses "
+	"is asked: it knows which names its addresses have, and which "
+	"addresses "
 	"are this host's own. Otherwise its rules are judged as they are; they "
 	"cannot know what a name stands for.\n"
 	"\n"

@@ -309,7 +309,7 @@ int conf_set_id(struct conf_source *s, const struct conf_field *f,
 }
 
 int conf_set_duration(struct conf_source *s, const struct conf_field *f,
-                        const struct ytree_node *n)
+                      const struct ytree_node *n)
 {
 	struct buf cleanup_buf b = CONF_VALUE_INIT;
 	uint64_t *to = conf_member(s, f), ms;
@@ -353,7 +353,7 @@ static int set_pull(struct conf_source *s, const struct conf_field *f,
 }
 
 int conf_set_list(struct conf_source *s, const struct conf_field *f,
-                    const struct ytree_node *n)
+                  const struct ytree_node *n)
 {
 	struct strv *to = conf_member(s, f);
 	int r = conf_expect(s, n, YTREE_LIST);
@@ -416,7 +416,7 @@ static int set_scripts(struct conf_source *s, const struct conf_field *f,
 
 /* Nothing in it is nothing refused. */
 int conf_set_later(struct conf_source *s, const struct conf_field *f,
-                     const struct ytree_node *n)
+                   const struct ytree_node *n)
 {
 	if (n->kind != YTREE_SCALAR && !n->n)
 		return 0;
@@ -480,7 +480,7 @@ int conf_map(struct conf_source *s, const struct conf_field *known,
 
 #define FIELD_LIST(n, f, has)                                                  \
 	{                                                                      \
-		.name = (n), .set = conf_set_list, .offset = AT(f),                 \
+		.name = (n), .set = conf_set_list, .offset = AT(f),            \
 		.scopes = SCOPE_SANDBOX | SCOPE_RUNTIME, .flag = AT(has)       \
 	}
 
@@ -628,8 +628,8 @@ static const struct conf_field fields[] = {
 	FIELD("labels", set_pairs, labels, SCOPE_SANDBOX | SCOPE_RUNTIME),
 	FIELD("init", set_init, init, SCOPE_SANDBOX | SCOPE_RUNTIME),
 	FIELD("scripts", set_scripts, scripts, SCOPE_SANDBOX),
-	FIELD_LATER("registry", conf_set_later, "other credentials than msb's own",
-                    SCOPE_SANDBOX),
+	FIELD_LATER("registry", conf_set_later,
+                    "other credentials than msb's own", SCOPE_SANDBOX),
 	FIELD_LATER("security", set_security, "a later version",
                     SCOPE_SANDBOX | SCOPE_RUNTIME),
 	FIELD("mounts", conf_set_mounts, mounts, SCOPE_SANDBOX | SCOPE_FS),

@@ -167,12 +167,12 @@ extern const char *const create_accel_choices[];
 		OPT_ROW(0, "rm", "FILE", OPT_NAMED, CREATE_FIELD(patches),     \
 	                "Take a file or folder from the root before the "      \
 	                "start (repeatable)"),                                 \
-		NET_OPTS(CREATE_NET)                                           \
-		OPT_ROW(0, "init", "PATH|auto", OPT_STRING,                    \
-	                CREATE_FIELD(init),                                    \
-	                "Hand process 1 to this program when the machine is "  \
-	                "set up; auto looks for the image's init, such as "    \
-	                "systemd"),                                            \
+		NET_OPTS(CREATE_NET) OPT_ROW(                                  \
+			0, "init", "PATH|auto", OPT_STRING,                    \
+			CREATE_FIELD(init),                                    \
+			"Hand process 1 to this program when the machine is "  \
+			"set up; auto looks for the image's init, such as "    \
+			"systemd"),                                            \
 		OPT_ROW(0, "init-arg", "TEXT", OPT_LIST,                       \
 	                CREATE_FIELD(init_args),                               \
 	                "An argument of --init (repeatable)"),                 \

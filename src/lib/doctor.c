@@ -166,8 +166,8 @@ static void check_registries(struct msb_report *r)
 
 /* In the order in which they are shown. */
 static void (*const checks[])(struct msb_report *r) = {
-	check_runtime, doctor_kvm,       doctor_qemu,   doctor_engine,
-	doctor_jail,   doctor_memory,    check_home,    doctor_record,
+	check_runtime, doctor_kvm,       doctor_qemu, doctor_engine,
+	doctor_jail,   doctor_memory,    check_home,  doctor_record,
 	doctor_mke2fs, check_registries, doctor_net,
 };
 

@@ -178,7 +178,8 @@ static json_t *one_share(const struct launch_share *s, int *next)
 	return o;
 }
 
-/* "disks", "shares", "lock_fds" and the network, numbered as each_fd() walks. */
+/* "disks", "shares", "lock_fds" and the network, numbered as each_fd() walks.
+ */
 static int add_more(json_t *o, const struct launch *l)
 {
 	json_t *disks = json_array(), *shares = json_array(),
