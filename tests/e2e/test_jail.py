@@ -3,6 +3,7 @@
 The table of acts is tests/escape/acts.c: it runs in each thread of a real msb-vmm, in the process that QEMU would be,
 and, to show that the acts can work at all, outside of any jail.
 """
+import errno
 import fcntl
 import os
 import pathlib
@@ -34,7 +35,7 @@ FILES = {"read-passwd", "read-key", "write-key", "make-file", "make-file-here", 
          "change-mode", "cut-file", "make-dir", "make-link", "look-at-key", "own-program", "first-process",
          "own-memory", "device", "list-folder", "openat2", "open-by-handle", "above-share", "write-above-share", "exec",
          "exec-memory"}
-NETWORK = {"unix-socket", "abstract-socket", "tcp", "udp", "raw-socket"}
+NETWORK = {"unix-socket", "abstract-socket", "tcp", "udp", "raw-socket", "packet-socket"}
 PRIVILEGED = {"setns", "hostname", "fsopen", "open-tree", "mount", "bind-mount", "remount", "chroot", "bpf", "mount-ns",
               "setrlimit", "ptrace", "ptrace-parent", "read-memory"}
 # Landlock has no say in these: the lists of system calls are their only wall there.
@@ -43,7 +44,11 @@ NOT_LANDLOCK = {"unix-socket", "udp", "change-mode", "look-at-key"}
 MUST = {"nothing"}
 # What a kernel may lack or refuse to root as well; the rest must work outside.
 MAY_BE_MISSING = {"userfaultfd", "perf", "io-uring", "bpf", "tiocsti", "modify-ldt", "raw-socket", "syslog",
-                  "open-by-handle", "keyctl"}
+                  "open-by-handle", "keyctl", "packet-socket", "vsock", "ping-socket", "other-family"}
+# The network's thread is in the host's network and may do these there; nothing else, whatever protocol or family.
+NET_MAY = {"tcp", "udp"}
+# Where an unprivileged user has ping sockets, so has it.
+NET_MAY_HAVE = {"ping-socket"}
 
 
 def user_namespaces_allowed():
@@ -100,11 +105,14 @@ class Targets:
         tcp, udp = (s.getsockname()[1] for s in self.sockets[2:])
         return f"dir={self.dir},abstract={self.abstract},tcp={tcp},udp={udp},pid={self.process.pid}"
 
-    def untouched(self):
+    def untouched(self, network=0):
+        """With so many threads that have the network: each of them could connect once, and send one datagram."""
         assert (self.dir / "key").read_text() == (self.dir / "spare").read_text() == "secret"
         assert sorted(p.name for p in self.dir.iterdir()) == ["key", "share", "socket", "spare", "true"]
         for s in self.sockets:
             s.setblocking(False)
+            for _ in range(network if s.family == socket.AF_INET else 0):
+                s.recv(1) if s.type == socket.SOCK_DGRAM else s.accept()[0].close()
             with pytest.raises(BlockingIOError):
                 s.recv(1) if s.type == socket.SOCK_DGRAM else s.accept()
 
@@ -124,6 +132,9 @@ def targets(tmp_path):
     t.close()
 
 
+THREADS = ("main", "block", "small", "vcpu", "fs", "net", "sockets")
+
+
 def outcomes(text):
     """{thread: {act: word}}; QEMU's stand-in has no thread's name."""
     found = {}
@@ -131,7 +142,7 @@ def outcomes(text):
         words = line.strip().split()
         if not words or words[0] != "escape":
             continue
-        thread = words.pop(1) if words[1] in ("main", "block", "small", "vcpu", "fs") else ""
+        thread = words.pop(1) if words[1] in THREADS else ""
         found.setdefault(thread, {})[words[1]] = words[2]
     return found
 
@@ -219,20 +230,22 @@ def check_acts(text, threads, all_acts, landlock):
         assert set(acts) == all_acts, (thread, all_acts ^ set(acts))
         out = {act for act, word in acts.items() if word not in ("refused", "stopped")}
         # Landlock does not hide that a file is there, and the file server may ask.
-        assert out - ({"look-at-key"} if landlock and thread == "fs" else set()) == MUST, (thread, out)
+        out -= {"look-at-key"} if landlock and thread == "fs" else set()
+        out -= NET_MAY_HAVE if thread == "net" else set()
+        assert out == MUST | (NET_MAY if thread == "net" else set()), (thread, out)
 
 
 @pytest.mark.parametrize("wrapper", WHERE)
 def test_no_thread_of_msb_vmm_gets_out(root, targets, all_acts, wrapper):
-    m = escaping(root, targets, wrapper, ESCAPE_VMM, {"MSB_ESCAPE": targets.text()})
+    m = escaping(root, targets, wrapper, ESCAPE_VMM, {"MSB_ESCAPE": targets.text()}, net=vmm.network())
     try:
         m.expect("VMM_STARTED")
         m.recv(60)  # READY or that the upper is no file system: the main thread's jail is closed before
         text = m.log_text()
     finally:
         m.close()
-    check_acts(text, {"main", "block", "small", "fs"}, all_acts, bool(wrapper))
-    targets.untouched()
+    check_acts(text, {"main", "block", "small", "fs", "net"}, all_acts, bool(wrapper))
+    targets.untouched(network=1)
 
 
 @pytest.mark.parametrize("wrapper", WHERE)
@@ -241,7 +254,7 @@ def test_no_thread_of_the_kvm_engine_gets_out(root, targets, all_acts, wrapper):
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         pytest.skip("no /dev/kvm")
     m = escaping(root, targets, wrapper, ESCAPE_VMM, {"MSB_ESCAPE": targets.text()}, engine="kvm", cpus=2,
-                 boot_timeout_ms=2000)
+                 boot_timeout_ms=2000, net=vmm.network())
     try:
         message = m.recv(30)
         if message["type"] == "VMM_FAILED" and message["stage"] == "engine":
@@ -251,14 +264,15 @@ def test_no_thread_of_the_kvm_engine_gets_out(root, targets, all_acts, wrapper):
         text = m.log_text()
     finally:
         m.close()
-    check_acts(text, {"main", "block", "small", "vcpu", "fs"}, all_acts, bool(wrapper))
-    targets.untouched()
+    check_acts(text, {"main", "block", "small", "vcpu", "fs", "net"}, all_acts, bool(wrapper))
+    targets.untouched(network=1)
 
 
 @pytest.mark.parametrize("wrapper", WHERE)
 def test_without_the_lists_of_system_calls_the_other_walls_hold(root, targets, all_acts, wrapper):
     """What a hole in a list, or a call of a newer kernel, would open."""
-    m = escaping(root, targets, wrapper, ESCAPE_VMM, {"MSB_ESCAPE": targets.text(), "MSB_ESCAPE_NO_FILTER": "1"})
+    m = escaping(root, targets, wrapper, ESCAPE_VMM, {"MSB_ESCAPE": targets.text(), "MSB_ESCAPE_NO_FILTER": "1"},
+                 net=vmm.network())
     try:
         m.expect("VMM_STARTED")
         m.recv(60)
@@ -266,15 +280,17 @@ def test_without_the_lists_of_system_calls_the_other_walls_hold(root, targets, a
     finally:
         m.close()
     got = outcomes(text)
-    assert set(got) == {"main", "block", "small", "fs"}
+    assert set(got) == {"main", "block", "small", "fs", "net"}
     for thread, acts in got.items():
         out = {act for act, word in acts.items() if word != "refused"}
         walled = FILES | NETWORK | PRIVILEGED
         if wrapper:
             walled = walled - NOT_LANDLOCK | {"kill", "sigqueue", "tgkill", "listen"}
+        if thread == "net":
+            walled -= NET_MAY | {"listen"}
         assert not out & walled, (thread, out & walled)
     if not wrapper:
-        targets.untouched()
+        targets.untouched(network=1)
 
 
 @pytest.mark.parametrize("wrapper", WHERE)
@@ -293,6 +309,28 @@ def test_the_process_that_is_qemu_does_not_get_out(root, targets, all_acts, wrap
     assert set(got) == all_acts
     out = {act for act, word in got.items() if word != "refused"}
     assert MUST <= out <= MUST | QEMU_MAY | (LANDLOCK_MAY if wrapper else set()), out
+    targets.untouched()
+
+
+@pytest.mark.parametrize("wrapper", WHERE)
+def test_the_socket_that_qemu_connects_is_ours_and_the_only_one(root, targets, all_acts, wrapper):
+    """A network device wants a socket that QEMU made (qemu_sock.h): its first one, to wherever, is the device's."""
+    m = escaping(root, targets, wrapper, vmm.VMM, {}, qemu=str(ESCAPE), cmdline=targets.text(), net=vmm.network())
+    try:
+        message = m.recv(20)
+        while message and message["type"] == "VMM_STARTED":
+            message = m.recv(20)
+        text = m.console_text()
+    finally:
+        m.close()
+    got = outcomes(text).get("", {})
+    assert got.pop("end", None) == "done", (text, m.config)
+    assert set(got) == all_acts
+    out = {act for act, word in got.items() if word != "refused"}
+    # The first act that makes a socket of the Unix family got it; it went nowhere.
+    assert MUST | {"unix-socket"} <= out <= MUST | QEMU_MAY | {"unix-socket"} | (LANDLOCK_MAY if wrapper else set()), out
+    for act in ("abstract-socket", "tcp", "udp", "vsock", "packet-socket", "ping-socket"):
+        assert f"escape {act} refused {errno.ENOSYS}\n" in text.replace("\r", ""), act
     targets.untouched()
 
 
@@ -341,7 +379,20 @@ PLAIN = {"/dev/null", "socket:", "pipe:", "anon_inode:"}  # eventfd, eventpoll, 
 OF_THE_TEST = {"/memfd:log", "/memfd:console", "/memfd:test"}  # the last is the upper disk
 
 
-def check_machine(vmm_pid, qemu_pid, ours, pid_namespace):
+def check_networks(proc, has_net):
+    """All threads are in the same empty network but for one, which is in the host's."""
+    host, own = os.readlink("/proc/self/ns/net"), os.readlink(proc / "ns/net")
+    assert own != host
+    for task in (proc / "task").iterdir():
+        is_net = (task / "comm").read_text() == "net\n"
+        has_net -= is_net
+        assert os.readlink(task / "ns/net") == (host if is_net else own), task
+        for n in ("user", "mnt", "ipc"):
+            assert os.readlink(task / "ns" / n) == os.readlink(proc / "ns" / n), (task, n)
+    assert has_net == 0, "no thread called net"
+
+
+def check_machine(vmm_pid, qemu_pid, ours, pid_namespace, has_net=False):
     """The list of incidents.md for a machine that runs."""
     ns = ("user", "mnt", "ipc", "net") + (("pid",) if pid_namespace else ())
     for pid in (vmm_pid, qemu_pid):
@@ -356,6 +407,8 @@ def check_machine(vmm_pid, qemu_pid, ours, pid_namespace):
     a, b = pathlib.Path(f"/proc/{vmm_pid}"), pathlib.Path(f"/proc/{qemu_pid}")
     for n in ("user", "ipc", "pid"):
         assert os.readlink(a / "ns" / n) != os.readlink(b / "ns" / n), f"QEMU has msb-vmm's {n} namespace"
+    check_networks(a, has_net)
+    check_networks(b, False)
     assert check_threads(a, filters=1) >= 3
     assert check_threads(b, filters=2) >= 2  # ours and QEMU's own
     assert {kind_of(k) for k in links(a).values()} <= ours | PLAIN | {"/memfd:memory-backend-memfd"}
@@ -372,10 +425,11 @@ def check_machine(vmm_pid, qemu_pid, ours, pid_namespace):
 
 @pytest.mark.skipif(not user_namespaces_allowed(), reason="no user namespaces here")
 def test_a_running_machine_owns_what_is_on_the_list_and_no_more(start, root):
-    m = start()
-    m.expect("VMM_STARTED")
-    wait_sealed(m)
-    check_machine(m.pid, m.qemu(), OF_THE_TEST | {str(root)}, pid_namespace=False)
+    for net in (None, vmm.network()):
+        m = start(net=net)
+        m.expect("VMM_STARTED")
+        wait_sealed(m)
+        check_machine(m.pid, m.qemu(), OF_THE_TEST | {str(root)}, pid_namespace=False, has_net=net is not None)
 
 
 def wait_sealed(m):
@@ -472,11 +526,11 @@ def test_msb_vmm_is_process_1_of_its_own_namespace(cli):
     p, machine, qemu = run_machine(cli)
     proc = pathlib.Path(f"/proc/{machine}")
     assert status(proc)["NSpid"].split() == [str(machine), "1"]
-    assert status(pathlib.Path(f"/proc/{qemu}"))["NSpid"].split() == [str(qemu), "2", "1"]
+    assert status(pathlib.Path(f"/proc/{qemu}"))["NSpid"].split() == [str(qemu), "3", "1"]  # 2 is the thread "net"
     home = str(cli.home)
     ours = {k for k in map(kind_of, links(proc).values())
             if k.startswith(home)}
-    check_machine(machine, qemu, ours, pid_namespace=True)
+    check_machine(machine, qemu, ours, pid_namespace=True, has_net=True)
     assert b"SECRET" not in proc.joinpath("environ").read_bytes()
     os.kill(machine, signal.SIGTERM)  # blocked, read by signalfd: process 1 gets it all the same
     p.communicate(timeout=15)

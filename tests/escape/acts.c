@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <linux/if_ether.h>
 #include <linux/io_uring.h>
 #include <linux/netlink.h>
 #include <linux/perf_event.h>
@@ -304,6 +305,42 @@ static int raw_socket(const struct targets *t)
 {
 	(void)t;
 	return closed(socket(AF_INET, SOCK_RAW, IPPROTO_ICMP));
+}
+
+static int packet_socket(const struct targets *t)
+{
+	(void)t;
+	return closed(socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL)));
+}
+
+static int vsock(const struct targets *t)
+{
+	(void)t;
+	return closed(socket(AF_VSOCK, SOCK_STREAM, 0));
+}
+
+static int ping_socket(const struct targets *t)
+{
+	(void)t;
+	return closed(socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP));
+}
+
+/* Bluetooth, crypto, CAN, XDP and whatever else this kernel has. */
+static int other_family(const struct targets *t)
+{
+	const int types[] = {SOCK_STREAM, SOCK_DGRAM, SOCK_RAW, SOCK_SEQPACKET};
+
+	(void)t;
+	for (int family = 1; family < 64; family++) {
+		if (family == AF_UNIX || family == AF_INET ||
+		    family == AF_INET6 || family == AF_NETLINK ||
+		    family == AF_PACKET || family == AF_VSOCK)
+			continue;
+		for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+			if (closed(socket(family, types[i], 0)) == 0)
+				return 0;
+	}
+	return -1;
 }
 
 static int datagram_pair(const struct targets *t)
@@ -708,6 +745,10 @@ const struct act acts[] = {
 	{"listen",            listen_tcp       },
 	{"netlink",           netlink          },
 	{"raw-socket",        raw_socket       },
+	{"packet-socket",     packet_socket    },
+	{"vsock",             vsock            },
+	{"ping-socket",       ping_socket      },
+	{"other-family",      other_family     },
 	{"datagram-pair",     datagram_pair    },
 	{"name-socket",       name_socket      },
 	{"kill",              kill_other       },

@@ -84,6 +84,17 @@ def memfd(data, name="test"):
     return fd
 
 
+def network(**settings):
+    """The config's "net" as the library writes it, of the profile `public`."""
+    return {"guest_mac": "02:6d:73:00:00:02", "gateway_mac": "02:6d:73:00:00:01", "mtu": 1500,
+            "guest4": "172.16.0.2", "gateway4": "172.16.0.1", "prefix4": 30,
+            "guest6": "fd42:6d73:62::2", "gateway6": "fd42:6d73:62::1", "prefix6": 64,
+            "profile": "public", "rules": [], "default_egress": "unset", "default_ingress": "unset", "strict": False,
+            "dns_servers": [], "dns_timeout_ms": 5000, "rebind_protection": True, "ports": [], "max_connections": 4096,
+            "egress_bytes": [0, 0], "egress_packets": [0, 0], "ingress_bytes": [0, 0], "ingress_packets": [0, 0],
+            "proxy": None, "pcap_fd": -1, "log_denied": False, **settings}
+
+
 def children(pid):
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         return [int(p) for p in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
@@ -211,9 +222,10 @@ class Client(Line):
 
 class Vmm(Line):
     """One msb-vmm. `disks` are (serial, read_only, file) or a list of extents as in the config; `files` become
-    descriptors that the config names by their keys; `shares` are (name, path, settings)."""
+    descriptors that the config names by their keys; `shares` are (name, path, settings),
+    `sockets` (port, folder, name)."""
 
-    def __init__(self, initrd, disks, kernel=KERNEL, files=None, shares=(), **settings):
+    def __init__(self, initrd, disks, kernel=KERNEL, files=None, shares=(), sockets=(), **settings):
         self.fds = {}
         self.log = memfd(b"", "log")
         self.console = memfd(b"", "console")
@@ -224,6 +236,9 @@ class Vmm(Line):
                   "console_fd": self.give(self.console), "disks": [self.disk(*d) for d in disks]}
         if shares:
             config["shares"] = [self.share(*each) for each in shares]
+        if sockets:
+            config["vsock"] = [{"port": port, "dir_fd": self.give(os.open(folder, os.O_PATH)), "name": name, "dgram": False}
+                               for port, folder, name in sockets]
         config.update(settings)
         config.update({key: list(map(self.give, source)) if isinstance(source, list) else self.give(source)
                        for key, source in (files or {}).items()})
