@@ -288,9 +288,10 @@ void tcp_abort(struct tcp_flow *f)
 	tcp_kill(f, true);
 }
 
+/* A batch still has its flows by their addresses; its end comes here, too. */
 static void reap(struct tcp *t)
 {
-	while (t->dead) {
+	while (t->dead && !t->ngot) {
 		struct flow *f = t->dead;
 
 		t->dead = f->next;
@@ -375,6 +376,7 @@ void tcp_free(struct tcp *t)
 			tcp_drain(f);
 		bury(f, false);
 	}
+	t->ngot = 0;
 	reap(t);
 	wheel_del(&t->n->wheel, &t->sweep);
 	loop_timer_del(t->n->loop, &t->turn);
