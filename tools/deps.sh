@@ -14,7 +14,8 @@ test="clang clang-format python3-pytest docker-registry skopeo umoci
 	zsh fish mandoc dropbear-bin openssh-client qemu-utils
 	iproute2 iputils-ping iperf3 bind9-dnsutils tcpdump socat netcat-openbsd
 	nginx-light passt slirp4netns curl
-	iputils-arping iputils-tracepath traceroute ndisc6 hping3"
+	iputils-arping iputils-tracepath traceroute ndisc6 hping3
+	python3-scapy"
 
 installed() {
 	dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null |
