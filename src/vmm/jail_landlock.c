@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -150,9 +151,9 @@ static int allow_file(const struct adding *a, int fd)
 int jail_landlock(const struct jail_needs *needs)
 {
 	struct ruleset_attr attr = {0};
-	bool inner = !needs || (!needs->program[0] && needs->nshares);
+	static atomic_bool scoped; /* by the first, which all threads inherit */
 	cleanup_close int fd =
-		new_ruleset(inner ? LANDLOCK_INNER : LANDLOCK_ALL, &attr);
+		new_ruleset(scoped ? LANDLOCK_INNER : LANDLOCK_ALL, &attr);
 	struct adding a = {fd, attr.fs};
 	char real[PATH_MAX];
 	int r = 0;
@@ -174,6 +175,8 @@ int jail_landlock(const struct jail_needs *needs)
 	}
 	if (r == 0 && syscall(SYS_landlock_restrict_self, fd, 0) < 0)
 		r = -errno;
+	if (r == 0 && attr.scoped)
+		scoped = true;
 	return r;
 }
 

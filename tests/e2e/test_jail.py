@@ -105,13 +105,15 @@ class Targets:
         tcp, udp = (s.getsockname()[1] for s in self.sockets[2:])
         return f"dir={self.dir},abstract={self.abstract},tcp={tcp},udp={udp},pid={self.process.pid}"
 
-    def untouched(self, network=0):
-        """With so many threads that have the network: each of them could connect once, and send one datagram."""
+    def untouched(self, network=0, unix=0):
+        """With so many threads that have the network: each of them could connect once, and send one datagram; and so
+        many that reach Unix sockets."""
         assert (self.dir / "key").read_text() == (self.dir / "spare").read_text() == "secret"
         assert sorted(p.name for p in self.dir.iterdir()) == ["key", "share", "socket", "spare", "true"]
         for s in self.sockets:
             s.setblocking(False)
-            for _ in range(network if s.family == socket.AF_INET else 0):
+            named = s.family == socket.AF_UNIX and isinstance(s.getsockname(), str)
+            for _ in range(network if s.family == socket.AF_INET else unix if named else 0):
                 s.recv(1) if s.type == socket.SOCK_DGRAM else s.accept()[0].close()
             with pytest.raises(BlockingIOError):
                 s.recv(1) if s.type == socket.SOCK_DGRAM else s.accept()
@@ -220,7 +222,8 @@ HALF = pytest.param(shell("echo 0 >/proc/sys/user/max_mnt_namespaces"), id="half
 def escaping(root, targets, wrapper, program, environ, **settings):
     kind = type("Machine", (Escaping,), {"program": program, "wrapper": wrapper, "environ": environ})
     return kind(vmm.INITRAMFS, [("root", True, root), ("upper", False, b"\0" * (1 << 20))],
-                shares=[("s0", targets.dir / "share")], **settings)
+                shares=[("s0", targets.dir / "share")],
+                sockets=[(5000, targets.dir / "share", "s")], **settings)
 
 
 def check_acts(text, threads, all_acts, landlock):
@@ -232,6 +235,8 @@ def check_acts(text, threads, all_acts, landlock):
         # Landlock does not hide that a file is there, and the file server may ask.
         out -= {"look-at-key"} if landlock and thread == "fs" else set()
         out -= NET_MAY_HAVE if thread == "net" else set()
+        # Nor does it know of Unix sockets, which are that thread's work; a namespace has none of the host's.
+        out -= {"unix-socket"} if landlock and thread == "sockets" else set()
         assert out == MUST | (NET_MAY if thread == "net" else set()), (thread, out)
 
 
@@ -244,8 +249,8 @@ def test_no_thread_of_msb_vmm_gets_out(root, targets, all_acts, wrapper):
         text = m.log_text()
     finally:
         m.close()
-    check_acts(text, {"main", "block", "small", "fs", "net"}, all_acts, bool(wrapper))
-    targets.untouched(network=1)
+    check_acts(text, {"main", "block", "small", "fs", "net", "sockets"}, all_acts, bool(wrapper))
+    targets.untouched(network=1, unix=bool(wrapper))
 
 
 @pytest.mark.parametrize("wrapper", WHERE)
@@ -264,8 +269,8 @@ def test_no_thread_of_the_kvm_engine_gets_out(root, targets, all_acts, wrapper):
         text = m.log_text()
     finally:
         m.close()
-    check_acts(text, {"main", "block", "small", "vcpu", "fs", "net"}, all_acts, bool(wrapper))
-    targets.untouched(network=1)
+    check_acts(text, {"main", "block", "small", "vcpu", "fs", "net", "sockets"}, all_acts, bool(wrapper))
+    targets.untouched(network=1, unix=bool(wrapper))
 
 
 @pytest.mark.parametrize("wrapper", WHERE)
@@ -280,7 +285,7 @@ def test_without_the_lists_of_system_calls_the_other_walls_hold(root, targets, a
     finally:
         m.close()
     got = outcomes(text)
-    assert set(got) == {"main", "block", "small", "fs", "net"}
+    assert set(got) == {"main", "block", "small", "fs", "net", "sockets"}
     for thread, acts in got.items():
         out = {act for act, word in acts.items() if word != "refused"}
         walled = FILES | NETWORK | PRIVILEGED
