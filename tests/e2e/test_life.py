@@ -222,8 +222,8 @@ def test_an_empty_list_is_a_note(build_dir, tmp_path):
 
 def test_ps(cli, box, paper):
     lines = cli.ok("ps").splitlines()
-    assert lines[0].split() == ["NAME", "IMAGE", "COMMAND", "CPUS", "MEM", "STATUS"]
-    assert len(lines) == 2 and re.match(rf"box +{REFERENCE} +- +1 +192\.0 MiB +Running \d+ \w+$", lines[1])
+    assert lines[0].split() == ["NAME", "IMAGE", "COMMAND", "CPUS", "MEM", "STATUS", "PORTS"]
+    assert len(lines) == 2 and re.match(rf"box +{REFERENCE} +- +1 +192\.0 MiB +Running \d+ \w+ +-$", lines[1])
     assert len(cli.ok("ps", "-a").splitlines()) == 3
     assert cli.ok("ps", "-q") == "box\n" and cli.ok("ps", "-qa") == "box\npaper\n"
     one = json.loads(cli.ok("ps", "paper", "--format", "json"))
@@ -319,7 +319,7 @@ def test_what_was_written_survives_stop_and_start(cli, box):
     assert pid not in machines()
     seen = inspect(cli, box)
     assert seen["status"] == "Stopped" and seen["end"]["reason"] == "poweroff" and seen["pid"] is None
-    assert re.search(r"Stopped \d+ seconds? ago$", cli.ok("ps", "-a").splitlines()[1])
+    assert re.search(r"Stopped \d+ seconds? ago +-$", cli.ok("ps", "-a").splitlines()[1])
     r = cli("stop", box)
     assert (r.returncode, r.err) == (0, "box is not running\n") and cli("stop", "-q", box).err == ""
     r = cli("exec", box, "--", "true")
@@ -445,7 +445,7 @@ def test_start_runs_the_main_command_again(cli):
         assert seen["end"]["reason"] == "exited" and seen["end"]["exit_code"] == 3
         assert seen["config"]["command"][:2] == ["sh", "-c"]
         line = next(x for x in cli.ok("ps", "-a").splitlines() if x.startswith("job"))
-        assert re.search(r" sh -c 'echo run >> .*\.\.\. .*Stopped \(exited 3\) \d+ seconds? ago$", line), line
+        assert re.search(r" sh -c 'echo run >> .*\.\.\. .*Stopped \(exited 3\) \d+ seconds? ago +-$", line), line
         assert json.loads(cli.ok("ps", "job", "--format", "json"))["exit_code"] == 3
         if runs == 1:
             cli.ok("start", "-q", "job")
