@@ -39,7 +39,6 @@ static struct fuzz {
 	unsigned room;
 	struct side side[SIDES];
 	unsigned nsides, opens;
-	struct side *of[CONNS];
 	uint32_t isn;
 	void *keep[64];
 	unsigned nkeep;
@@ -182,20 +181,13 @@ static struct tcp_flow *flow_of(unsigned conn)
 	return f ? container_of(f, struct tcp_flow, f) : NULL;
 }
 
-/* Our SYN-ACK: from here on both ends' numbers are known. */
-static void note_syn_ack(unsigned conn, uint32_t seq, uint32_t ack)
+/* Descriptors are used again: the last one who had it. */
+static struct side *side_of(const struct tcp_flow *f)
 {
-	struct tcp_flow *f = flow_of(conn);
-
-	z.of[conn] = NULL;
-	for (unsigned i = z.nsides; f && i-- && !z.of[conn];)
+	for (unsigned i = z.nsides; f && !f->active && i--;)
 		if (z.side[i].inner == f->sock.fd)
-			z.of[conn] = &z.side[i];
-	if (!z.of[conn] || z.of[conn]->known)
-		return;
-	z.of[conn]->known = true;
-	z.of[conn]->seq = ack;
-	z.of[conn]->iss = seq + 1;
+			return &z.side[i];
+	return NULL;
 }
 
 static void guest_gets(const uint8_t *tcp, size_t len)
@@ -203,15 +195,16 @@ static void guest_gets(const uint8_t *tcp, size_t len)
 	unsigned conn = get_be16(tcp + 2) - PORT;
 	size_t head = (size_t)(tcp[12] >> 4) * 4;
 	uint32_t seq = get_be32(tcp + 4);
+	const struct side *s;
 
 	check(head >= 20 && head <= len, "a header's length");
 	if (conn >= CONNS || get_be16(tcp) != 80)
 		return;
-	if ((tcp[13] & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK))
-		note_syn_ack(conn, seq, get_be32(tcp + 8));
+	s = side_of(flow_of(conn));
 	for (size_t i = head; i < len; i++)
-		check(z.of[conn] && tcp[i] == pattern(seq - z.of[conn]->iss +
-		                                      (uint32_t)(i - head)),
+		check(s && s->known &&
+		              tcp[i] == pattern(seq - s->iss +
+		                                (uint32_t)(i - head)),
 		      "the guest got other bytes");
 }
 
@@ -335,9 +328,16 @@ static void guest_sends(unsigned conn, uint8_t flags)
 
 static void check_flow(const struct tcp_flow *f, size_t *memory)
 {
+	struct side *s = side_of(f);
 	uint32_t flight = tcp_in_flight(f);
 	bool fin = tcp_has(f, TCP_F_FIN) && !tcp_has(f, TCP_F_ACKED);
 
+	/* From here on both ends' numbers are known. */
+	if (f->state == TCP_SYN_RCVD && s && !s->known) {
+		s->known = true;
+		s->seq = f->rcv_nxt;
+		s->iss = f->snd_una + 1;
+	}
 	check(f->state < TCP_DEAD, "a dead flow in the table");
 	check(f->up.used <= ring_size(&f->up), "up");
 	check(f->down.used <= ring_size(&f->down), "down");
