@@ -272,6 +272,7 @@ static int make_args(struct installation *in, struct strv *args)
 	struct strv cleanup_strv patches = {0};
 	const struct create_values *v = &in->v->create;
 	struct create_values c = *v;
+	cleanup_free char *pcap = NULL;
 	int r = add_all_absolute(&conf, &v->conf, &in->err);
 
 	if (r == 0)
@@ -280,8 +281,10 @@ static int make_args(struct installation *in, struct strv *args)
 		return r;
 	c.conf = conf;
 	if (mount_opts_absolute(&v->mounts, &mounts) < 0 ||
-	    patch_opts_absolute(&v->patches, &patches) < 0)
+	    patch_opts_absolute(&v->patches, &patches) < 0 ||
+	    net_opts_absolute(v->net.pcap, &pcap) < 0)
 		return no_memory(&in->err);
+	c.net.pcap = pcap;
 	c.mounts = mounts;
 	c.patches = patches;
 	c.script_paths = paths;

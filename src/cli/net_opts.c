@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/num.h"
@@ -517,5 +518,20 @@ int net_opts_put(struct net_conf *c, const struct net_values *v,
 	if (replace_policy(c, v) < 0 || put_texts(c, v) < 0 ||
 	    put_lists(c, v) < 0)
 		return no_memory(err);
+	return 0;
+}
+
+int net_opts_absolute(const char *path, char **ret)
+{
+	cleanup_free char *cwd = NULL;
+
+	*ret = NULL;
+	if (!path)
+		return 0;
+	cwd = *path == '/' ? strdup("") : getcwd(NULL, 0);
+	if (!cwd)
+		return -ENOMEM;
+	if (asprintf(ret, "%s%s%s", cwd, *cwd ? "/" : "", path) < 0)
+		return -ENOMEM;
 	return 0;
 }

@@ -180,6 +180,12 @@ void net_made_free(struct net_made *m); /* NULL is fine */
 int net_opts_port(const char *text, struct msb_port *ret, const char **ret_bind,
                   size_t *ret_len, struct err *err);
 
+/*
+ * @path as it is from any folder, for a command that will be called from
+ * elsewhere; NULL stays NULL. It need not be there.
+ */
+int net_opts_absolute(const char *path, char **ret);
+
 /* What the user should know beforehand: ports that others can reach. */
 void net_opts_notes(const struct msb_network *n);
 
