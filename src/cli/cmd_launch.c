@@ -8,6 +8,7 @@
  * waits for one boot only.
  */
 #include <assert.h>
+#include <errno.h>
 #include <string.h>
 #include <time.h>
 
@@ -101,11 +102,12 @@ static int join(struct launch *l)
 	return r == -MSB_ERR_GONE ? start(l) : r;
 }
 
-/* Another one makes, starts or ends it right now. */
-static bool is_race(int r)
+/* Another one makes, starts or ends it right now; a taken port stays so. */
+static bool is_race(int r, const struct msb_error *e)
 {
-	return r == -MSB_ERR_BUSY || r == -MSB_ERR_EXISTS ||
-	       r == -MSB_ERR_NOT_FOUND;
+	if (r == -MSB_ERR_BUSY)
+		return e->sys_errno != EADDRINUSE;
+	return r == -MSB_ERR_EXISTS || r == -MSB_ERR_NOT_FOUND;
 }
 
 static int reach(struct launch *l)
@@ -117,7 +119,7 @@ static int reach(struct launch *l)
 		return r;
 	for (int i = 0; i < TRIES; i++) {
 		r = join(l);
-		if (r == 0 || l->s.sandbox || !is_race(r))
+		if (r == 0 || l->s.sandbox || !is_race(r, &l->s.error))
 			return r;
 		(void)nanosleep(&pause, NULL);
 	}
