@@ -419,7 +419,7 @@ static void short_lives_leave_the_memory_as_it_was(void **state)
 		conn_write(&c, "GET", 3);
 		assert_int_equal(host_read(c.fd, buf, 8, NULL), 3);
 		if (i % 2) {
-			(void)write(c.fd, "200", 3);
+			assert_int_equal(write(c.fd, "200", 3), 3);
 			(void)close(c.fd);
 			drill_got_flags(d, TCP_ACK); /* of GET */
 			while (!(drill_got(d)->flags & TCP_FIN))
