@@ -121,17 +121,43 @@ static void dial_failed(struct tcp_flow *f, int error)
 		tcp_abort(f);
 }
 
+static int dial_again(struct tcp_flow *f, int error);
+
 static void on_dialled(void *arg, int fd_or_error)
 {
 	struct tcp_flow *f = arg;
 	struct net *n = f->n;
+	int r = fd_or_error;
 
 	f->dial = NULL;
-	if (fd_or_error < 0)
-		dial_failed(f, fd_or_error);
-	else
-		answer(f, fd_or_error);
+	if (r < 0)
+		r = dial_again(f, r);
+	if (r < 0)
+		dial_failed(f, r);
+	else if (!f->dial)
+		answer(f, r);
 	tcp_turn_end(n);
+}
+
+/*
+ * The gateway is this host: a server that listens on the loopback of one family
+ * is found by clients of both, as far as the policy lets them to the gateway's
+ * other address, too. 0: f->dial is on its way; else the end of the flow.
+ */
+static int dial_again(struct tcp_flow *f, int error)
+{
+	const struct net_config *c = &f->n->cfg;
+	struct tuple t = f->f.t;
+	struct addr to;
+
+	if (f->other || error == -ETIMEDOUT || !gate_is_gateway(f->n, &t.peer))
+		return error;
+	t.peer = addr_eq(&t.peer, &c->gateway4) ? c->gateway6 : c->gateway4;
+	if (gate_egress(f->n, POLICY_TCP, &t, NULL) != VERDICT_ALLOW)
+		return error;
+	f->other = true;
+	to = gate_target(f->n, &t.peer);
+	return dial_start(f->n, &to, t.pport, NULL, on_dialled, f, &f->dial);
 }
 
 /* Proxies are asked for the name that the guest got the address for. */

@@ -92,6 +92,7 @@ struct tcp_flow {
 	uint8_t batch; /* its place in the batch + 1 */
 	bool active;   /* tcp_open() */
 	bool half;     /* counted in tcp.half */
+	bool other;    /* dialled at the host's other loopback */
 	union {
 		struct dial *dial; /* DIALLING */
 		struct {           /* SYN_SENT and SYN_RCVD of tcp_open() */

@@ -47,10 +47,13 @@ static int host_connect(void *arg, int fd, const struct sockaddr *sa,
 		.sin_family = AF_INET,
 		.sin_addr = {htonl(INADDR_LOOPBACK)},
 	};
+	uint16_t to_port;
 
-	(void)sa;
 	(void)len;
+	assert_int_equal(addr_from_sockaddr(sa, &d->to, &to_port), 0);
 	d->dialled++;
+	if (sa->sa_family == d->refused)
+		return -ECONNREFUSED;
 	if (d->host == HOST_ERROR)
 		return d->error;
 	to.sin_port = htons(port[d->host]);

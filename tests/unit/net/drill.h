@@ -45,7 +45,9 @@ struct drill {
 	int error, listener, deaf[2];
 	uint16_t port, closed_port, deaf_port;
 	unsigned dialled;
-	int rcvbuf; /* of sockets that dial, 0: as they are */
+	int refused;    /* a family: refused whatever @host is */
+	struct addr to; /* dialled last */
+	int rcvbuf;     /* of sockets that dial, 0: as they are */
 	/* The link */
 	bool blocked, batching;
 	bool fast;      /* drill_run() does not wait for what may come */

@@ -76,6 +76,67 @@ static void a_closed_port_is_refused(void **state)
 	drill_free(d);
 }
 
+#define GATEWAY4 "172.16.0.1"
+#define GATEWAY6 "fd42:6d73:62::1"
+
+/* A server of the host listens on 127.0.0.1 or on ::1, seldom on both. */
+static void the_host_is_found_at_either_loopback(void **state)
+{
+	static const struct {
+		const char *gateway, *found;
+		int refused;
+	} ways[] = {
+		{GATEWAY6, "127.0.0.1", AF_INET6},
+		{GATEWAY4, "::1",       AF_INET },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		struct drill *d = drill_new(NULL);
+		char text[ADDR_TEXT_MAX];
+		struct drill_conn c;
+
+		d->refused = ways[i].refused;
+		conn_open(d, &c, ways[i].gateway, 8080);
+		assert_int_equal(d->dialled, 2);
+		assert_string_equal(addr_text(&d->to, text), ways[i].found);
+		(void)close(c.fd);
+		drill_free(d);
+	}
+}
+
+static void a_port_of_no_loopback_is_refused_once(void **state)
+{
+	struct drill *d = drill_new(NULL);
+	struct drill_conn c;
+
+	(void)state;
+	d->host = HOST_REFUSES;
+	conn_init(d, &c, GATEWAY6, 8080);
+	conn_syn(&c);
+	assert_int_equal(drill_got_flags(d, TCP_RST | TCP_ACK)->ack, c.isn + 1);
+	drill_silent(d);
+	assert_int_equal(d->dialled, 2);
+	assert_int_equal(drill_open_flows(d), 0);
+	drill_free(d);
+}
+
+/* Who may reach the gateway's one address has the loopback of that family. */
+static void the_other_loopback_is_asked_of_the_policy(void **state)
+{
+	const struct drill_options o = {.rule = "allow@[" GATEWAY6 "]"};
+	struct drill *d = drill_new(&o);
+	struct drill_conn c;
+
+	(void)state;
+	d->refused = AF_INET6;
+	conn_init(d, &c, GATEWAY6, 8080);
+	conn_syn(&c);
+	assert_int_equal(drill_got_flags(d, TCP_RST | TCP_ACK)->ack, c.isn + 1);
+	assert_int_equal(d->dialled, 1);
+	drill_free(d);
+}
+
 /* Type and code of ICMP and ICMPv6. */
 static void what_is_unreachable_says_so_by_icmp(void **state)
 {
@@ -308,7 +369,7 @@ static void the_mss_is_bounded_both_ways(void **state)
 /* Lengths of 0 and 1, beyond the header, floods; each survives. */
 static void broken_options_are_survived(void **state)
 {
-	static const char *const opts[] = {
+	static const char opts[][8] = {
 		"\2",     "\2\0",  "\2\1",         "\2\377",
 		"\3",     "\3\0",  "\3\1\7",       "\3\2\3\2",
 		"\1\1\2", "\376(", "\2\3\5\0\1\1", "\1\1\1\1",
@@ -320,7 +381,8 @@ static void broken_options_are_survived(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(opts); i++) {
 		conn_init(d, &c, PEER, 80);
-		(void)strncpy((char *)opt, opts[i], sizeof(opt));
+		memset(opt, 0, sizeof(opt));
+		memcpy(opt, opts[i], sizeof(opts[i]));
 		conn_raw(&c, TCP_SYN, c.isn, 0, 65535, opt, i % 2 ? 4 : 40,
 		         NULL, 0);
 		drill_got_flags(d, TCP_SYN | TCP_ACK);
@@ -507,6 +569,9 @@ int main(void)
 			the_syn_is_answered_when_the_host_has_answered),
 		cmocka_unit_test(both_families_connect_and_exchange),
 		cmocka_unit_test(a_closed_port_is_refused),
+		cmocka_unit_test(the_host_is_found_at_either_loopback),
+		cmocka_unit_test(a_port_of_no_loopback_is_refused_once),
+		cmocka_unit_test(the_other_loopback_is_asked_of_the_policy),
 		cmocka_unit_test(what_is_unreachable_says_so_by_icmp),
 		cmocka_unit_test(a_host_that_never_answers_is_silence),
 		cmocka_unit_test(the_policy_s_no_is_a_reset_and_no_socket),
