@@ -190,7 +190,7 @@ static void show_network(const struct msb_network *n, const json_t *ports)
 		               lines.v[i]);
 		field(name, "%s", lines.v[i] + len + 1);
 	}
-	describe_ports_text(ports, 0, &text);
+	describe_ports_text(ports, &text);
 	field_if("Ports", buf_str(&text));
 }
 

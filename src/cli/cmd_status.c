@@ -15,7 +15,6 @@ COMMAND_DECLARE(status)
 
 #define IMAGE_COLUMNS   36
 #define COMMAND_COLUMNS 40
-#define PORTS_COLUMNS   32
 #define COLUMNS         7
 
 struct status_values {
@@ -79,7 +78,7 @@ static int add_row(struct strv *cells, const struct msb_sandbox_info *i,
 
 	describe_argv(i->command, COMMAND_COLUMNS, &command);
 	describe_status(i, &status);
-	describe_ports_text(published, PORTS_COLUMNS, &ports);
+	describe_ports_text(published, &ports);
 	/* The end of a reference tells more than its registry. */
 	if (r == 0 && image > IMAGE_COLUMNS)
 		r = strv_addf(cells, "...%s",

@@ -337,7 +337,7 @@ static const char modify_details[] =
 	"shell count for the next command in a machine that runs; all else "
 	"waits for its next start, which has to be said: --restart does that "
 	"now, --next-start waits for it. Otherwise nothing is changed at all. "
-	"Mounts and patches stay as they were made.\n"
+	"Mounts, patches and the network stay as they were made.\n"
 	"\n"
 	"Examples:\n"
 	"  msb modify box --memory 2G --cpus 2 --restart\n"

@@ -54,26 +54,18 @@ json_t *describe_ports(struct msb_home *home, const struct msb_sandbox_info *i)
 	return list ? list : asked_ports(i->network);
 }
 
-void describe_ports_text(const json_t *ports, size_t max, struct buf *ret)
+void describe_ports_text(const json_t *ports, struct buf *ret)
 {
-	struct buf cleanup_buf all = BUF_INIT;
-
 	for (size_t i = 0; i < json_array_size(ports); i++) {
 		const json_t *o = json_array_get(ports, i);
 		const char *bind = json_str(o, "bind", "");
 		bool v6 = strchr(bind, ':');
 
-		(void)buf_printf(&all, "%s%s%s%s:%lld->%lld/%s", i ? ", " : "",
+		(void)buf_printf(ret, "%s%s%s%s:%lld->%lld/%s", i ? ", " : "",
 		                 v6 ? "[" : "", bind, v6 ? "]" : "",
 		                 (long long)json_int(o, "host", 0),
 		                 (long long)json_int(o, "guest", 0),
 		                 json_str(o, "protocol", ""));
-	}
-	if (max && all.len > max) {
-		(void)buf_add(ret, buf_str(&all), max - 3);
-		(void)buf_adds(ret, "...");
-	} else {
-		(void)buf_adds(ret, buf_str(&all));
 	}
 }
 

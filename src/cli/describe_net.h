@@ -14,8 +14,9 @@
  */
 json_t *describe_ports(struct msb_home *home, const struct msb_sandbox_info *i);
 
-/* "127.0.0.1:8080->80/tcp, ...", cut to @max columns (0: all). */
-void describe_ports_text(const json_t *ports, size_t max, struct buf *ret);
+/* "127.0.0.1:8080->80/tcp, ...", all of them: a port that was picked is read
+ * here. */
+void describe_ports_text(const json_t *ports, struct buf *ret);
 
 /* Lines for people, "NAME\tVALUE" each. */
 int describe_network(const struct msb_network *n, struct strv *ret);

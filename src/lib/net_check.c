@@ -10,6 +10,7 @@
 #include "base/num.h"
 #include "base/strv.h"
 #include "lib/net.h"
+#include "lib/net_ports.h"
 #include "lib/options.h"
 #include "proto/proto.h"
 
@@ -110,6 +111,16 @@ static struct addr bind_of(const struct msb_port *p)
 	return a;
 }
 
+/* One of them, or all of a family, which has it, too. */
+bool net_port_clash(const struct addr *a, const struct addr *b)
+{
+	static const struct addr any6;
+	struct addr any = addr_is_v4(a) ? addr_v4(0) : any6;
+
+	return addr_is_v4(a) == addr_is_v4(b) &&
+	       (addr_eq(a, b) || addr_eq(a, &any) || addr_eq(b, &any));
+}
+
 static int check_twice(const struct msb_port *v, size_t n, struct err *err)
 {
 	for (size_t i = 0; i + 1 < n; i++) {
@@ -117,7 +128,7 @@ static int check_twice(const struct msb_port *v, size_t n, struct err *err)
 		struct addr x = bind_of(a), y = bind_of(b);
 
 		if (a->host && a->host == b->host && a->flags == b->flags &&
-		    addr_eq(&x, &y))
+		    net_port_clash(&x, &y))
 			return err_set(err, -EINVAL,
 			               "port %u of the host is published twice",
 			               a->host);

@@ -99,8 +99,8 @@ static int ask(struct msb_sandbox *sb, const struct question *q,
 /* Names that mean this host, whatever name servers say. */
 static bool is_host_name(const char *host)
 {
-	static const char *const names[] = {"host.microsandbox.internal",
-	                                    "host.docker.internal"};
+	static const char *const names[] = {POLICY_HOST_NAME,
+	                                    POLICY_HOST_ALIAS};
 	char name[POLICY_NAME_MAX + 1];
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)

@@ -115,8 +115,11 @@ static bool has_port(struct msb_home *home, const struct state_sandbox *row,
 	list = net_ports_read(&p);
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *o = json_array_get(list, i);
+		struct addr bind;
 
-		if (json_int(o, "host", 0) == want->host &&
+		if (addr_parse(json_str(o, "bind", ""), &bind) == 0 &&
+		    net_port_clash(&bind, &want->bind) &&
+		    json_int(o, "host", 0) == want->host &&
 		    strcmp(json_str(o, "protocol", ""), protocol(want->udp)) ==
 		            0)
 			return true;

@@ -22,4 +22,7 @@ int net_ports_write(const struct net_launch *n, const struct place *p,
 /* What was written, checked; an empty array when there is nothing. */
 json_t *net_ports_read(const struct place *p);
 
+/* May a port of the host not be open at both addresses? */
+bool net_port_clash(const struct addr *a, const struct addr *b);
+
 #endif

@@ -16,8 +16,8 @@
 #define DNS_PORT 53
 
 /* Names of our own, of the gateway: only if the policy allows `host`. */
-#define DNS_HOST_NAME  "host.microsandbox.internal"
-#define DNS_HOST_ALIAS "host.docker.internal"
+#define DNS_HOST_NAME  POLICY_HOST_NAME
+#define DNS_HOST_ALIAS POLICY_HOST_ALIAS
 
 struct net;
 struct dns;

@@ -56,6 +56,10 @@
 #include "base/strv.h"
 #include "policy/addr.h"
 
+/* Names of the host itself; no rule is about them, but about the group. */
+#define POLICY_HOST_NAME  "host.microsandbox.internal"
+#define POLICY_HOST_ALIAS "host.docker.internal"
+
 #define POLICY_RULES_MAX 10000
 #define POLICY_NAME_MAX  253 /* a DNS name without the last dot */
 #define POLICY_RULE_TEXT 400

@@ -171,6 +171,19 @@ static bool is_numeric(const char *name)
 	return strspn(last, "0123456789") == strlen(last);
 }
 
+/* They are no names that a name server gave addresses for. */
+static int refuse_host(const char *name, const char *token, struct err *err)
+{
+	if (strcmp(name, POLICY_HOST_NAME) != 0 &&
+	    strcmp(name, POLICY_HOST_ALIAS) != 0)
+		return 0;
+	(void)err_set(err, -EINVAL,
+	              "rule \"%s\": rules call this host \"host\"", token);
+	err_hint(err, "write %.*s@host, and :tcp:PORT behind it for one port",
+	         (int)strcspn(token, "@"), token);
+	return -EINVAL;
+}
+
 static int set_name(struct rule *r, const char *text, bool suffix,
                     const char *token, struct err *err)
 {
@@ -184,6 +197,8 @@ static int set_name(struct rule *r, const char *text, bool suffix,
 		              "scripts in their xn-- form");
 		return -EINVAL;
 	}
+	if (refuse_host(name, token, err) < 0)
+		return -EINVAL;
 	if (is_numeric(name)) {
 		(void)err_set(err, -EINVAL,
 		              "rule \"%s\": \"%s\" is neither an address nor a "

@@ -92,6 +92,8 @@ def test_a_relative_capture_is_where_msb_was(made, tmp_path):
     (["-p", "80"], "'80' is not [BIND:]HOST:GUEST[/tcp|/udp]", "8080:80"),
     (["-p", "1.2.3:80:80"], "'1.2.3' is no address", "127.0.0.1"),
     (["-p", "80:80", "-p", "127.0.0.1:80:81"], "port 80 of the host is published twice", ""),
+    (["-p", "0.0.0.0:80:80", "-p", "127.0.0.1:80:81"], "port 80 of the host is published twice", ""),
+    (["--net-rule", "allow@host.microsandbox.internal:tcp:80"], 'rules call this host "host"', "allow@host"),
     (["--net", "bogus"], 'no network profile "bogus"', "public, private, host"),
     (["--net", "none,public"], "none", ""),
     (["--net-rule", "alow@public"], 'rule "alow@public"', 'did you mean "allow"?'),
@@ -174,7 +176,7 @@ def test_ps_and_inspect_show_what_will_be_published(cli, made):
     assert [(p["bind"], p["host"], p["guest"]) for p in i["ports"]] == [("127.0.0.1", 8080, 80), ("::1", 0, 443)]
     assert json.loads(cli.ok("ps", "paper", "--format", "json"))["ports"] == i["ports"]
     table = cli.ok("ps", "-a")
-    assert table.split("\n")[0].rstrip().endswith("PORTS") and "127.0.0.1:8080->80/tcp, [::1]..." in table
+    assert table.split("\n")[0].rstrip().endswith("PORTS") and "127.0.0.1:8080->80/tcp, [::1]:0->443/tcp" in table
     assert re.search(r"^Ports +127\.0\.0\.1:8080->80/tcp, \[::1\]:0->443/tcp$", cli.ok("inspect", "paper"), re.M)
 
 
