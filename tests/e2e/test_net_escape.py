@@ -183,7 +183,8 @@ def listeners(world):
 def test_without_a_network_nothing_leaves_and_no_socket_is_there(world, letter):
     """Incidents 32: every family, every port of a vsock, raw frames; zero packets, zero sockets of the internet."""
     world.watch.reset()
-    p, said = world.start(letter, families=True, vsock=letter == "-")
+    published = ["-p", f"127.0.0.1:{PUBLISHED}:80"] if letter == "none" else []
+    p, said = world.start(letter, *published, families=True, vsock=letter == "-", serve=80)
     assert said["connected"] == []
     # Unix, IPv4 and 6, netlink, packet, vsock: no others are in the kernel.
     assert set(said["families"]) <= {1, 2, 10, 16, 17, 40}
@@ -191,7 +192,24 @@ def test_without_a_network_nothing_leaves_and_no_socket_is_there(world, letter):
         # The host answers nowhere. In the guest itself the agent listens, and sends away who is not the host.
         assert all(x in ([1, 1025, "b''"], [3, 1025, "b''"], [3, 1025, "ECONNRESET"]) for x in said["vsock"]), said
     assert world.left() == set()
-    assert p.wait(30) == 0
+    # What asks the kernel for its routes, and what somebody asked for by -p, to whom the policy lets nobody then.
+    assert p.stdout.readline() == b"serving\n"
+    assert sockets_of(machine_of(p)) == {"netlink": 1} | ({"tcp": 1} if published else {})
+    assert len(listeners(world)) == len(published) // 2
+    if published:
+        assert inside(world.net.host, visit, "127.0.0.1", PUBLISHED) != b"guest"
+        assert world.left() == {("tcp", "127.0.0.1", PUBLISHED)}  # the visitor
+    end(p)
+
+
+def visit(address, port):
+    """What a server says first, or an errno."""
+    try:
+        with socket.create_connection((address, port), 5) as s:
+            s.settimeout(10)
+            return s.recv(10)
+    except OSError as e:
+        return e.errno
 
 
 def test_what_arrives_is_what_the_policy_says(world):
@@ -208,14 +226,6 @@ def test_what_arrives_is_what_the_policy_says(world):
     assert len(new) == 1 and f" 127.0.0.1:{PUBLISHED} " in new[0], new
     sockets = sockets_of(machine_of(a))
     assert sockets["netlink"] == 1 and not set(sockets) & {"raw", "raw6", "packet"}, sockets
-
-    def visit(address, port):
-        try:
-            with socket.create_connection((address, port), 5) as s:
-                s.settimeout(10)
-                return s.recv(10)
-        except OSError as e:
-            return e.errno
     assert inside(world.net.host, visit, "127.0.0.1", PUBLISHED) == b"guest"
     for where, address in ((world.net.host, HOST4), (world.net.host, "::1"), (world.net.world, HOST4)):
         assert not isinstance(inside(where, visit, address, PUBLISHED), bytes), address
