@@ -195,13 +195,16 @@ void dns_conn_done(struct dns_conn *c)
 		conn_run(c);
 }
 
-/* A reset of the guest's has no other sign than a hangup. */
+/*
+ * A hangup: the flow is gone, and nobody would read an answer. It cannot be
+ * masked, so to wait for anything then would be to spin.
+ */
 static void on_event(void *arg, uint32_t events)
 {
 	struct dns_conn *c = arg;
 	struct net *n = c->d->n;
 
-	if (events & EPOLLERR || (events & EPOLLHUP && c->eof))
+	if (events & (EPOLLERR | EPOLLHUP))
 		c->broken = true;
 	conn_run(c);
 	net_turn_end(n);

@@ -239,6 +239,25 @@ static void a_reset_connection_asks_no_more(void **state)
 	server_send(r, s); /* to nobody */
 }
 
+/* Nothing is read of it then, and a hangup cannot be masked. */
+static void a_reset_connection_that_asks_all_it_may_is_gone(void **state)
+{
+	char name[32];
+	int fd;
+
+	(void)state;
+	stack("public", NULL);
+	fd = stream_to(GATEWAY4);
+	for (unsigned i = 0; i < 4; i++) {
+		(void)snprintf(name, sizeof(name), "n%u.example", i);
+		stream_say(fd, &(struct query){.name = name, .type = DNS_A});
+	}
+	(void)close(fd);
+	rig_run(r);
+	assert_int_equal(r->net->dns->nconns, 0);
+	assert_true(r->net->dns->pending == NULL);
+}
+
 static void an_idle_connection_is_closed_after_10_seconds(void **state)
 {
 	int fd;
@@ -403,6 +422,7 @@ int main(void)
 		T(more_questions_than_the_bound_wait),
 		T(half_closed_is_still_answered),
 		T(a_reset_connection_asks_no_more),
+		T(a_reset_connection_that_asks_all_it_may_is_gone),
 		T(an_idle_connection_is_closed_after_10_seconds),
 		T(who_does_not_read_is_not_read),
 		T(who_does_not_read_is_closed_in_the_end),
