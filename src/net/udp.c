@@ -408,6 +408,7 @@ void udp_reset(struct net *n)
 {
 	end_all(n->udp);
 	udp_peers_reset(n);
+	udp_rx_reset(n->udp);
 }
 
 void udp_free(struct udp *u)

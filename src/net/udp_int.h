@@ -127,6 +127,7 @@ void udp_sock_flush(struct udp_sock *s);
 int udp_rx_new(struct udp *u);
 int udp_rx_watch(struct udp_sock *s);
 void udp_rx_end(struct udp_sock *s); /* it is about to be closed */
+void udp_rx_reset(struct udp *u);
 
 /* -EAGAIN without room, or unless @keep. */
 int udp_deliver(struct net *n, const struct tuple *t, uint8_t tos, bool keep,

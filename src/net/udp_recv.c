@@ -193,6 +193,13 @@ void udp_rx_end(struct udp_sock *s)
 	unstall_all(u);
 }
 
+/* What waited was the driver's before, who would have said that it has room. */
+void udp_rx_reset(struct udp *u)
+{
+	u->rx_of = NULL;
+	unstall_all(u);
+}
+
 void udp_writable(struct net *n)
 {
 	if (deliver_rest(n->udp))

@@ -271,6 +271,27 @@ static void guests_own_flows_keep_their_gateway_ports(void **state)
 	rig_free(p.r);
 }
 
+/* The new driver's queue is empty, so nobody ever says that there is room. */
+static void what_waited_for_the_driver_before_stops_nobody(void **state)
+{
+	struct published p = publish(&by_default, "127.0.0.1");
+	int fd[2];
+
+	(void)state;
+	p.r->room = 0;
+	fd[0] = client(&p, "127.0.0.1", "127.0.0.1", "old");
+	rig_run(p.r);
+	net_reset(p.r->net);
+	p.r->room = -1;
+	fd[1] = client(&p, "127.0.0.1", "127.0.0.1", "new");
+	rig_run(p.r);
+	assert_in_range(p.r->n, 1, 2);
+	assert_memory_equal(rig_got(p.r, p.r->n - 1).data, "new", 3);
+	close(fd[0]);
+	close(fd[1]);
+	rig_free(p.r);
+}
+
 static void without_room_clients_wait_in_order(void **state)
 {
 	struct published p = publish(&by_default, "127.0.0.1");
@@ -327,6 +348,8 @@ int main(void)
 		cmocka_unit_test(
 			clients_beyond_1024_take_the_place_of_the_oldest),
 		cmocka_unit_test(guests_own_flows_keep_their_gateway_ports),
+		cmocka_unit_test(
+			what_waited_for_the_driver_before_stops_nobody),
 		cmocka_unit_test(without_room_clients_wait_in_order),
 		cmocka_unit_test(reset_forgets_clients_and_keeps_the_port),
 	};
