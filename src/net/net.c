@@ -122,12 +122,17 @@ void net_turn_end(struct net *n)
 	n->link.flush(n->link.arg);
 }
 
+/* Whoever comes first may leave nothing for the other, so they take turns. */
 void net_writable(struct net *n)
 {
 	if (!out_run(n))
 		return;
+	n->udp_first = !n->udp_first;
+	if (n->udp_first)
+		udp_writable(n);
 	tcp_writable(n);
-	udp_writable(n);
+	if (!n->udp_first)
+		udp_writable(n);
 	net_turn_end(n);
 }
 

@@ -43,6 +43,7 @@ struct net {
 	uint16_t ip_id;
 	bool sent; /* frames of this turn, of which nobody told the guest */
 	/* net.c */
+	bool udp_first; /* of the last time that the link had room */
 	struct shape egress, ingress;
 	struct wheel_timer egress_timer, ingress_timer, pcap_timer;
 	struct pkt pkt; /* the frame at hand */

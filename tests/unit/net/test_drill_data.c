@@ -2,11 +2,13 @@
 #include "drill.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/num.h"
+#include "frames.h"
 #include "lib/test.h"
 
 #define PEER  "93.184.216.34"
@@ -840,6 +842,67 @@ static void urgent_bytes_are_bytes(void **state)
 	drill_free(d);
 }
 
+/* A datagram of the guest to PEER; the host's end, and who it came from. */
+static int datagram_flow(struct drill *d, struct sockaddr_storage *from,
+                         socklen_t *len)
+{
+	static struct fr f;
+	const struct vnet_hdr h = {.flags = VNET_NEEDS_CSUM};
+	struct addr loopback = ip("127.0.0.1");
+	struct sockaddr_storage ss;
+	socklen_t n = addr_to_sockaddr(&loopback, d->port, &ss);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct iovec v = {f.b, 0};
+	char byte;
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&ss, n), 0);
+	fr_ip4(&f, GUEST4, PEER, PROTO_UDP);
+	fr_udp(&f, 4000, d->port, 1);
+	fr_end4(&f);
+	v.iov_len = f.len;
+	net_input(d->net, &h, &(struct iov){&v, 1, f.len});
+	net_batch_end(d->net);
+	*len = sizeof(*from);
+	assert_int_equal(
+		recvfrom(fd, &byte, 1, 0, (struct sockaddr *)from, len), 1);
+	return fd;
+}
+
+/* One frame at a time: there is always more of the flow with much to say. */
+static void a_large_sender_lets_datagrams_through(void **state)
+{
+	struct drill *d = drill_new(NULL);
+	struct sockaddr_storage from;
+	bool came = false;
+	struct drill_conn c;
+	socklen_t len;
+	int fd;
+
+	(void)state;
+	conn_open(d, &c, PEER, 80);
+	fd = datagram_flow(d, &from, &len);
+	d->blocked = true;
+	assert_true(host_write_some(d, c.fd, sent, 100000) > 50000);
+	assert_int_equal(sendto(fd, "x", 1, 0, (void *)&from, len), 1);
+	drill_run(d);
+	drill_skip(d);
+	for (int i = 0; i < 4; i++) {
+		d->blocked = false;
+		d->room = 1;
+		net_writable(d->net);
+		assert_true(d->blocked); /* it said something */
+	}
+	for (unsigned i = 0; i < d->nsegs; i++)
+		came |= d->segs[i].icmp; /* anything that is not TCP */
+	assert_true(came);
+	assert_true(tcp_unsent(conn_flow(&c)) > 0);
+	d->blocked = false;
+	d->room = 0;
+	(void)close(c.fd);
+	(void)close(fd);
+	drill_free(d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -874,6 +937,7 @@ int main(void)
 		cmocka_unit_test(a_full_link_loses_nothing),
 		cmocka_unit_test(an_ack_without_room_comes_later),
 		cmocka_unit_test(large_senders_take_turns),
+		cmocka_unit_test(a_large_sender_lets_datagrams_through),
 		cmocka_unit_test(both_sequences_wrap),
 		cmocka_unit_test(urgent_bytes_are_bytes),
 	};
