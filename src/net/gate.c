@@ -92,11 +92,12 @@ static enum verdict decide(struct net *n, const struct policy_flow *f)
 	return VERDICT_DENY;
 }
 
-enum verdict gate_egress(struct net *n, enum policy_proto proto,
-                         const struct tuple *t, const char *said)
+/* @names is the flow's. */
+static struct policy_flow egress(struct net *n, enum policy_proto proto,
+                                 const struct tuple *t,
+                                 const char *names[PIN_NAMES_MAX])
 {
-	const char *names[PIN_NAMES_MAX];
-	struct policy_flow f = {
+	return (struct policy_flow){
 		.dir = POLICY_EGRESS,
 		.proto = proto,
 		.peer = t->peer,
@@ -104,11 +105,36 @@ enum verdict gate_egress(struct net *n, enum policy_proto proto,
 		.host = gate_is_host(n, &t->peer),
 		.gateway = gate_is_gateway(n, &t->peer),
 		.names = names,
-		.said = said,
+		.nnames = pins_names(n->pins, &t->peer, net_now(n), names),
 	};
+}
 
-	f.nnames = pins_names(n->pins, &t->peer, net_now(n), names);
+enum verdict gate_egress(struct net *n, enum policy_proto proto,
+                         const struct tuple *t, const char *said)
+{
+	const char *names[PIN_NAMES_MAX];
+	struct policy_flow f = egress(n, proto, t, names);
+
+	f.said = said;
 	return decide(n, &f);
+}
+
+const char *gate_name(struct net *n, enum policy_proto proto,
+                      const struct tuple *t)
+{
+	const char *names[PIN_NAMES_MAX];
+	struct policy_flow f = egress(n, proto, t, names);
+
+	for (size_t i = 0; i < f.nnames; i++) {
+		struct policy_answer a;
+
+		f.said = names[i];
+		a = policy_decide(n->cfg.policy, &f);
+		if (a.verdict == VERDICT_ALLOW)
+			return policy_is_network(n->cfg.policy, a) ? NULL
+			                                           : names[i];
+	}
+	return NULL;
 }
 
 enum verdict gate_ingress(struct net *n, enum policy_proto proto,

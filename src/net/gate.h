@@ -20,6 +20,15 @@ struct net;
 enum verdict gate_egress(struct net *n, enum policy_proto proto,
                          const struct tuple *t, const char *said);
 
+/*
+ * The name under which somebody else may be asked for @t->peer (a proxy, which
+ * makes of it what it likes): the newest of those that the policy allows. NULL:
+ * none, or it is a network that is allowed, and a name might lead out of it.
+ * Valid until pins change.
+ */
+const char *gate_name(struct net *n, enum policy_proto proto,
+                      const struct tuple *t);
+
 /* May @client reach the guest's published @port? */
 enum verdict gate_ingress(struct net *n, enum policy_proto proto,
                           const struct addr *client, uint16_t port);

@@ -28,6 +28,8 @@ struct sniff {
 	enum sniff_kind kind;
 	char name[POLICY_NAME_MAX + 1]; /* as policy_name(); "": none given */
 	uint16_t port;                  /* CONNECT's */
+	bool has_addr;                  /* CONNECT's authority is this one */
+	struct addr addr;
 	bool ech;                       /* the name is only the outer one */
 	char alpn[SNIFF_ALPN_MAX];      /* comma list; "" */
 };

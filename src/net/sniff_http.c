@@ -338,6 +338,8 @@ static enum sniff_kind judge_connect(const struct head *h, struct sniff *ret)
 		return SNIFF_BAD;
 	memcpy(ret->name, to.name, sizeof(ret->name));
 	ret->port = (uint16_t)to.port;
+	ret->has_addr = to.is_addr;
+	ret->addr = to.addr;
 	return SNIFF_CONNECT;
 }
 

@@ -161,20 +161,18 @@ static int dial_again(struct tcp_flow *f, int error)
 }
 
 /* Proxies are asked for the name that the guest got the address for. */
-static const char *name_for_proxy(struct net *n, const struct addr *peer)
+static const char *name_for_proxy(struct net *n, const struct tuple *t)
 {
-	const char *names[PIN_NAMES_MAX];
-
-	if (n->cfg.proxy.kind == NET_DIRECT || gate_is_gateway(n, peer))
+	if (n->cfg.proxy.kind == NET_DIRECT || gate_is_gateway(n, &t->peer))
 		return NULL;
-	return pins_names(n->pins, peer, net_now(n), names) ? names[0] : NULL;
+	return gate_name(n, POLICY_TCP, t);
 }
 
 static void dial_host(struct tcp_flow *f)
 {
 	const struct addr *peer = &f->f.t.peer;
 	struct addr to = gate_target(f->n, peer);
-	int r = dial_start(f->n, &to, f->f.t.pport, name_for_proxy(f->n, peer),
+	int r = dial_start(f->n, &to, f->f.t.pport, name_for_proxy(f->n, &f->f.t),
 	                   on_dialled, f, &f->dial);
 
 	if (r < 0)
@@ -278,7 +276,8 @@ static bool allowed_beyond(struct net *n, const struct tuple *t,
 	struct tuple beyond = *t;
 
 	beyond.pport = s->port;
-	(void)addr_parse(s->name, &beyond.peer);
+	if (s->has_addr)
+		beyond.peer = s->addr;
 	return allowed(n, &beyond, s->name);
 }
 

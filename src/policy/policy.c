@@ -398,6 +398,11 @@ bool policy_has_names(const struct policy *p)
 	return p->nbuckets > 0;
 }
 
+bool policy_is_network(const struct policy *p, struct policy_answer a)
+{
+	return a.rule >= 0 && p->rules[a.rule].target == RULE_NET;
+}
+
 size_t policy_rules(const struct policy *p)
 {
 	return p->n;

@@ -156,6 +156,9 @@ bool policy_reaches(const struct policy *p, const struct policy_flow *f);
 /* Does any rule speak of names? */
 bool policy_has_names(const struct policy *p);
 
+/* Did a rule about an address or network decide? */
+bool policy_is_network(const struct policy *p, struct policy_answer a);
+
 /* "allow@public", "the default of egress: deny"; returns @buf. */
 const char *policy_rule_text(const struct policy *p, enum policy_dir dir,
                              struct policy_answer a,

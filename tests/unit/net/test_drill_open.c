@@ -705,6 +705,40 @@ static void the_authority_of_connect_is_judged(void **state)
 	}
 }
 
+/* Two names with two answers, so that one has to be said. */
+static void an_address_behind_connect_is_judged_as_such(void **state)
+{
+	static const char *const requests[] = {
+		"CONNECT 10.0.0.1:80 HTTP/1.1\r\nHost: 10.0.0.1:80\r\n\r\n",
+		"CONNECT [2606:2800::1]:80 HTTP/1.0\r\n\r\n",
+		"CONNECT 192.0.2.9:80 HTTP/1.0\r\n\r\n",
+	};
+	const struct drill_options o = {.rule = "allow@good.example,"
+	                                        "allow@192.0.2.9"};
+	struct addr a;
+
+	(void)state;
+	assert_int_equal(addr_parse(PEER, &a), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
+		struct drill *d = drill_new(&o);
+		struct drill_conn c;
+
+		assert_int_equal(pins_add(d->net->pins, &a, "other.example",
+		                          300, d->now),
+		                 0);
+		assert_int_equal(
+			pins_add(d->net->pins, &a, "good.example", 300, d->now),
+			0);
+		conn_open(d, &c, PEER, 80);
+		assert_int_equal(conn_flow(&c)->state, TCP_HELD);
+		conn_write(&c, requests[i], strlen(requests[i]));
+		drill_run(d);
+		assert_int_equal(drill_open_flows(d), i == 2);
+		(void)close(c.fd);
+		drill_free(d);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -737,6 +771,7 @@ int main(void)
 		cmocka_unit_test(another_name_is_a_reset_and_no_byte_leaves),
 		cmocka_unit_test(who_names_nobody_is_denied),
 		cmocka_unit_test(the_authority_of_connect_is_judged),
+		cmocka_unit_test(an_address_behind_connect_is_judged_as_such),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

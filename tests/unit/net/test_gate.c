@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/num.h"
 #include "net/net_int.h"
 
 /* A network of which only what the gate looks at is there. */
@@ -168,6 +169,45 @@ static void names_come_from_the_pins(void **state)
 	tear_down(&r);
 }
 
+static const char *name_for(struct rig *r, const char *addr)
+{
+	struct tuple t = {.peer = addr_of(addr), .pport = 443};
+	const char *name = gate_name(&r->n, POLICY_TCP, &t);
+
+	return name ? name : "";
+}
+
+/* A proxy makes of a name what it likes: it is one that the policy means. */
+static void a_proxy_hears_only_names_that_are_allowed(void **state)
+{
+	static const struct {
+		const char *profile, *rules, *name;
+	} cases[] = {
+		{"public", NULL, "evil.example"}, /* the newest of any */
+		{"none", "allow@8.8.8.8", ""},
+		{"public", "allow@8.8.8.0/24", ""},
+		{"public", "allow@any:udp,deny@evil.example", "good.example"},
+		{"private", "allow@good.example", "good.example"},
+		{"private", "allow@other.example", ""},
+	};
+	struct addr a = addr_of("8.8.8.8");
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct rig r;
+
+		set_up(&r, cases[i].profile, cases[i].rules, false);
+		assert_string_equal(name_for(&r, "8.8.8.8"), "");
+		assert_int_equal(
+			pins_add(r.n.pins, &a, "good.example", 300, r.now), 0);
+		assert_int_equal(
+			pins_add(r.n.pins, &a, "evil.example", 300, r.now), 0);
+		assert_string_equal(name_for(&r, "8.8.8.8"), cases[i].name);
+		assert_int_equal(r.n.counters.denied, 0);
+		tear_down(&r);
+	}
+}
+
 static void clients_are_judged_by_address_and_guest_port(void **state)
 {
 	struct addr lan = addr_of("192.168.1.7"),
@@ -312,6 +352,7 @@ int main(void)
 		cmocka_unit_test(the_host_is_reached_only_when_allowed),
 		cmocka_unit_test(the_gateway_stands_for_the_loopback),
 		cmocka_unit_test(names_come_from_the_pins),
+		cmocka_unit_test(a_proxy_hears_only_names_that_are_allowed),
 		cmocka_unit_test(clients_are_judged_by_address_and_guest_port),
 		cmocka_unit_test(denials_are_logged_when_asked),
 		cmocka_unit_test(explain_knows_pins_and_the_host),
