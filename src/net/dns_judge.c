@@ -170,6 +170,14 @@ static void make_plan(struct plan *p)
 	}
 }
 
+/* What is left of its life; a day at most, for us and for the guest. */
+static uint32_t aged(const struct plan *p, const struct dns_rr *rr)
+{
+	uint32_t ttl = MIN(rr->ttl, DNS_TTL_MAX);
+
+	return ttl > p->age_s ? ttl - p->age_s : 0;
+}
+
 static void pin_kept(const struct plan *p, const char *name)
 {
 	struct dns_walk w = {.m = p->m};
@@ -182,17 +190,11 @@ static void pin_kept(const struct plan *p, const char *name)
 		    p->fate[i] != KEEP)
 			continue;
 		a = dns_rr_addr(p->m, &rr);
-		(void)pins_add(p->n->pins, &a, name,
-		               rr.ttl > p->age_s ? rr.ttl - p->age_s : 0, now);
+		(void)pins_add(p->n->pins, &a, name, aged(p, &rr), now);
 	}
 }
 
 /* ---- what the guest gets ---- */
-
-static uint32_t aged(const struct plan *p, const struct dns_rr *rr)
-{
-	return rr->ttl > p->age_s ? rr->ttl - p->age_s : 0;
-}
 
 /* The message as it came, but for what is between us and the server. */
 static size_t copy(const struct plan *p, const struct dns_query *q, size_t len,

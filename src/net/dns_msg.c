@@ -10,6 +10,7 @@
 
 #define POINTER        0xc0
 #define QUESTION_MIN   5
+#define RUNS_MAX       127 /* a name has no more labels */
 #define RR_FIXED       10 /* type, class, TTL, length */
 #define OPT_EDE        15
 #define SVCB_MANDATORY 0
@@ -23,12 +24,14 @@ static uint8_t lower(uint8_t c)
 
 /*
  * @floor is where the present run of labels began: a pointer leads before it,
- * so the runs go strictly backwards and come to an end.
+ * so the runs go strictly backwards and come to an end; soon, as empty ones
+ * count, too: each of a thousand names could lead through all of a message.
  */
 int dns_name_read(const uint8_t *msg, size_t len, size_t *at,
                   struct dns_name *ret)
 {
 	size_t p = *at, floor = p, end = 0, n = 0, to;
+	unsigned runs = 0;
 	uint8_t b[DNS_NAME_MAX];
 
 	for (;;) {
@@ -40,7 +43,7 @@ int dns_name_read(const uint8_t *msg, size_t len, size_t *at,
 			to = (size_t)get_be16(msg + p) & 0x3fff;
 			if (!end)
 				end = p + 2;
-			if (to >= floor || to < DNS_HEAD)
+			if (to >= floor || to < DNS_HEAD || ++runs > RUNS_MAX)
 				return -EBADMSG;
 			p = floor = to;
 			continue;

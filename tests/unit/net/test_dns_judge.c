@@ -378,6 +378,23 @@ static void https_records_lead_nowhere_else_where_names_matter(void **state)
 
 /* ---- the cache ---- */
 
+/* As long as its owner likes would be for ever. */
+static void a_name_is_tied_for_a_day_at_most(void **state)
+{
+	struct dns_msg m;
+
+	(void)state;
+	stack("public", NULL);
+	ASK(r, .name = "a.example", .type = DNS_A);
+	server_answers(r, s, "93.184.216.34", INT32_MAX);
+	m = rig_answered(r, 0);
+	assert_int_equal(first_ttl(&m), 86400);
+	r->now += 86399 * NS_PER_S;
+	assert_true(is_pinned("93.184.216.34", "a.example"));
+	r->now += 2 * NS_PER_S;
+	assert_false(is_pinned("93.184.216.34", "a.example"));
+}
+
 static void a_second_question_is_answered_from_the_cache(void **state)
 {
 	struct dns_msg m;
@@ -455,6 +472,7 @@ int main(void)
 		T(https_records_lose_address_hints),
 		T(https_records_lose_ech_where_names_matter),
 		T(https_records_lead_nowhere_else_where_names_matter),
+		T(a_name_is_tied_for_a_day_at_most),
 		T(a_second_question_is_answered_from_the_cache),
 		T(what_does_not_exist_is_kept_for_60_seconds),
 		T(what_is_kept_is_judged_each_time),

@@ -131,6 +131,22 @@ static void loop_in_pointers_is_refused(void **state)
 	assert_int_equal(NAME_AT("\1a\xc0\x10\1b\xc0\x0c", 4, &n), -EBADMSG);
 }
 
+/* Of a message's length it would make work for all its records. */
+static void long_chain_of_pointers_is_refused(void **state)
+{
+	struct dns_name n;
+
+	(void)state;
+	for (unsigned i = 100; i <= 200; i += 100) {
+		head(0, 1, 0, 0, 0);
+		ADD("\0");
+		for (unsigned k = 0; k < i; k++)
+			add16(0xc000 | (unsigned)(k ? len - 2 : DNS_HEAD));
+		assert_int_equal(read_name(len - 2, &n),
+		                 i == 100 ? 0 : -EBADMSG);
+	}
+}
+
 static void pointer_forward_is_refused(void **state)
 {
 	struct dns_name n;
@@ -780,6 +796,7 @@ int main(void)
 		cmocka_unit_test(a_name_is_read),
 		cmocka_unit_test(a_compressed_name_is_followed),
 		cmocka_unit_test(loop_in_pointers_is_refused),
+		cmocka_unit_test(long_chain_of_pointers_is_refused),
 		cmocka_unit_test(pointer_forward_is_refused),
 		cmocka_unit_test(pointer_past_the_end_is_refused),
 		cmocka_unit_test(pointer_into_the_header_is_refused),
