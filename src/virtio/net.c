@@ -173,12 +173,12 @@ static int add_buffer(struct vnet *n, struct merge *m)
 		virtio_broken(&n->dev, "a receive buffer that holds nothing");
 		return -EPROTO;
 	}
-	if (m->niov + c->in.n > POOL)
-		return -E2BIG;
-	memcpy(n->in_pool + m->niov, c->in.v, c->in.n * sizeof(*c->in.v));
-	m->niov += c->in.n;
 	n->in_heads[m->nbufs] = c->head;
 	n->in_lens[m->nbufs++] = (uint32_t)c->in.len;
+	if (m->niov + c->in.n > POOL)
+		return -E2BIG; /* it is one of those to be put back */
+	memcpy(n->in_pool + m->niov, c->in.v, c->in.n * sizeof(*c->in.v));
+	m->niov += c->in.n;
 	m->room += c->in.len;
 	return 0;
 }
