@@ -96,15 +96,30 @@ int loop_mod(struct loop *l, struct loop_fd *s, uint32_t events)
 	return 0;
 }
 
+/* What this round has for it is dropped. */
+static void forget(struct loop *l, struct loop_fd *s)
+{
+	s->added = false;
+	for (int i = 0; i < l->round_len; i++)
+		if (l->round[i].data.ptr == s)
+			l->round[i].events = 0;
+}
+
 void loop_del(struct loop *l, struct loop_fd *s)
 {
 	if (!s->added)
 		return;
 	(void)epoll_ctl(l->epfd, EPOLL_CTL_DEL, s->fd, NULL);
-	s->added = false;
-	for (int i = 0; i < l->round_len; i++)
-		if (l->round[i].data.ptr == s)
-			l->round[i].events = 0;
+	forget(l, s);
+}
+
+void loop_close(struct loop *l, struct loop_fd *s)
+{
+	if (s->added)
+		forget(l, s);
+	if (s->fd >= 0)
+		(void)close(s->fd);
+	s->fd = -1;
 }
 
 void loop_timer_del(struct loop *l, struct loop_timer *t)

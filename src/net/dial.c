@@ -31,29 +31,45 @@ struct dial {
 	struct loop_timer soon;
 	struct dial_proxy *proxy; /* NULL: direct */
 	struct addr target;
+	uint16_t port; /* of @target */
 	int fd, error;
 	bool connected;
 	void (*done)(void *arg, int fd_or_error);
 	void *arg;
 };
 
-static const struct {
+struct option {
 	int level, name, value;
-} options[] = {
-	{IPPROTO_TCP, TCP_NODELAY,       1              },
-	{SOL_SOCKET,  SO_KEEPALIVE,      1              },
-	{IPPROTO_TCP, TCP_KEEPIDLE,      KEEP_IDLE_S    },
-	{IPPROTO_TCP, TCP_KEEPINTVL,     KEEP_INTERVAL_S},
-	{IPPROTO_TCP, TCP_KEEPCNT,       KEEP_PROBES    },
-	{IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_LOWAT  },
+};
+
+static const struct option from_start[] = {
+	{IPPROTO_TCP, TCP_NODELAY,       1            },
+	{IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_LOWAT},
+};
+
+static const struct option keep_alive[] = {
+	{SOL_SOCKET,  SO_KEEPALIVE,  1              },
+	{IPPROTO_TCP, TCP_KEEPIDLE,  KEEP_IDLE_S    },
+	{IPPROTO_TCP, TCP_KEEPINTVL, KEEP_INTERVAL_S},
+	{IPPROTO_TCP, TCP_KEEPCNT,   KEEP_PROBES    },
 };
 
 /* A socket without one of them works as well. */
+static void set(int fd, const struct option *o, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		(void)setsockopt(fd, o[i].level, o[i].name, &o[i].value,
+		                 sizeof(o[i].value));
+}
+
 void dial_socket_options(int fd)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
-		(void)setsockopt(fd, options[i].level, options[i].name,
-		                 &options[i].value, sizeof(options[i].value));
+	set(fd, from_start, ARRAY_SIZE(from_start));
+}
+
+void dial_keep_alive(int fd)
+{
+	set(fd, keep_alive, ARRAY_SIZE(keep_alive));
 }
 
 void dial_cancel(struct dial *d)
@@ -88,16 +104,15 @@ static void finish(struct dial *d, int error)
 static bool is_own_echo(const struct dial *d)
 {
 	struct sockaddr_storage here, there;
-	socklen_t len = sizeof(here), there_len = sizeof(there);
+	socklen_t len = sizeof(here);
 
 	if (addr_kind(&d->target) != ADDR_LOOPBACK)
 		return false;
 	if (getsockname(d->fd, (struct sockaddr *)&here, &len) < 0 ||
-	    getpeername(d->fd, (struct sockaddr *)&there, &there_len) < 0)
+	    here.ss_family == AF_UNIX) /* of a drill; it has no name */
 		return false;
-	if (here.ss_family == AF_UNIX) /* of a drill; it has no name */
-		return false;
-	return len == there_len && memcmp(&here, &there, len) == 0;
+	return len == addr_to_sockaddr(&d->target, d->port, &there) &&
+	       memcmp(&here, &there, len) == 0;
 }
 
 static int connect_result(const struct dial *d)
@@ -184,6 +199,7 @@ static int begin(struct dial *d, uint16_t port)
 	d->fd = net_socket(d->n, family, SOCK_STREAM, IPPROTO_TCP);
 	if (d->fd < 0)
 		return d->fd;
+	d->port = port;
 	dial_socket_options(d->fd);
 	r = net_connect(d->n, d->fd, &d->target, port);
 	return r == -EINPROGRESS ? 0 : r;

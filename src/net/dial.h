@@ -21,8 +21,8 @@ struct dial;
  * dead by then. @name: a proxy is asked for it instead of the address; or NULL.
  * Negative errno at once: no done().
  *
- * The socket has TCP_NODELAY, keep-alive (60 s, 10 s, 6 times) and
- * TCP_NOTSENT_LOWAT 256 KiB; SO_SNDBUF is never set.
+ * The socket has dial_socket_options(): TCP_NODELAY and TCP_NOTSENT_LOWAT;
+ * SO_SNDBUF is never set.
  */
 int dial_start(struct net *n, const struct addr *peer, uint16_t port,
                const char *name, void (*done)(void *arg, int fd_or_error),
@@ -33,5 +33,8 @@ void dial_cancel(struct dial *d);
 
 /* The options above, for a socket that came another way (accept). */
 void dial_socket_options(int fd);
+
+/* Keep-alive, for a flow that stays: after 60 s, every 10 s, 6 times. */
+void dial_keep_alive(int fd);
 
 #endif

@@ -231,11 +231,10 @@ static void close_socket(struct tcp_flow *f, bool reset)
 {
 	const struct linger now = {.l_onoff = 1};
 
-	loop_del(f->n->loop, &f->sock);
 	if (reset && f->sock.fd >= 0)
 		(void)setsockopt(f->sock.fd, SOL_SOCKET, SO_LINGER, &now,
 		                 sizeof(now));
-	close_fd(&f->sock.fd);
+	loop_close(f->n->loop, &f->sock);
 }
 
 static void bury(struct tcp_flow *f, bool reset)
@@ -306,6 +305,18 @@ void tcp_turn_end(struct net *n)
 }
 
 /*
+ * The kernel looks after flows that stay: a dead peer becomes a reset. Those
+ * that are over within a sweep never pay for it.
+ */
+static void watch_over(struct tcp_flow *f)
+{
+	if (f->watched || f->state != TCP_OPEN)
+		return;
+	dial_keep_alive(f->sock.fd);
+	f->watched = true;
+}
+
+/*
  * Half-closed and without a word for an hour: nobody is there. The open ones
  * are the kernel's to probe.
  */
@@ -322,6 +333,8 @@ static void on_sweep(struct wheel_timer *w)
 		if (tf->flags & (TCP_F_GFIN | TCP_F_EOF))
 			tcp_abort(tf);
 	}
+	for (f = t->table.oldest; f; f = f->newer)
+		watch_over(container_of(f, struct tcp_flow, f));
 	if (t->table.n)
 		wheel_set(&t->n->wheel, w, now + TCP_SWEEP_NS, on_sweep);
 	tcp_turn_end(t->n);

@@ -92,6 +92,7 @@ struct tcp_flow {
 	uint8_t batch; /* its place in the batch + 1 */
 	bool active;   /* tcp_open() */
 	bool half;     /* counted in tcp.half */
+	bool watched;  /* by the kernel's keep-alive */
 	bool other;    /* dialled at the host's other loopback */
 	union {
 		struct dial *dial; /* DIALLING */

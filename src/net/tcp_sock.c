@@ -227,7 +227,9 @@ void tcp_settle(struct tcp_flow *f)
 		return;
 	if (tcp_has(f, TCP_F_GFIN) && !tcp_has(f, TCP_F_PASSED) &&
 	    !f->up.used) {
-		(void)shutdown(f->sock.fd, SHUT_WR);
+		/* Where both have closed, close() follows at once. */
+		if (!tcp_has(f, TCP_F_EOF) || f->down.used)
+			(void)shutdown(f->sock.fd, SHUT_WR);
 		f->flags |= TCP_F_PASSED;
 	}
 	if (is_over(f)) {

@@ -170,6 +170,8 @@ static void gateway_leads_to_loopback_with_options(void **state)
 	turns(b);
 	assert_true(b->result >= 0);
 	assert_true(sockopt(b->result, IPPROTO_TCP, TCP_NODELAY) != 0);
+	assert_int_equal(sockopt(b->result, SOL_SOCKET, SO_KEEPALIVE), 0);
+	dial_keep_alive(b->result); /* once it stays */
 	assert_true(sockopt(b->result, SOL_SOCKET, SO_KEEPALIVE) != 0);
 	assert_int_equal(sockopt(b->result, IPPROTO_TCP, TCP_KEEPIDLE), 60);
 	assert_int_equal(sockopt(b->result, IPPROTO_TCP, TCP_KEEPINTVL), 10);

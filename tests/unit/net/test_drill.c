@@ -367,6 +367,30 @@ static void the_mss_is_bounded_both_ways(void **state)
 }
 
 /* Lengths of 0 and 1, beyond the header, floods; each survives. */
+static int keep_alive(struct drill_conn *c)
+{
+	socklen_t len = sizeof(int);
+	int on = -1;
+
+	(void)getsockopt(conn_flow(c)->sock.fd, SOL_SOCKET, SO_KEEPALIVE, &on,
+	                 &len);
+	return on;
+}
+
+static void the_kernel_looks_after_flows_that_stay(void **state)
+{
+	struct drill *d = drill_new(NULL);
+	struct drill_conn c;
+
+	(void)state;
+	conn_init(d, &c, PEER, 80);
+	conn_shake(&c);
+	assert_int_equal(keep_alive(&c), 0);
+	drill_sleep(d, 2 * TCP_SWEEP_NS);
+	assert_int_equal(keep_alive(&c), 1);
+	drill_free(d);
+}
+
 static void broken_options_are_survived(void **state)
 {
 	static const char opts[][8] = {
@@ -581,6 +605,7 @@ int main(void)
 		cmocka_unit_test(without_a_scale_offered_none_is_used),
 		cmocka_unit_test(scales_beyond_14_are_14),
 		cmocka_unit_test(the_mss_is_bounded_both_ways),
+		cmocka_unit_test(the_kernel_looks_after_flows_that_stay),
 		cmocka_unit_test(broken_options_are_survived),
 		cmocka_unit_test(at_most_256_are_dialled_at_once),
 		cmocka_unit_test(the_limit_of_connections_is_a_reset),
