@@ -418,8 +418,10 @@ def trick_frames(to, to6, port):
     trick("hop-by-hop", True, lambda p: [eth(v6(p, proto=0, payload=pad + good(p, to6)), IP6)])
     trick("destination options", True, lambda p: [eth(v6(p, proto=60, payload=pad + good(p, to6)), IP6)])
     for kind in (0, 2, 3, 4, 255):
-        head = struct.pack(">BBBBI", UDP, 2, kind, 1, 0) + frames.packed("fd00:77::1")
-        trick(f"routing header {kind}", False, lambda p, head=head: [eth(v6(p, proto=43, payload=head + good(p, to6)), IP6)])
+        # The second would do as options.
+        heads = [struct.pack(">BBBBI", UDP, 2, kind, 1, 0) + frames.packed(a) for a in ("fd00:77::1", "::")]
+        trick(f"routing header {kind}", False,
+              lambda p, heads=heads: [eth(v6(p, proto=43, payload=head + good(p, to6)), IP6) for head in heads])
     trick("jumbogram", False, lambda p: [eth(v6(p, proto=0, length=0, payload=struct.pack(">BBBBI", UDP, 0, 0xC2, 4, 80) +
                                                 good(p, to6)), IP6)])
     home = frames.extension6(UDP, bytes([0xC9, 16]) + frames.packed("2001:db8:99::1"))
