@@ -11,7 +11,7 @@
 #define POINTER        0xc0
 #define QUESTION_MIN   5
 #define RUNS_MAX       127 /* a name has no more labels */
-#define RR_FIXED       10 /* type, class, TTL, length */
+#define RR_FIXED       10  /* type, class, TTL, length */
 #define OPT_EDE        15
 #define SVCB_MANDATORY 0
 

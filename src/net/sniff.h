@@ -30,8 +30,8 @@ struct sniff {
 	uint16_t port;                  /* CONNECT's */
 	bool has_addr;                  /* CONNECT's authority is this one */
 	struct addr addr;
-	bool ech;                       /* the name is only the outer one */
-	char alpn[SNIFF_ALPN_MAX];      /* comma list; "" */
+	bool ech;                  /* the name is only the outer one */
+	char alpn[SNIFF_ALPN_MAX]; /* comma list; "" */
 };
 
 /* Looks at the first @len bytes that the client sent. Pure. */

@@ -172,8 +172,9 @@ static void dial_host(struct tcp_flow *f)
 {
 	const struct addr *peer = &f->f.t.peer;
 	struct addr to = gate_target(f->n, peer);
-	int r = dial_start(f->n, &to, f->f.t.pport, name_for_proxy(f->n, &f->f.t),
-	                   on_dialled, f, &f->dial);
+	int r = dial_start(f->n, &to, f->f.t.pport,
+	                   name_for_proxy(f->n, &f->f.t), on_dialled, f,
+	                   &f->dial);
 
 	if (r < 0)
 		dial_failed(f, r);

@@ -183,12 +183,12 @@ static void a_proxy_hears_only_names_that_are_allowed(void **state)
 	static const struct {
 		const char *profile, *rules, *name;
 	} cases[] = {
-		{"public", NULL, "evil.example"}, /* the newest of any */
-		{"none", "allow@8.8.8.8", ""},
-		{"public", "allow@8.8.8.0/24", ""},
-		{"public", "allow@any:udp,deny@evil.example", "good.example"},
-		{"private", "allow@good.example", "good.example"},
-		{"private", "allow@other.example", ""},
+		{"public",  NULL,                              "evil.example"}, /* the newest of any */
+		{"none",    "allow@8.8.8.8",                   ""            },
+		{"public",  "allow@8.8.8.0/24",                ""            },
+		{"public",  "allow@any:udp,deny@evil.example", "good.example"},
+		{"private", "allow@good.example",              "good.example"},
+		{"private", "allow@other.example",             ""            },
 	};
 	struct addr a = addr_of("8.8.8.8");
 
