@@ -167,8 +167,8 @@ static void reason_of_name(const struct question *q, struct outcome dns,
 	}
 	(void)policy_rule_text(q->p, POLICY_EGRESS, o.answer, rule);
 	(void)snprintf(buf, REASON_MAX,
-	               "the sandbox has not looked the name up; for public "
-	               "addresses of it %s would decide%s",
+	               "the sandbox has no address of the name; for public "
+	               "ones %s would decide%s",
 	               rule,
 	               o.needs_name ? ", once the flow names it (SNI or Host)"
 	                            : "");

@@ -877,7 +877,7 @@ static void names_are_explained(void **state)
 
 	j = explain(p, "a.example", 443, NULL, 0);
 	check_string(j, "verdict", "allow");
-	check_string(j, "reason", "has not looked the name up; for public");
+	check_string(j, "reason", "has no address of the name; for public");
 	check_string(json_object_get(j, "dns"), "rule", "allow@dns");
 	json_decref(j);
 
