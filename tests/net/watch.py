@@ -86,7 +86,8 @@ class Watch(threading.Thread):
 
     def __init__(self, spaces, ports, questions=None):
         super().__init__(daemon=True)
-        self.lock, self.stop = threading.Lock(), os.eventfd(0)
+        self.lock, self.stop, self.poll = threading.Lock(), os.eventfd(0), select.epoll()
+        self.poll.register(self.stop, select.EPOLLIN)
         self.jobs, self.packets, self.tally = {}, {"host": [], "world": []}, []
         self.answers, self.asked = questions or {}, []
         self.sniffers = {"host": inside(spaces.host, packet_socket), "world": inside(spaces.world, packet_socket, "in0")}
@@ -102,6 +103,7 @@ class Watch(threading.Thread):
     def add(self, s, call, where):
         s.setblocking(False)
         self.jobs[s.fileno()] = (s, call, where)
+        self.poll.register(s, select.EPOLLIN)
 
     @staticmethod
     def listen(port):
@@ -117,22 +119,14 @@ class Watch(threading.Thread):
         return s
 
     def run(self):
-        poll = select.epoll()
-        known = set()
-        poll.register(self.stop, select.EPOLLIN)
         while True:
-            for fd in set(self.jobs) - known:
-                poll.register(fd, select.EPOLLIN)
-            known = set(self.jobs)
-            for fd, _ in poll.poll():
+            for fd, _ in self.poll.poll():
                 if fd == self.stop:
-                    poll.close()
                     return
                 if fd in self.jobs:
                     s, call, where = self.jobs[fd]
                     with self.lock:
                         self.all_of(s, call, where)
-            known &= set(self.jobs)
 
     @staticmethod
     def all_of(s, call, where):
@@ -206,6 +200,7 @@ class Watch(threading.Thread):
     def close(self):
         os.eventfd_write(self.stop, 1)
         self.join()
+        self.poll.close()
         for s in self.sniffers.values():
             lost = struct.unpack("II", s.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))[1]
             assert lost == 0, f"{lost} packets were not seen"
