@@ -18,7 +18,7 @@
 #define KEEP_IDLE_S     60
 #define KEEP_INTERVAL_S 10
 #define KEEP_PROBES     6
-#define NOTSENT_LOWAT   (256 << 10)
+#define NOTSENT_LOWAT   (1 << 20)
 
 /*
  * Until connect() is through, EPOLLOUT says how it ended; then a proxy has its
