@@ -123,16 +123,20 @@ void net_turn_end(struct net *n)
 }
 
 /* Whoever comes first may leave nothing for the other, so they take turns. */
-void net_writable(struct net *n)
+static void use_room(struct net *n)
 {
-	if (!out_run(n))
-		return;
 	n->udp_first = !n->udp_first;
 	if (n->udp_first)
 		udp_writable(n);
 	tcp_writable(n);
 	if (!n->udp_first)
 		udp_writable(n);
+}
+
+void net_writable(struct net *n)
+{
+	if (out_run(n))
+		use_room(n);
 	net_turn_end(n);
 }
 

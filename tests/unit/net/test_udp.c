@@ -805,6 +805,24 @@ static void without_room_sockets_wait_and_nothing_is_lost(void **state)
 	close(fd);
 }
 
+/* Who is not told of a frame does not make room for the next. */
+static void part_of_what_waited_is_told_of_too(void **state)
+{
+	struct rig *r = rig_new(&by_default, NULL, 0);
+
+	(void)state;
+	r->room = 0;
+	for (uint16_t i = 0; i < 2; i++)
+		rig_say(r, MY_PORT, "10.0.0.1", (uint16_t)(1000 + i), 1);
+	assert_int_equal(r->net->nkept, 2); /* it is denied, and told so */
+	r->flushes = 0;
+	r->room = 1;
+	net_writable(r->net);
+	assert_int_equal(r->n, 1);
+	assert_int_equal(r->flushes, 1);
+	rig_free(r);
+}
+
 static void flow_that_ends_while_it_waits_lets_the_others_go_on(void **state)
 {
 	struct rig *r = *state;
@@ -871,6 +889,7 @@ int main(void)
 		T(evicted_flow_sends_what_its_batch_had),
 		T(reset_ends_all_and_forgets_the_batch),
 		T(without_room_sockets_wait_and_nothing_is_lost),
+		T(part_of_what_waited_is_told_of_too),
 		T(flow_that_ends_while_it_waits_lets_the_others_go_on),
 	};
 
