@@ -169,7 +169,8 @@ static void the_network_device_has_one_pair_of_queues(void **state)
 		&v, "-device",
 		"virtio-net-device,netdev=net-dev,mac=02:00:00:00:ab:07,"
 		"host_mtu=1400,ctrl_vq=off,ctrl_rx=off,ctrl_vlan=off,"
-		"ctrl_rx_extra=off,ctrl_mac_addr=off,guest_announce=off,"
+		"ctrl_rx_extra=off,ctrl_mac_addr=off,"
+		"ctrl_guest_offloads=off,guest_announce=off,"
 		"guest_ufo=off,host_ufo=off,guest_ecn=off,host_ecn=off,mq=off,"
 		"rx_queue_size=512,tx_queue_size=512"));
 }
