@@ -187,7 +187,9 @@ static int add_buffer(struct vnet *n, struct merge *m)
 static int gather(struct vnet *n, size_t need, struct merge *m)
 {
 	struct vq *vq = &n->dev.vqs[RX];
-	unsigned most = has(&n->dev, F_MRG_RXBUF) ? MERGE_MAX : 1;
+	unsigned most = has(&n->dev, F_MRG_RXBUF)
+	                        ? MIN((unsigned)MERGE_MAX, vq->size)
+	                        : 1;
 
 	*m = (struct merge){0};
 	while (m->room < need) {

@@ -270,6 +270,23 @@ static void what_no_buffer_can_hold_is_dropped(void **state)
 	assert_int_equal(g.broken, 0);
 }
 
+/* All of the driver's buffers are there, and more there never will be. */
+static void what_all_buffers_cannot_hold_is_dropped(void **state)
+{
+	static const uint8_t data[QUEUE * 100];
+	uint32_t id, len;
+
+	(void)state;
+	for (unsigned i = 0; i < QUEUE; i++)
+		add_buffer(100);
+	assert_int_equal(send_bytes(data, sizeof(data)), 0);
+	assert_false(fake_used(&g, RX, &id, &len));
+	assert_int_equal(send_bytes(data, 1000), 0);
+	assert_true(fake_used(&g, RX, &id, &len));
+	assert_int_equal(id, 0); /* the first, as if nothing had been */
+	assert_int_equal(g.broken, 0);
+}
+
 static void frames_wait_while_the_backend_is_full(void **state)
 {
 	(void)state;
@@ -330,10 +347,12 @@ static void tiny_receive_buffers_cost_a_frame_no_more(void **state)
 	static const uint8_t data[4000];
 
 	(void)state;
-	for (int i = 0; i < QUEUE; i++)
+	for (int i = 0; i + 1 < QUEUE; i++)
 		add_buffer(16);
-	/* 64 buffers of 16 bytes: the rest may still come. */
+	/* One more may still come; more than that never will. */
 	assert_int_equal(send_bytes(data, sizeof(data)), -EAGAIN);
+	add_buffer(16);
+	assert_int_equal(send_bytes(data, sizeof(data)), 0);
 	assert_int_equal(g.broken, 0);
 }
 
@@ -374,6 +393,7 @@ int main(void)
 		TEST(a_large_frame_takes_many_buffers_at_once),
 		TEST(without_room_nothing_is_taken),
 		TEST(what_no_buffer_can_hold_is_dropped),
+		TEST(what_all_buffers_cannot_hold_is_dropped),
 		TEST(frames_wait_while_the_backend_is_full),
 		TEST(a_frame_without_its_header_is_a_breach),
 		TEST(a_frame_with_a_writable_part_is_a_breach),
