@@ -5,6 +5,7 @@
 #include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -16,6 +17,7 @@
 #include "base/banned.h"
 
 #define THREAD_STACK (512u * 1024)
+#define FILES_OTHER  2048 /* UDP's flows are half of them */
 
 struct net_dev {
 	const struct vmm_net *cfg;
@@ -163,6 +165,22 @@ void net_dev_on_denied(struct net_dev *nd, struct loop *l,
 	nd->lines_arg = arg;
 }
 
+/*
+ * Descriptors are the whole process': its clients, shares and disks have theirs
+ * however many flows the guest opens.
+ */
+static uint32_t flows_within(uint32_t wanted)
+{
+	struct rlimit l;
+	uint64_t room;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) < 0)
+		return wanted;
+	room = l.rlim_cur > 2 * FILES_OTHER ? l.rlim_cur - FILES_OTHER
+	                                    : l.rlim_cur / 2;
+	return (uint32_t)MIN(wanted, room);
+}
+
 static void *thread_main(void *arg)
 {
 	struct net_dev *nd = arg;
@@ -173,6 +191,7 @@ static void *thread_main(void *arg)
 	struct net_config cfg = nd->cfg->cfg;
 	int r;
 
+	cfg.connections_max = flows_within(cfg.connections_max);
 	cfg.say = on_denied;
 	cfg.say_arg = nd;
 	(void)pthread_setname_np(pthread_self(), "net");
