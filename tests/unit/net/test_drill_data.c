@@ -366,10 +366,14 @@ static void bytes_without_memory_are_not_acknowledged(void **state)
 	uint8_t *data = calloc(1, 60000);
 	uint32_t ack = 0;
 	size_t max = p->max, back = 0;
+	const int small = 64 << 10; /* full long before the window is */
 	ssize_t n;
 
 	(void)state;
 	conn_open(d, &c, PEER, 80);
+	assert_int_equal(setsockopt(conn_flow(&c)->sock.fd, SOL_SOCKET,
+	                            SO_SNDBUF, &small, sizeof(small)),
+	                 0);
 	p->max = 0;
 	while (ack != c.seq - 60000) {
 		conn_write(&c, data, 60000);
