@@ -366,7 +366,6 @@ static void the_mss_is_bounded_both_ways(void **state)
 	}
 }
 
-/* Lengths of 0 and 1, beyond the header, floods; each survives. */
 static int keep_alive(struct drill_conn *c)
 {
 	socklen_t len = sizeof(int);
@@ -391,6 +390,7 @@ static void the_kernel_looks_after_flows_that_stay(void **state)
 	drill_free(d);
 }
 
+/* Lengths of 0 and 1, beyond the header, floods; each survives. */
 static void broken_options_are_survived(void **state)
 {
 	static const char opts[][8] = {
