@@ -216,7 +216,8 @@ static int make_room(struct devices *d, const struct engine_ops *ops,
 	              "the machine would have %zu virtio devices, the %s "
 	              "engine takes %u",
 	              slots_used(d, ops), ops->name, ops->slots_max);
-	err_hint(err, "use fewer disks, no network, or the kvm engine");
+	err_hint(err, "use fewer disks, the kvm engine, or no interface "
+	              "(network: {enabled: false} in a file)");
 	return -E2BIG;
 }
 

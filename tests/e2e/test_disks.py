@@ -171,12 +171,20 @@ def test_what_is_deleted_gives_its_room_back(cli, tmp_path):
     assert "No errors" in qemu_img("check", cow)
 
 
-def test_four_disks_and_a_share_fit_into_qemus_slots(cli, tmp_path):
+def test_disks_a_share_and_a_network_share_qemus_slots(cli, tmp_path):
+    """Three disks beside the other two; four where there is no interface."""
     disks = [ext4(tmp_path / f"{i}.raw", "8M") for i in range(4)]
     options = [w for i, d in enumerate(disks) for w in ("--mount-disk", f"{d}:/d{i}")]
-    out = cli.ok("run", "-q", *options, "-v", f"{tmp_path}:/share:ro", IMAGE, "--", "sh", "-c",
-                 "ls -d /d*/lost+found; ls /share | wc -l; head -c 1 /dev/random | wc -c")
-    assert out.split() == [f"/d{i}/lost+found" for i in range(4)] + ["4", "1"]
+    share = ["-v", f"{tmp_path}:/share:ro"]
+    look = ["sh", "-c", "ls -d /d*/lost+found; ls /share | wc -l; head -c 1 /dev/random | wc -c; ls /sys/class/net"]
+    out = cli.ok("run", "-q", *options[:6], *share, IMAGE, "--", *look)
+    assert out.split() == [f"/d{i}/lost+found" for i in range(3)] + ["4", "1", "eth0", "lo"]
+    r = cli("run", "-q", *options, *share, IMAGE, "--", "true")
+    assert r.returncode == 125 and "takes 8" in r.err and "enabled: false" in r.err
+    without = tmp_path / "net.yaml"
+    without.write_text("enabled: false\n")
+    out = cli.ok("run", "-q", *options, *share, "--net-conf", without, IMAGE, "--", *look)
+    assert out.split() == [f"/d{i}/lost+found" for i in range(4)] + ["5", "1", "lo"]
     fifth = ext4(tmp_path / "4.raw", "8M")
     r = cli("run", "-q", *options, "--mount-disk", f"{fifth}:/d4", IMAGE, "--", "true")
     assert r.returncode in (2, 125) and "4 disks" in r.err
