@@ -30,7 +30,7 @@ from lib.vmm import INITRAMFS, KERNEL, Vmm, network
 GATEWAY = "172.16.0.1"
 PATH = ["HOME=/root", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"]
 SECONDS = 300
-BIG = 64 << 20
+BIG = int(os.environ.get("MSB_TEST_BIG", 64 << 20))
 PUBLIC = "93.184.216.34"  # what our name server says of names; nobody dials it
 CLIENTS = 1000
 
