@@ -8,6 +8,19 @@
 
 #include "base/banned.h"
 
+int str_put(char **to, const char *from)
+{
+	char *copy = from ? strdup(from) : NULL;
+
+	if (!from)
+		return 0;
+	if (!copy)
+		return -ENOMEM;
+	free(*to);
+	*to = copy;
+	return 0;
+}
+
 void strv_release(struct strv *s)
 {
 	if (!s)

@@ -16,6 +16,9 @@ struct strv {
 
 void strv_release(struct strv *s); /* NULL is fine */
 
+/* Replace *@to by a copy of @from; NULL leaves it as it is. -ENOMEM */
+int str_put(char **to, const char *from);
+
 /* Copies @str. 0, -ENOMEM, or -E2BIG past STRV_MAX. */
 int strv_add(struct strv *s, const char *str);
 int strv_addn(struct strv *s, const char *str, size_t len);

@@ -33,20 +33,6 @@ static int no_memory(struct err *err)
 	return err_set(err, -ENOMEM, "out of memory");
 }
 
-/* Replace *@to by a copy of @from, if there is one. */
-static int put_text(char **to, const char *from)
-{
-	char *copy = from ? strdup(from) : NULL;
-
-	if (!from)
-		return 0;
-	if (!copy)
-		return -ENOMEM;
-	free(*to);
-	*to = copy;
-	return 0;
-}
-
 static int put_pairs(struct strv *to, const struct strv *from)
 {
 	int r = 0;
@@ -102,7 +88,7 @@ static int put_texts(struct conf *c, const struct create_values *v,
 	int r = put_entrypoint(c, v->entrypoint);
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts) && r == 0; i++)
-		r = put_text(texts[i].to, texts[i].from);
+		r = str_put(texts[i].to, texts[i].from);
 	return r;
 }
 

@@ -386,19 +386,6 @@ void net_made_free(struct net_made *m)
 
 /* ---- options ------------------------------------------------------------- */
 
-static int put_text(char **to, const char *from)
-{
-	char *copy = from ? strdup(from) : NULL;
-
-	if (!from)
-		return 0;
-	if (!copy)
-		return -ENOMEM;
-	free(*to);
-	*to = copy;
-	return 0;
-}
-
 static int check_conflicts(const struct net_values *v, struct err *err)
 {
 	const struct {
@@ -431,7 +418,7 @@ static int join_profiles(struct net_conf *c, const struct strv *list)
 
 	for (size_t i = 0; i < list->n; i++)
 		(void)buf_printf(&b, "%s%s", i ? "," : "", list->v[i]);
-	return buf_ok(&b) ? put_text(&c->profile, buf_str(&b)) : -ENOMEM;
+	return buf_ok(&b) ? str_put(&c->profile, buf_str(&b)) : -ENOMEM;
 }
 
 static int replace_policy(struct net_conf *c, const struct net_values *v)
@@ -466,11 +453,11 @@ static int put_texts(struct net_conf *c, const struct net_values *v)
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts) && r == 0; i++)
-		r = put_text(texts[i].to, texts[i].from);
+		r = str_put(texts[i].to, texts[i].from);
 	for (int i = 0; i < NET_RATES && r == 0; i++) {
-		r = put_text(&c->rate[i], v->rate[i]);
+		r = str_put(&c->rate[i], v->rate[i]);
 		if (r == 0)
-			r = put_text(&c->burst[i], v->burst[i]);
+			r = str_put(&c->burst[i], v->burst[i]);
 	}
 	return r;
 }
