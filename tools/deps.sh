@@ -15,7 +15,8 @@ test="clang clang-format python3-pytest docker-registry skopeo umoci
 	iproute2 iputils-ping iperf3 bind9-dnsutils tcpdump socat netcat-openbsd
 	nginx-light passt slirp4netns curl
 	iputils-arping iputils-tracepath traceroute ndisc6 hping3
-	python3-scapy"
+	python3-scapy dnsmasq-base unbound dante-server microsocks tinyproxy
+	openssh-server"
 
 installed() {
 	dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null |

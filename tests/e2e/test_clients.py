@@ -255,8 +255,8 @@ def test_ipv6_reaches_a_server_of_ipv6(world):
         assert world.run(f"curl -sS 'http://[fd42:6d73:62::1]:{port}/msb-hello'").startswith("{")
 
 
-def test_a_closed_port_is_refused_at_once(world):
-    out = world.run(f"time curl -sS http://{GATEWAY}:1/; echo code $?")
+def test_a_closed_port_is_refused(world):
+    out = world.run(f"curl -sS http://{GATEWAY}:1/; echo code $?")
     assert "code 7" in out, out
     assert "refused" in out.lower() or "Failed to connect" in out
 

@@ -9,6 +9,7 @@
 
 Each test file has its own three (fixture `net` of conftest.py), so that files may run beside each other.
 """
+import ctypes
 import json
 import os
 import pathlib
@@ -17,6 +18,8 @@ import shutil
 import signal
 import subprocess
 import time
+
+import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("MSB_TEST_BUILD", ROOT / "build"))
@@ -28,6 +31,7 @@ HOST4, WORLD4 = "10.99.0.1", "10.99.0.2"
 PUBLIC4, PUBLIC6 = "93.184.216.34", "2606:2800::1"
 WORLD = ["203.0.114.1/32", "169.254.169.254/32", f"{PUBLIC4}/32", f"{PUBLIC6}/128"]
 SPOOLS = "/etc/netns"
+PR_SET_PDEATHSIG = 1
 
 
 def why_not():
@@ -43,6 +47,16 @@ def why_not():
 
 def ip(*words):
     subprocess.run(["ip", *map(str, words)], check=True, stdout=subprocess.DEVNULL)
+
+
+def need(*programs):
+    for p in programs:
+        if not shutil.which(p):
+            pytest.skip(f"no {p}")
+
+
+def die_with_us():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def wait_until(what, seconds=10, message="it does not come"):
@@ -90,7 +104,8 @@ class Namespaces:
             subprocess.run(["ip", "netns", "del", ns], stderr=subprocess.DEVNULL)
 
     def start(self, ns, *words, **kw):
-        """A program in the background; it ends with the namespaces at the latest."""
+        """A program in the background; it ends with the namespaces at the latest, or with a test run that is killed."""
+        kw.setdefault("preexec_fn", die_with_us)
         kw.setdefault("stdout", subprocess.DEVNULL)
         kw.setdefault("stderr", subprocess.DEVNULL)
         kw.setdefault("stdin", subprocess.DEVNULL)

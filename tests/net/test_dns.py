@@ -2,14 +2,13 @@
 import json
 import pathlib
 import re
-import shutil
 import subprocess
 import textwrap
 import time
 
 import pytest
 
-from netns import GATEWAY4, GATEWAY6, HOST4, PUBLIC4, PUBLIC6, WORLD4, Stack, ip, wait_until
+from netns import GATEWAY4, GATEWAY6, HOST4, PUBLIC4, PUBLIC6, WORLD4, Stack, ip, need, wait_until
 
 PYTHON = "/usr/bin/python3"
 OTHER4 = "203.0.114.1"  # a public address, of another server
@@ -31,12 +30,6 @@ RECORDS = [
     "--srv-host=_xmpp._tcp.site.test,www.site.test,5222",
     f"--ptr-record=34.216.184.93.in-addr.arpa,www.site.test",
 ]
-
-
-def need(*programs):
-    for p in programs:
-        if not shutil.which(p):
-            pytest.skip(f"no {p}")
 
 
 class Server:

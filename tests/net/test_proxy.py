@@ -12,8 +12,8 @@ import time
 
 import pytest
 
-from netns import GATEWAY4, PUBLIC4, PUBLIC6, Stack, wait_until
-from web import PYTHON, need, python
+from netns import GATEWAY4, PUBLIC4, PUBLIC6, Stack, need, wait_until
+from web import PYTHON, python
 
 WEB = 18080
 GREETING = 18025

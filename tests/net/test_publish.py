@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from netns import GATEWAY4, GATEWAY6, HOST4, Stack, wait_until
-from web import PYTHON, Nginx, curl, need, python
+from netns import GATEWAY4, GATEWAY6, HOST4, Stack, need, wait_until
+from web import PYTHON, Nginx, curl, python
 
 PORTS = ("--port", "127.0.0.1:8080=80", "--port", "[::1]:8080=80", "--port", f"{HOST4}:8081=80",
          "--port", "127.0.0.1:9000=9000")

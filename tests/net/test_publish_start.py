@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from netns import HOST4, WORLD4, Stack
-from web import PYTHON, Nginx, curl, need
+from netns import HOST4, Stack, WORLD4, need
+from web import PYTHON, Nginx, curl
 
 PORTS = ("--port", "127.0.0.1:8080=80", "--port", f"{HOST4}:8081=80", "--port", "127.0.0.1:9000=9000")
 

@@ -2,7 +2,6 @@
 import json
 import pathlib
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -11,19 +10,13 @@ import time
 
 import pytest
 
-from netns import GATEWAY4, GATEWAY6, GUEST4, GUEST6, HOST4, PUBLIC4, PUBLIC6, Stack, ip, wait_until
+from netns import GATEWAY4, GATEWAY6, GUEST4, GUEST6, HOST4, PUBLIC4, PUBLIC6, Stack, ip, need, wait_until
 
 HERE = pathlib.Path(__file__).parent
 PYTHON = "/usr/bin/python3"
 ECHO, DNS, LARGE, COUNT = 17000, 15300, 17001, 17002
 # Behind a router of the world, by a link that takes little.
 FAR4, FAR6, FAR_MTU = "93.184.217.9", "2606:2801::9", 1300
-
-
-def need(*programs):
-    for p in programs:
-        if not shutil.which(p):
-            pytest.skip(f"no {p}")
 
 
 def serve(net, ns, kind, address, port):

@@ -1,17 +1,8 @@
 """A web server in the guest, and how it is asked."""
 import os
-import shutil
 import textwrap
 
-import pytest
-
 PYTHON = "/usr/bin/python3"
-
-
-def need(*programs):
-    for p in programs:
-        if not shutil.which(p):
-            pytest.skip(f"no {p}")
 
 
 class Nginx:
