@@ -1,0 +1,280 @@
+"""A sandbox on record, whether it runs or not."""
+
+from __future__ import annotations
+
+from .. import _check as check
+from .. import _create, _ops, _ops_files
+from ..errors import GoneError
+from ..results import PortInfo
+from ._run import run
+from .streams import LogStream, log_options
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, Literal, Optional, TypedDict
+
+    from typing_extensions import Unpack
+
+    from ..results import Change, CopyEvent, LogEntry, Metrics, SandboxInfo, SnapshotInfo, State
+    from ..types import LogSource, Mebibytes, Seconds, Secret, StrPath
+    from .sandbox import Sandbox
+
+    class ModifyOptions(TypedDict, total=False):
+        """What modify() changes; what is not said stays. Lists add to what is there. "" is as
+        in the image, a time of 0 is no limit any more."""
+
+        dry_run: bool
+        cpus: int
+        memory: Mebibytes
+        env: Mapping[str, str]
+        remove_env: Sequence[str]
+        labels: Mapping[str, str]
+        remove_labels: Sequence[str]
+        workdir: str
+        user: str
+        hostname: str
+        shell: str
+        max_duration: Seconds
+        idle_timeout: Seconds
+        upper_size: Mebibytes
+        secrets: Sequence[Secret]
+        remove_secrets: Sequence[str]
+
+
+class NetOps:
+    """What a sandbox's network allows."""
+
+    def __init__(self, name: bytes, home: Optional[StrPath]) -> None:
+        self._name = name
+        self._home = home
+
+    async def explain(
+        self, host: str, port: int = 0, protocol: Literal["tcp", "udp", "icmp"] = "tcp"
+    ) -> dict[str, Any]:
+        """Which rule decides when it connects to host and port (0: any), and why."""
+        target = check.text(host, "host")
+        n = check.integer(port, "port", 0, check.U16)
+        proto = check.text(protocol, "protocol")
+        found: dict[str, Any] = await run(_ops.explain, self._home, self._name, target, n, proto)
+        return found
+
+    async def rules(self) -> dict[str, Any]:
+        """All rules in the order in which they are asked, those of the profile included."""
+        found: dict[str, Any] = await run(_ops.rules, self._home, self._name)
+        return found
+
+    async def ports(self) -> list[PortInfo]:
+        """Its published ports, with those of the host that were picked."""
+        found = await run(_ops.ports, self._home, self._name)
+        return [PortInfo(p["bind"], p["host"], p["guest"], p["protocol"]) for p in found]
+
+
+class _Named:
+    """What a name is enough for."""
+
+    def __init__(self, name: str, home: Optional[StrPath]) -> None:
+        self._name = name
+        self._home = home
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def _name_bytes(self) -> bytes:
+        return check.encode(self._name, "name")
+
+    @property
+    def net(self) -> NetOps:
+        """Its network: explain(), rules(), ports()."""
+        return NetOps(self._name_bytes, self._home)
+
+    async def logs(
+        self,
+        *,
+        tail: Optional[int] = None,
+        since: Optional[float] = None,
+        until: Optional[float] = None,
+        sources: Optional[Sequence[LogSource]] = None,
+        session: Optional[int] = None,
+    ) -> list[LogEntry]:
+        """What is in its logs, oldest first. since and until are unix times in seconds; without
+        sources: what commands wrote."""
+        options = log_options(sources, tail, since, until, session, False)
+        return await run(_ops_files.logs_read, self._home, self._name_bytes, options)
+
+    def log_stream(
+        self,
+        *,
+        follow: bool = False,
+        tail: Optional[int] = None,
+        since: Optional[float] = None,
+        until: Optional[float] = None,
+        sources: Optional[Sequence[LogSource]] = None,
+        session: Optional[int] = None,
+    ) -> LogStream:
+        """As logs(), one after the other; with follow also what is written later."""
+        options = log_options(sources, tail, since, until, session, follow)
+        return LogStream(self._home, self._name_bytes, options)
+
+    async def modify(self, **options: Unpack[ModifyOptions]) -> list[Change]:
+        """Change it, all or nothing; what a running machine cannot change waits for its next
+        start. With dry_run=True only say what would change."""
+        m = _create.modification(options)
+        return await run(_ops.modify, self._home, self._name_bytes, m)
+
+    async def snapshot(
+        self,
+        name: str,
+        *,
+        labels: Optional[Mapping[str, str]] = None,
+        replace: bool = False,
+        integrity: bool = False,
+        progress: Optional[Callable[[CopyEvent], object]] = None,
+    ) -> SnapshotInfo:
+        """Keep what was written in it, under a name. It must not run."""
+        from .storage import Snapshot
+
+        return await Snapshot.create(
+            self._name,
+            name,
+            labels=labels,
+            replace=replace,
+            integrity=integrity,
+            progress=progress,
+            home=self._home,
+        )
+
+    async def commit(
+        self,
+        reference: str,
+        *,
+        author: Optional[str] = None,
+        message: Optional[str] = None,
+        changes: Sequence[str] = (),
+    ) -> str:
+        """What was written in it becomes one more layer over its image, and both a new image.
+        changes are as in a Dockerfile: 'CMD ["sh"]', "ENV A=b". The new image's id."""
+        from .image import Image
+
+        return await Image.commit(
+            self._name,
+            reference,
+            author=author,
+            message=message,
+            changes=changes,
+            home=self._home,
+        )
+
+
+class SandboxHandle(_Named):
+    """A sandbox on record, as it was when it was asked for; refresh() asks again."""
+
+    def __init__(self, info: SandboxInfo, home: Optional[StrPath]) -> None:
+        super().__init__(info.name, home)
+        self.info = info
+
+    def __repr__(self) -> str:
+        return f"<SandboxHandle {self._name} {self.info.state}>"
+
+    @property
+    def id(self) -> str:
+        return self.info.id
+
+    @property
+    def status(self) -> State:
+        return self.info.state
+
+    @property
+    def image(self) -> str:
+        return self.info.image
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        return self.info.labels
+
+    @property
+    def created_at(self) -> float:
+        return self.info.created_at
+
+    async def refresh(self) -> SandboxHandle:
+        """What is on record now."""
+        return SandboxHandle(await run(_ops.inspect, self._home, self._name_bytes), self._home)
+
+    async def connect(self) -> Sandbox:
+        """Its live handle; it must run."""
+        from .sandbox import Sandbox
+
+        return await Sandbox.open(self._name, home=self._home)
+
+    open_client = connect
+
+    async def start(
+        self, *, detached: bool = False, secrets: Optional[Sequence[Secret]] = None
+    ) -> Sandbox:
+        """As Sandbox.start()."""
+        from .sandbox import Sandbox
+
+        return await Sandbox.start(self._name, detached=detached, secrets=secrets, home=self._home)
+
+    async def restart(
+        self,
+        *,
+        timeout: Seconds = 10.0,
+        detached: bool = False,
+        secrets: Optional[Sequence[Secret]] = None,
+    ) -> Sandbox:
+        """As Sandbox.restart()."""
+        from .sandbox import Sandbox
+
+        return await Sandbox.restart(
+            self._name, timeout=timeout, detached=detached, secrets=secrets, home=self._home
+        )
+
+    async def _with_live(self, function: Callable[..., Any], *args: Any) -> Any:
+        """A call on a live handle of its own."""
+
+        def work() -> Any:
+            handle = _ops.open_live(self._home, self._name_bytes)
+            try:
+                return function(handle, *args)
+            finally:
+                handle.close()
+
+        return await run(work)
+
+    async def stop(self, timeout: Seconds = 10.0) -> None:
+        """As Sandbox.stop(); one that does not run is fine."""
+        try:
+            await self._with_live(_ops.stop, check.milliseconds(timeout, "timeout"))
+        except GoneError:
+            pass
+
+    async def kill(self) -> None:
+        """As Sandbox.kill(); one that does not run is fine."""
+        try:
+            await self._with_live(_ops.kill)
+        except GoneError:
+            pass
+
+    async def wait(self, timeout: Optional[Seconds] = None) -> None:
+        """Until it does not run."""
+        try:
+            await self._with_live(_ops.wait, check.wait_ms(timeout, "timeout"))
+        except GoneError:
+            pass
+
+    async def metrics(self) -> Metrics:
+        """Its counters now; it must run."""
+        found: Metrics = await self._with_live(_ops.metrics, None)
+        return found
+
+    async def pending(self) -> list[Change]:
+        """What of its modifications waits for the next start."""
+        return await run(_ops.pending, self._home, self._name_bytes)
+
+    async def remove(self, *, force: bool = False) -> None:
+        """As Sandbox.remove()."""
+        flag = check.flag(force, "force")
+        await run(_ops.remove, self._home, self._name_bytes, flag)

@@ -1,0 +1,171 @@
+"""Volumes and snapshots."""
+
+from __future__ import annotations
+
+from .. import _check as check
+from .. import _ffi, _ops_files
+from .._pack import VOLUME_KINDS
+from ..results import SnapshotInfo, VolumeInfo, VolumePruneReport
+from ..types import Mount
+from ._run import run
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import builtins
+    from collections.abc import Callable, Mapping
+    from typing import Literal, Optional
+
+    from typing_extensions import Unpack
+
+    from ..results import CopyEvent, ImageInfo
+    from ..types import (
+        BindOptions,
+        DiskOptions,
+        Mebibytes,
+        NamedOptions,
+        StrPath,
+        TmpfsOptions,
+    )
+
+
+class Volume:
+    """Volumes: what sandboxes share, and what outlives them."""
+
+    @staticmethod
+    async def create(
+        name: str,
+        *,
+        kind: Literal["dir", "disk"] = "dir",
+        size: Optional[Mebibytes] = None,
+        quota: Optional[Mebibytes] = None,
+        home: Optional[StrPath] = None,
+    ) -> VolumeInfo:
+        """A new one. size: of a disk, in MiB; quota: of a folder (none when it is not said)."""
+        k = check.choice(kind, "kind", VOLUME_KINDS)
+        said = size if size is not None else quota
+        n = 0 if said is None else check.mebibytes(said, "size")
+        await run(_ops_files.volume_create, home, check.text(name, "name"), k, n)
+        return await Volume.get(name, home=home)
+
+    @staticmethod
+    async def get(name: str, *, home: Optional[StrPath] = None) -> VolumeInfo:
+        """One; VolumeNotFoundError."""
+        return (await run(_ops_files.volumes, home, check.text(name, "name")))[0]
+
+    inspect = get
+
+    @staticmethod
+    async def list(*, home: Optional[StrPath] = None) -> builtins.list[VolumeInfo]:
+        """All, by name."""
+        return await run(_ops_files.volumes, home, None)
+
+    @staticmethod
+    async def remove(name: str, *, force: bool = False, home: Optional[StrPath] = None) -> None:
+        """It and all in it. VolumeInUseError when a machine has it mounted, or (without force)
+        a sandbox on record mounts it."""
+        flag = check.flag(force, "force")
+        await run(_ops_files.volume_remove, home, check.text(name, "name"), flag)
+
+    @staticmethod
+    async def prune(*, home: Optional[StrPath] = None) -> VolumePruneReport:
+        """Remove all that no sandbox on record mounts."""
+        return VolumePruneReport(*(await run(_ops_files.volume_prune, home)))
+
+    @staticmethod
+    def bind(path: StrPath, **options: Unpack[BindOptions]) -> Mount:
+        """For volumes=: a folder or a file of the host."""
+        return Mount.bind(path, **options)
+
+    @staticmethod
+    def named(name: str, **options: Unpack[NamedOptions]) -> Mount:
+        """For volumes=: a volume."""
+        return Mount.named(name, **options)
+
+    @staticmethod
+    def tmpfs(**options: Unpack[TmpfsOptions]) -> Mount:
+        """For volumes=: memory of the guest."""
+        return Mount.tmpfs(**options)
+
+    @staticmethod
+    def disk(path: StrPath, **options: Unpack[DiskOptions]) -> Mount:
+        """For volumes=: a disk image with a file system."""
+        return Mount.disk(path, **options)
+
+
+class Snapshot:
+    """Snapshots: what was written in a sandbox, kept under a name. Sandbox.create() starts from
+    one by from_snapshot=, any number of times, without copying."""
+
+    @staticmethod
+    async def create(
+        sandbox: str,
+        name: str,
+        *,
+        labels: Optional[Mapping[str, str]] = None,
+        replace: bool = False,
+        integrity: bool = False,
+        progress: Optional[Callable[[CopyEvent], object]] = None,
+        home: Optional[StrPath] = None,
+    ) -> SnapshotInfo:
+        """Of a sandbox that does not run. integrity: with a digest of the content."""
+        flags = _ffi.MSB_SNAPSHOT_REPLACE if check.flag(replace, "replace") else 0
+        flags |= _ffi.MSB_SNAPSHOT_INTEGRITY if check.flag(integrity, "integrity") else 0
+        said = check.pairs(labels, "labels") if labels is not None else []
+        source, made = check.text(sandbox, "sandbox"), check.text(name, "name")
+        await run(_ops_files.snapshot_create, home, source, made, said, flags, progress)
+        return await Snapshot.get(name, home=home)
+
+    @staticmethod
+    async def get(name: str, *, home: Optional[StrPath] = None) -> SnapshotInfo:
+        """One, by name or (the beginning of) its digest."""
+        return (await run(_ops_files.snapshots, home, check.text(name, "name")))[0]
+
+    open = get
+    inspect = get
+
+    @staticmethod
+    async def list(*, home: Optional[StrPath] = None) -> builtins.list[SnapshotInfo]:
+        """All, by name."""
+        return await run(_ops_files.snapshots, home, None)
+
+    @staticmethod
+    async def image(name: str, *, home: Optional[StrPath] = None) -> ImageInfo:
+        """The image that it was written over."""
+        return await run(_ops_files.snapshot_image, home, check.text(name, "name"))
+
+    @staticmethod
+    async def verify(name: str, *, home: Optional[StrPath] = None) -> None:
+        """Read it all and compare: DigestError."""
+        await run(_ops_files.snapshot_verify, home, check.text(name, "name"))
+
+    @staticmethod
+    async def remove(name: str, *, home: Optional[StrPath] = None) -> None:
+        """The name goes; data that something else needs stays."""
+        await run(_ops_files.snapshot_remove, home, check.text(name, "name"))
+
+    @staticmethod
+    async def save(
+        name: str,
+        path: StrPath,
+        *,
+        with_image: bool = False,
+        plain_tar: bool = False,
+        home: Optional[StrPath] = None,
+    ) -> None:
+        """One portable file."""
+        flags = _ffi.MSB_SNAPSHOT_WITH_IMAGE if check.flag(with_image, "with_image") else 0
+        flags |= _ffi.MSB_SNAPSHOT_PLAIN if check.flag(plain_tar, "plain_tar") else 0
+        target = check.host_path(path, "path")
+        await run(_ops_files.snapshot_save, home, check.text(name, "name"), target, flags)
+
+    @staticmethod
+    async def load(
+        path: StrPath, *, name: Optional[str] = None, home: Optional[StrPath] = None
+    ) -> SnapshotInfo:
+        """Such a file. name: as it was called when it is not said."""
+        said = None if name is None else check.text(name, "name")
+        made = await run(_ops_files.snapshot_load, home, check.host_path(path, "path"), said)
+        return await Snapshot.get(made, home=home)
+
+    export = save
+    import_ = load
