@@ -1,0 +1,2 @@
+/** The same for `import`: one implementation, so that classes and the library are there once. */
+export * from "./index.js";
