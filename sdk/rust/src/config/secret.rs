@@ -1,0 +1,185 @@
+//! Values that never enter the sandbox.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// What happens when a placeholder goes where it must not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Violation {
+    /// What the sandbox says, else [`BlockLog`](Self::BlockLog).
+    #[default]
+    Default,
+    /// The request is refused.
+    Block,
+    /// It is refused, and the log says so.
+    BlockLog,
+    /// It is refused, and the machine ends.
+    BlockTerminate,
+    /// The placeholder goes there.
+    Pass,
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct Secret {
+    pub env: String,
+    pub value: Option<String>,
+    pub source: Option<String>,
+    pub placeholder: Option<String>,
+    pub hosts: Vec<String>,
+    pub headers: bool,
+    pub basic: bool,
+    pub query: bool,
+    pub body: bool,
+    pub mask: bool,
+    pub violation: Violation,
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secret")
+            .field("env", &self.env)
+            .field("value", &self.value.as_ref().map(|_| "***"))
+            .field("hosts", &self.hosts)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One secret: the guest's variable has a placeholder, and the value is put in on the host's
+/// side, inside TLS, on the way to hosts that are allowed for it.
+#[derive(Debug, Clone, Default)]
+pub struct SecretBuilder {
+    pub(crate) secret: Secret,
+}
+
+impl SecretBuilder {
+    fn with(mut self, f: impl FnOnce(&mut Secret)) -> Self {
+        f(&mut self.secret);
+        self
+    }
+
+    /// The guest's variable.
+    pub fn env(self, name: impl Into<String>) -> Self {
+        self.with(|s| s.env = name.into())
+    }
+
+    /// The value. It is kept nowhere: who starts the sandbox again gives it again.
+    pub fn value(self, value: impl Into<String>) -> Self {
+        self.with(|s| s.value = Some(value.into()))
+    }
+
+    /// The variable of this process that has the value; the guest's name when not given.
+    pub fn source(self, variable: impl Into<String>) -> Self {
+        self.with(|s| s.source = Some(variable.into()))
+    }
+
+    /// What the guest sees; random when not given.
+    pub fn placeholder(self, text: impl Into<String>) -> Self {
+        self.with(|s| s.placeholder = Some(text.into()))
+    }
+
+    /// A host that gets the value: `NAME`, `*.NAME` (and NAME itself), or `*`.
+    pub fn allow_host(self, host: impl Into<String>) -> Self {
+        self.with(|s| s.hosts.push(host.into()))
+    }
+
+    /// Several of them.
+    pub fn allow_hosts<S: Into<String>>(self, hosts: impl IntoIterator<Item = S>) -> Self {
+        self.with(|s| s.hosts.extend(hosts.into_iter().map(Into::into)))
+    }
+
+    /// The placeholder may stand in headers. Where no place is said: headers and basic.
+    pub fn headers(self) -> Self {
+        self.with(|s| s.headers = true)
+    }
+
+    /// The placeholder may stand in `Authorization: Basic`, encoded.
+    pub fn basic(self) -> Self {
+        self.with(|s| s.basic = true)
+    }
+
+    /// The placeholder may stand in the query of the URL.
+    pub fn query(self) -> Self {
+        self.with(|s| s.query = true)
+    }
+
+    /// The placeholder may stand in the body.
+    pub fn body(self) -> Self {
+        self.with(|s| s.body = true)
+    }
+
+    /// The value in an answer becomes the placeholder again.
+    pub fn mask(self) -> Self {
+        self.with(|s| s.mask = true)
+    }
+
+    /// What happens when the placeholder goes where it must not.
+    pub fn on_violation(self, violation: Violation) -> Self {
+        self.with(|s| s.violation = violation)
+    }
+}
+
+/// How TLS connections of the guest are looked into. Without it: as secrets need it.
+#[derive(Debug, Clone, Default)]
+pub struct Tls {
+    pub(crate) intercept: bool,
+    pub(crate) no_block_quic: bool,
+    pub(crate) violation: Violation,
+    pub(crate) ports: Vec<String>,
+    pub(crate) bypass: Vec<String>,
+    pub(crate) ca: Option<(PathBuf, PathBuf)>,
+    pub(crate) upstream_cas: Vec<PathBuf>,
+    pub(crate) upstream_cas_for: Vec<String>,
+    pub(crate) no_verify_for: Vec<String>,
+}
+
+impl Tls {
+    fn with(mut self, f: impl FnOnce(&mut Self)) -> Self {
+        f(&mut self);
+        self
+    }
+
+    /// Every name, not only those that secrets are for.
+    pub fn intercept(self) -> Self {
+        self.with(|t| t.intercept = true)
+    }
+
+    /// UDP to the same ports goes on.
+    pub fn no_block_quic(self) -> Self {
+        self.with(|t| t.no_block_quic = true)
+    }
+
+    /// Of secrets that do not say.
+    pub fn on_violation(self, violation: Violation) -> Self {
+        self.with(|t| t.violation = violation)
+    }
+
+    /// A port, or a range `FROM-TO`; 443 when none is given.
+    pub fn port(self, port: impl ToString) -> Self {
+        self.with(|t| t.ports.push(port.to_string()))
+    }
+
+    /// A name, or `*.NAME`, that is never looked into.
+    pub fn bypass(self, name: impl Into<String>) -> Self {
+        self.with(|t| t.bypass.push(name.into()))
+    }
+
+    /// PEM files of an own certificate authority and its key; made at each start when not given.
+    pub fn ca(self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        self.with(|t| t.ca = Some((certificate.into(), key.into())))
+    }
+
+    /// A PEM file of authorities that servers may have.
+    pub fn upstream_ca(self, pem: impl Into<PathBuf>) -> Self {
+        self.with(|t| t.upstream_cas.push(pem.into()))
+    }
+
+    /// As [`upstream_ca`](Self::upstream_ca), of names that match a pattern.
+    pub fn upstream_ca_for(self, pattern: impl AsRef<str>, pem: impl AsRef<str>) -> Self {
+        self.with(|t| t.upstream_cas_for.push(format!("{}={}", pattern.as_ref(), pem.as_ref())))
+    }
+
+    /// Servers of these names need no certificate; no value ever goes there.
+    pub fn no_verify_for(self, pattern: impl Into<String>) -> Self {
+        self.with(|t| t.no_verify_for.push(pattern.into()))
+    }
+}
