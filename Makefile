@@ -10,7 +10,7 @@ FUZZ_SECONDS ?= 10
 WERROR  ?= $(if $(CI),true,false)
 
 .DEFAULT_GOAL := all
-.PHONY: help all demo check unit e2e fuzz bench fmt lint asan tsan install clean \
+.PHONY: help all demo check unit e2e fuzz bench fmt lint asan tsan install dist clean \
 	deps deps-test kernel configure
 
 help: ## this list
@@ -58,6 +58,10 @@ install: all ## into PREFIX (/usr/local), DESTDIR honoured
 	@meson install -C $(BUILD) --quiet
 	@tools/install-kernel.sh $(BUILD) "$(DESTDIR)$(PREFIX)"
 	@tools/install-list.py $(BUILD) "$(DESTDIR)$(PREFIX)"
+
+dist: deps-test ## packages of the SDKs and an archive of it all, into dist/
+	@$(MAKE) --no-print-directory all
+	@tools/dist.py --build $(BUILD) dist
 
 clean: ## remove the build folders; the caches stay
 	@rm -rf $(BUILD) $(ASAN) build-*

@@ -33,9 +33,11 @@
  * other members may be left zero, which means the default. Structs that the
  * library fills grow at their end only.
  *
- * Threads. A home may be used by many threads at once. Any other handle may
- * be used by one thread at a time; different handles, also several commands
- * of one sandbox, are independent. There is no global state.
+ * Threads. A home and a sandbox may be used by many threads at once, also while
+ * calls on them wait. Any other handle may be used by one thread at a time;
+ * different handles, also several commands of one sandbox, are independent.
+ * Nobody may be in a call on a handle that is freed, nor use it afterwards.
+ * There is no global state, but for which msb_cancel a thread uses.
  *
  * The library never prints, exits, aborts, or changes a signal handler, the
  * working folder or the environment of its process. It starts child processes
@@ -76,7 +78,7 @@ enum msb_code {
 	MSB_ERR_PERMISSION = 9,   /* the host said no */
 	MSB_ERR_UNSUPPORTED = 10, /* not on this host, or not yet */
 	MSB_ERR_TIMEOUT = 11,
-	MSB_ERR_CANCELLED = 12, /* by an event function */
+	MSB_ERR_CANCELLED = 12, /* by an event function, or msb_cancel_fire() */
 	MSB_ERR_AUTH = 13,      /* a registry wants other credentials */
 	MSB_ERR_NETWORK = 14,   /* a registry cannot be reached */
 	MSB_ERR_DIGEST = 15,    /* content is not what it claims to be */
@@ -103,6 +105,35 @@ MSB_API const char *msb_code_name(int32_t code);
 
 /* "0.1.0" */
 MSB_API const char *msb_version(void);
+
+/* ---- cancellation ------------------------------------------------------ */
+
+/*
+ * Ends calls that wait, from another thread: of a program's event loop, of its
+ * signal handler, of the garbage collector of its language.
+ *
+ *	msb_cancel_use(c);
+ *	r = msb_image_pull(...);      any calls that wait
+ *	msb_cancel_use(NULL);
+ *
+ * Once msb_cancel_fire() was called, the call that waits, and each that would
+ * wait later in a thread that uses @c, ends with MSB_ERR_CANCELLED within 200
+ * ms. What a cancelled call leaves: msb_exec_run() kills its command; a pull,
+ * a load, a copy, a file's write and a snapshot leave nothing half done under
+ * its name; a sandbox that was asked to stop goes on with that; a handle can
+ * be used on. msb_..._free() is not cancelled.
+ */
+struct msb_cancel;
+
+MSB_API int msb_cancel_new(struct msb_cancel **ret_cancel,
+                           struct msb_error *error);
+/* From now on the calls of this thread; NULL: not any more. Costs nothing. */
+MSB_API void msb_cancel_use(struct msb_cancel *cancel);
+/* From any thread, also from a signal handler. Stays fired until reset. */
+MSB_API void msb_cancel_fire(struct msb_cancel *cancel);
+MSB_API void msb_cancel_reset(struct msb_cancel *cancel);
+/* When no thread uses it any more. NULL is fine. */
+MSB_API void msb_cancel_free(struct msb_cancel *cancel);
 
 /* ---- home -------------------------------------------------------------- */
 
@@ -318,6 +349,8 @@ enum msb_upper {
 
 struct msb_mount;
 struct msb_patch;
+struct msb_secret;
+struct msb_tls;
 
 struct msb_sandbox_opts {
 	size_t size;
@@ -373,6 +406,9 @@ struct msb_sandbox_opts {
 	int32_t upper; /* enum msb_upper */
 	const struct msb_network
 		*network; /* microsandbox/net.h; NULL: public */
+	/* microsandbox/secrets.h; a list that ends with NULL; or NULL. */
+	const struct msb_secret *const *secrets;
+	const struct msb_tls *tls; /* NULL: what secrets need */
 };
 #define MSB_SCRIPTS_MAX (512u << 10)
 #define MSB_SANDBOX_OPTS_INIT                                                  \
@@ -409,6 +445,11 @@ struct msb_start_opts {
 	int32_t log_fd;
 	uint32_t flags; /* must be 0 */
 	const char *log_level;
+	/*
+	 * Values of secrets on record, by env: only env and value are looked
+	 * at. Those that are not here come from this process's environment.
+	 */
+	const struct msb_secret *const *secrets;
 };
 #define MSB_START_OPTS_INIT                                                    \
 	{                                                                      \
@@ -535,6 +576,11 @@ struct msb_metrics {
 	uint64_t net_flows, net_open;     /* let through; of them now */
 	uint64_t net_denied, net_refused; /* by the policy; by a limit */
 	uint64_t net_dns_queries, net_dns_denied;
+	uint64_t tls_flows;         /* that were intercepted */
+	uint64_t tls_refused;       /* that could not be */
+	uint64_t secrets_used;      /* values that were put in */
+	uint64_t secret_violations; /* placeholders where they must not be */
+	uint64_t secrets_masked;    /* values in answers that were hidden */
 };
 #define MSB_METRICS_INIT                                                       \
 	{                                                                      \
@@ -615,6 +661,9 @@ struct msb_sandbox_info {
 	const char *const *patches; /* "KIND PATH" of each, in order */
 	const struct msb_mount *const *mounts; /* NULL-terminated */
 	const struct msb_network *network;     /* microsandbox/net.h */
+	/* microsandbox/secrets.h; never a value, and a placeholder always. */
+	const struct msb_secret *const *secrets;
+	const struct msb_tls *tls;
 };
 
 /* By name or id. MSB_ERR_NOT_FOUND. */
@@ -662,6 +711,14 @@ struct msb_modify_opts {
 	const char *workdir, *user, *hostname, *shell; /* "": as in the image */
 	int32_t max_duration_s, idle_timeout_s; /* -1: no limit any more */
 	uint64_t upper_bytes;                   /* may only grow */
+	/*
+	 * Add or replace by env; a value that is NULL is read from this
+	 * process's environment. Of one that is there, what is NULL or 0 stays
+	 * (hosts, placeholder, places, MASK ...). A machine that runs with
+	 * secrets has them, and new values of theirs, at once.
+	 */
+	const struct msb_secret *const *secrets;
+	const char *const *secrets_rm; /* env */
 };
 #define MSB_MODIFY_OPTS_INIT                                                   \
 	{                                                                      \
@@ -750,5 +807,6 @@ MSB_API int msb_repair(const char *home_path, int dry_run, char ***ret_done,
 #include "microsandbox/exec.h"  /* commands and their logs: belongs to this */
 #include "microsandbox/files.h" /* files and disks: so does this */
 #include "microsandbox/net.h"   /* the network: so does this */
+#include "microsandbox/secrets.h"
 
 #endif

@@ -60,6 +60,10 @@ def lint(_):
         ("sizes", ["/usr/bin/python3", "tools/sizes.py"]),
         ("sizes can fail", ["/usr/bin/python3", "tools/sizes.py",
                             "--self-test"]),
+        ("the header is what SDKs know", ["/usr/bin/python3", "tools/api.py",
+                                          "--check"]),
+        ("SDKs bind all of it", ["/usr/bin/python3", "tools/api.py",
+                                 "--bound"]),
         ("format", ["clang-format", "-n", "-Werror"] + sources),
     ]
     # Another clang-format lays tables out differently: only 14 is binding.
@@ -140,10 +144,11 @@ def fuzz(args):
 
 # Files that take longest, in that order: they begin first, so that none is
 # left for the end. A file that is not named here is a short one.
-E2E_LONG = ["share_proof", "snapshots", "life", "run", "hostile", "vmm",
-            "init", "kvm_linux", "exec", "jail", "detached", "scripts",
-            "chaos", "pull", "keep", "logs", "metrics", "terminal", "kvm",
-            "forks", "mounts", "disks", "copy"]
+E2E_LONG = ["conformance", "share_proof", "rust", "secret_clients", "node",
+            "go", "ruby", "python", "snapshots", "life", "run", "hostile",
+            "vmm", "init", "kvm_linux", "exec", "jail", "detached", "scripts",
+            "skills", "clients", "tools", "chaos", "pull", "keep", "logs",
+            "metrics", "terminal", "kvm", "forks", "mounts", "disks", "copy"]
 E2E_JOBS = min(2, os.cpu_count() or 1)
 
 
@@ -177,7 +182,10 @@ def e2e(args):
     for old in os.listdir(folder):
         os.unlink(os.path.join(folder, old))
     files = sorted(glob.glob("tests/e2e/test_*.py", root_dir=TOP) +
-                   glob.glob("tests/net/test_*.py", root_dir=TOP))
+                   glob.glob("tests/net/test_*.py", root_dir=TOP) +
+                   glob.glob("tests/tls/test_*.py", root_dir=TOP) +
+                   glob.glob("tests/sdk/test_*.py", root_dir=TOP) +
+                   glob.glob("tests/mcp/test_*.py", root_dir=TOP))
     total = Result()
     with concurrent.futures.ThreadPoolExecutor(E2E_JOBS) as pool:
         for res in pool.map(lambda path: e2e_file(args, path),

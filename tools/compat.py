@@ -19,7 +19,6 @@ PAGE = TOP / "docs" / "compat.md"
 
 # "COMMAND --option", "COMMAND" or "* --option"; the first that matches.
 LATER = [
-    ("* --tls-*", 7), ("* --no-block-quic", 7), ("* --secret*", 7), ("* --on-secret-violation", 7),
     ("ssh*", 8), ("registry*", 8),
 ]
 NEVER = [
@@ -88,6 +87,16 @@ DIFFERENT = {
     "* --net-ingress-ops-burst": "so many at once at any time (there once, at the start)",
     "* --max-connections": "4096 unless said, 10000 at most (there 256 and 4096)",
     "* --proxy": "also http:// (CONNECT)",
+    "* --secret": "also OPTIONS, as header, query, body, mask, placeholder=, violation=, from= (there in 0.7 alone); the placeholder is "
+                  "MSB_ and 32 random digits (there $MSB_ENV); `*.` of a public suffix is refused; only TLS to a verified server gets a value",
+    "modify --secret": "also adds one to a sandbox that runs with secrets, and ENV without hosts only gives a new value",
+    "* --secret-conf": "a value cannot stand in the file: `value` is \"${VARIABLE}\", read at each start (there also the value itself); also "
+                       "body, mask, placeholder, on_violation; require_tls_identity is always true",
+    "* --on-secret-violation": "also as --secret-violation-action; inside TLS it is seen towards hosts of secrets, with --tls-intercept "
+                               "towards all (there always all)",
+    "* --tls-intercept": "HTTP/2, too (there no ALPN); hosts of secrets alone without it; the authority is made at each start (there one for all)",
+    "* --tls-bypass": "*.NAME is NAME, too",
+    "* --no-block-quic": "QUIC is refused at once with ICMP (there dropped)",
     "install": "launchers go to ~/.local/bin (there ~/.microsandbox/bin)",
 }
 

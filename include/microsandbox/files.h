@@ -213,7 +213,7 @@ enum msb_file_flags {
 
 struct msb_file_list;
 
-/* Strings of @ret live until the next call with this sandbox's handle. */
+/* Strings of @ret live until the next msb_file_stat() of this thread. */
 MSB_API int msb_file_stat(struct msb_sandbox *sandbox, const char *path,
                           uint32_t flags, struct msb_file_info *ret_info,
                           struct msb_error *error);

@@ -26,4 +26,18 @@ static inline uint64_t clock_unix_ns(void)
 	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
+#define CLOCK_TEXT 32 /* room for what clock_rfc3339() writes */
+
+/* "2026-01-31T12:00:00Z"; "" for a time that has no such form. */
+static inline const char *clock_rfc3339(int64_t unix_s, char *out)
+{
+	time_t t = (time_t)unix_s;
+	struct tm tm;
+
+	if (!gmtime_r(&t, &tm) ||
+	    !strftime(out, CLOCK_TEXT, "%Y-%m-%dT%H:%M:%SZ", &tm))
+		return "";
+	return out;
+}
+
 #endif

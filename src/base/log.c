@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,7 +18,7 @@ static struct {
 } cfg = {"msb", 2, LOG_WARN};
 
 static const char *const level_name[] = {
-	[LOG_NONE] = "",     [LOG_ERROR] = "error", [LOG_WARN] = "warn",
+	[LOG_NONE] = "none", [LOG_ERROR] = "error", [LOG_WARN] = "warn",
 	[LOG_INFO] = "info", [LOG_DEBUG] = "debug", [LOG_TRACE] = "trace",
 };
 
@@ -26,6 +27,17 @@ void log_setup(const char *program, int fd, enum log_level level)
 	cfg.program = program;
 	cfg.fd = fd;
 	cfg.level = level;
+}
+
+void log_setup_env(const char *program)
+{
+	const char *want = getenv("MSB_LOG");
+	enum log_level level = LOG_WARN;
+
+	for (unsigned i = 0; want && i < ARRAY_SIZE(level_name); i++)
+		if (strcmp(want, level_name[i]) == 0)
+			level = (enum log_level)i;
+	log_setup(program, 2, level);
 }
 
 enum log_level log_get_level(void)

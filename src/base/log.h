@@ -22,6 +22,8 @@ enum log_level {
 
 /* Where lines go (default stderr, fd 2) and from which level (LOG_WARN). */
 void log_setup(const char *program, int fd, enum log_level level);
+/* The same for fd 2, from the level that MSB_LOG names (none, ..., trace). */
+void log_setup_env(const char *program);
 enum log_level log_get_level(void);
 
 void log_at(enum log_level level, const char *fmt, ...)

@@ -115,6 +115,12 @@ void loop_del(struct loop *l, struct loop_fd *s)
 
 void loop_close(struct loop *l, struct loop_fd *s)
 {
+	loop_del(l, s);
+	loop_close_sole(l, s);
+}
+
+void loop_close_sole(struct loop *l, struct loop_fd *s)
+{
 	if (s->added)
 		forget(l, s);
 	if (s->fd >= 0)

@@ -46,11 +46,14 @@ int loop_add(struct loop *l, struct loop_fd *s, int fd, uint32_t events,
              void (*cb)(void *arg, uint32_t events), void *arg);
 int loop_mod(struct loop *l, struct loop_fd *s, uint32_t events);
 void loop_del(struct loop *l, struct loop_fd *s); /* fine when not added */
-/*
- * loop_del() and close() in one: the kernel takes a closed descriptor out by
- * itself. Only for one of which nobody has a copy. Fine when not added, or -1.
- */
+/* loop_del() and close(). Fine when not added, or -1. */
 void loop_close(struct loop *l, struct loop_fd *s);
+/*
+ * The same by one system call: the kernel takes a closed descriptor out by
+ * itself. But if anybody has a copy, also in another process, it stays in and
+ * calls what may be freed: only where nobody can have one.
+ */
+void loop_close_sole(struct loop *l, struct loop_fd *s);
 
 /* Arm or re-arm; a callback runs once per arming. */
 void loop_timer_set(struct loop *l, struct loop_timer *t, uint64_t deadline_ns,

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/cancel.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fdio.h"
@@ -110,13 +111,13 @@ static int pump(const struct spawn_opts *o, struct pipes *p, struct buf *errs)
 
 		if (now >= end)
 			return -ETIMEDOUT;
-		r = poll(pf, 3, (int)((end - now) / NS_PER_MS) + 1);
-		if (r < 0 && errno != EINTR)
-			return -errno;
-		if (r < 0) {
+		r = cancel_poll(pf, 3, (int)((end - now) / NS_PER_MS) + 1);
+		if (r == -EINTR) {
 			r = 0;
 			continue;
 		}
+		if (r < 0)
+			return r;
 		if (pf[2].revents)
 			feed(&p->in[1], o, &fed);
 		if (pf[0].revents)
@@ -143,8 +144,8 @@ static int reap(pid_t pid, int result, uint64_t deadline_ns)
 			break;
 		if (r < 0 && errno != EINTR)
 			return -errno;
-		if (clock_now_ns() > deadline_ns) {
-			result = -ETIMEDOUT;
+		if (clock_now_ns() > deadline_ns || cancel_fired()) {
+			result = cancel_fired() ? -ECANCELED : -ETIMEDOUT;
 			(void)kill(-pid, SIGKILL);
 		}
 		(void)poll(NULL, 0, 1);
@@ -186,6 +187,8 @@ int spawn_run(const struct spawn_opts *o, struct err *err)
 		r = pump(o, &p, &errs);
 	pipes_close(&p);
 	r = reap(pid, code ? -code : r, deadline);
+	if (r == -ECANCELED)
+		return err_set(err, r, "cancelled");
 	if (r < 0)
 		return err_set(err, r, "%s: %s", o->argv[0], strerror(-r));
 	if (r > 0)

@@ -22,8 +22,8 @@ struct spawn_opts {
 /*
  * Returns the exit code (0..255), 128+n for a signal, or a negative errno:
  * -ENOENT when the program does not exist, -E2BIG when it prints too much,
- * -ETIMEDOUT. The helper never outlives the call, nor the calling thread, also
- * when that is killed. What it wrote to stderr is
+ * -ETIMEDOUT, -ECANCELED (cancel.h). The helper never outlives the call, nor
+ * the calling thread, also when that is killed. What it wrote to stderr is
  * dropped unless the exit code is not 0: then its first line is in @err.
  */
 int spawn_run(const struct spawn_opts *o, struct err *err);

@@ -7,9 +7,10 @@
 
 #include "base/num.h"
 #include "cli/command.h"
-#include "cli/create_opts.h"
+#include "cli/create_image.h"
 #include "cli/out.h"
 #include "cli/targets.h"
+#include "forms/create_opts.h"
 
 #include "base/banned.h"
 

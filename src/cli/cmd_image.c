@@ -8,6 +8,8 @@
 #include "base/num.h"
 #include "cli/command.h"
 #include "cli/out.h"
+#include "forms/describe.h"
+#include "forms/describe_json.h"
 
 #include "base/banned.h"
 
@@ -62,30 +64,13 @@ static int fail(const struct msb_error *e)
 	return EXIT_FAILED;
 }
 
-/* "linux/amd64/v3" -> "linux" and "amd64/v3". */
-static json_t *describe(const struct msb_image_info *i)
-{
-	char time[32];
-	size_t os = strcspn(i->platform, "/");
-	const char *arch = i->platform + os + (i->platform[os] == '/');
-
-	return json_pack("{s:s, s:s, s:I, s:s, s:s%, s:i, s:o}", "reference",
-	                 i->reference, "digest", i->id, "size_bytes",
-	                 (json_int_t)i->size_bytes, "architecture", arch, "os",
-	                 i->platform, os, "layer_count", (int)i->layer_count,
-	                 "created_at",
-	                 i->created_unix ? json_string(out_time_utc(
-						   i->created_unix, time))
-	                                 : json_null());
-}
-
 static int list_json(struct msb_image *const *list, size_t n)
 {
 	json_t *all = json_array();
 
 	for (size_t k = 0; k < n; k++)
 		if (json_array_append_new(
-			    all, describe(msb_image_info(list[k]))) < 0) {
+			    all, describe_image(msb_image_info(list[k]))) < 0) {
 			json_decref(all);
 			return out_json(NULL);
 		}
@@ -148,55 +133,6 @@ int cmd_image_list(struct cli *cli, void *values)
 	return code;
 }
 
-static json_t *json_list(const char *const *list)
-{
-	json_t *a = json_array();
-
-	for (; list && *list; list++)
-		(void)json_array_append_new(a, json_string(*list));
-	return a;
-}
-
-static json_t *or_null(const char *s)
-{
-	return *s ? json_string(s) : json_null();
-}
-
-static json_t *layers_json(const struct msb_image_info *i)
-{
-	json_t *a = json_array();
-
-	for (uint32_t k = 0; k < i->layer_count; k++)
-		(void)json_array_append_new(
-			a, json_pack("{s:s, s:i}", "diff_id", i->layers[k],
-		                     "position", (int)k));
-	return a;
-}
-
-static int inspect_json(const struct msb_image_info *i)
-{
-	struct err err = {0};
-	json_t *cleanup_json raw =
-		json_parse(i->config_json, strlen(i->config_json), "", &err);
-	json_t *labels =
-		json_object_get(json_object_get(raw, "config"), "Labels");
-	json_t *o = describe(i);
-	json_t *config = json_pack(
-		"{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:O}", "digest",
-		i->config_digest, "env", json_list(i->env), "cmd",
-		json_list(i->cmd), "entrypoint", json_list(i->entrypoint),
-		"working_dir", or_null(i->workdir), "user", or_null(i->user),
-		"stop_signal", or_null(i->stop_signal), "labels",
-		json_is_object(labels) ? labels : json_null());
-
-	if (json_object_set_new(o, "config", config) < 0 ||
-	    json_object_set_new(o, "layers", layers_json(i)) < 0) {
-		json_decref(o);
-		o = NULL;
-	}
-	return out_json(o);
-}
-
 static void field(const char *name, const char *value)
 {
 	char text[2048];
@@ -213,7 +149,7 @@ static void field_list(const char *name, const char *const *list)
 
 static void field_argv(const char *name, const char *const *list)
 {
-	json_t *cleanup_json a = json_list(list);
+	json_t *cleanup_json a = describe_list((const char *const *)list);
 	cleanup_free char *text = json_dumps(a, 0);
 
 	if (list && *list && text)
@@ -255,7 +191,7 @@ int cmd_image_inspect(struct cli *cli, void *values)
 	if (r < 0)
 		code = fail(&error);
 	else if (v->format)
-		code = inspect_json(msb_image_info(image));
+		code = out_json(describe_image_whole(msb_image_info(image)));
 	else
 		inspect_text(msb_image_info(image));
 	msb_image_free(image);

@@ -5,9 +5,11 @@
 #include "base/json.h"
 #include "base/num.h"
 #include "cli/command.h"
-#include "cli/describe.h"
-#include "cli/describe_net.h"
 #include "cli/out.h"
+#include "forms/describe.h"
+#include "forms/describe_json.h"
+#include "forms/describe_net.h"
+#include "forms/describe_secret.h"
 
 #include "base/banned.h"
 
@@ -24,95 +26,6 @@ const struct opt cmd_inspect_opts[] = {
                        opt_format_choices, NULL),
 	{0},
 };
-
-/* ---- JSON --------------------------------------------------------------- */
-
-static json_t *seconds_or_null(uint32_t s)
-{
-	return s ? json_integer(s) : json_null();
-}
-
-static json_t *config_json(const struct msb_sandbox_info *i)
-{
-	return json_pack(
-		"{s:s, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-		"s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-		"image", i->image, "image_digest", describe_string(i->image_id),
-		"cpus", (json_int_t)i->cpus, "memory_mib",
-		(json_int_t)(i->memory_bytes / MIB), "root_disk_mib",
-		(json_int_t)(i->upper_bytes / MIB), "hostname",
-		describe_string(i->hostname), "workdir",
-		describe_string(i->workdir), "user", describe_string(i->user),
-		"shell", describe_string(i->shell), "entrypoint",
-		describe_string(i->entrypoint), "command",
-		describe_list(i->command), "env", describe_pairs(i->env),
-		"rlimits", describe_list(i->rlimits), "scripts",
-		describe_list(i->scripts), "patches", describe_list(i->patches),
-		"mounts", describe_mounts(i->mounts), "network",
-		describe_network_json(i->network), "init",
-		describe_string(i->init), "labels", describe_pairs(i->labels),
-		"max_duration_secs", seconds_or_null(i->max_duration_s),
-		"idle_timeout_secs", seconds_or_null(i->idle_timeout_s));
-}
-
-static json_t *end_json(const struct msb_sandbox_info *i)
-{
-	if (!*i->end_reason)
-		return json_null();
-	return json_pack(
-		"{s:s, s:o, s:o, s:o}", "reason", i->end_reason, "message",
-		describe_string(i->end_message), "exit_code",
-		i->exit_code < 0 ? json_null() : json_integer(i->exit_code),
-		"ended_at", describe_time(i->ended_unix));
-}
-
-static int64_t updated(const struct msb_sandbox_info *i)
-{
-	return MAX(i->created_unix, MAX(i->started_unix, i->ended_unix));
-}
-
-static json_t *pid_json(int64_t pid)
-{
-	return pid ? json_integer(pid) : json_null();
-}
-
-static json_t *pending_json(const struct msb_plan *plan)
-{
-	json_t *list = json_array();
-
-	for (size_t k = 0; k < msb_plan_count(plan); k++) {
-		const struct msb_change *c = msb_plan_get(plan, k);
-
-		(void)json_array_append_new(
-			list,
-			json_pack("{s:s, s:s, s:s, s:s}", "field", c->field,
-		                  "active", c->before, "desired", c->after,
-		                  "effect", "next start"));
-	}
-	return list;
-}
-
-static json_t *as_json(const struct msb_sandbox_info *i, json_t *ports,
-                       const struct msb_plan *pending)
-{
-	bool runs = describe_is_running(i);
-
-	return json_pack(
-		"{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o, s:o, "
-		"s:o, s:o, s:o, s:I, s:o, s:o, s:O}",
-		"name", i->name, "id", i->id, "status", describe_state(i),
-		"created_at", describe_time(i->created_unix), "updated_at",
-		describe_time(updated(i)), "started_at",
-		describe_time(i->started_unix), "config", config_json(i), "end",
-		end_json(i), "persistent", (i->flags & MSB_SANDBOX_KEEP) != 0,
-		"detached", runs && (i->flags & MSB_SANDBOX_DETACHED), "engine",
-		describe_string(i->engine), "accel", describe_string(i->accel),
-		"pid", pid_json(i->pid), "owner_pid", pid_json(i->owner_pid),
-		"walls", describe_list(i->walls), "disk_bytes",
-		(json_int_t)i->disk_bytes, "boundary",
-		runs ? json_string(i->boundary) : json_null(),
-		"pending_changes", pending_json(pending), "ports", ports);
-}
 
 /* ---- text --------------------------------------------------------------- */
 
@@ -176,20 +89,27 @@ static void show_mounts(const struct msb_mount *const *list)
 	}
 }
 
-static void show_network(const struct msb_network *n, const json_t *ports)
+/* Lines "NAME\tVALUE". */
+static void field_lines(const struct strv *lines)
+{
+	for (size_t i = 0; i < lines->n; i++) {
+		char name[16];
+		size_t len = strcspn(lines->v[i], "\t");
+
+		(void)snprintf(name, sizeof(name), "%.*s", (int)len,
+		               lines->v[i]);
+		field(name, "%s", lines->v[i] + len + 1);
+	}
+}
+
+static void show_network(const struct msb_sandbox_info *i, const json_t *ports)
 {
 	struct buf cleanup_buf text = BUF_INIT;
 	struct strv cleanup_strv lines = {0};
 
-	(void)describe_network(n, &lines);
-	for (size_t i = 0; i < lines.n; i++) {
-		char name[16];
-		size_t len = strcspn(lines.v[i], "\t");
-
-		(void)snprintf(name, sizeof(name), "%.*s", (int)len,
-		               lines.v[i]);
-		field(name, "%s", lines.v[i] + len + 1);
-	}
+	(void)describe_network(i->network, &lines);
+	(void)describe_secrets(i, &lines);
+	field_lines(&lines);
 	describe_ports_text(ports, &text);
 	field_if("Ports", buf_str(&text));
 }
@@ -220,7 +140,7 @@ static void show_config(const struct msb_sandbox_info *i, const json_t *ports)
 	field_list("Scripts", i->scripts);
 	field_list("Patches", i->patches);
 	show_mounts(i->mounts);
-	show_network(i->network, ports);
+	show_network(i, ports);
 	field_list("Labels", i->labels);
 	field_limit("Max duration", i->max_duration_s);
 	field_limit("Idle timeout", i->idle_timeout_s);
@@ -291,8 +211,8 @@ static int inspect(struct msb_home *home, const char *name, json_t *array,
 	if (r < 0) {
 		out_error(&error);
 	} else if (array) {
-		(void)json_array_append_new(array,
-		                            as_json(info, ports, pending));
+		(void)json_array_append_new(
+			array, describe_sandbox(info, ports, pending));
 	} else {
 		if (!first)
 			out_line("");

@@ -9,10 +9,11 @@
 #include "base/buf.h"
 #include "base/num.h"
 #include "cli/command.h"
-#include "cli/create_opts.h"
+#include "cli/create_image.h"
 #include "cli/launcher.h"
 #include "cli/out.h"
-#include "cli/patch_opts.h"
+#include "forms/create_opts.h"
+#include "forms/patch_opts.h"
 
 #include "base/banned.h"
 
@@ -273,6 +274,7 @@ static int make_args(struct installation *in, struct strv *args)
 	const struct create_values *v = &in->v->create;
 	struct create_values c = *v;
 	cleanup_free char *pcap = NULL;
+	struct secret_paths cleanup(secret_paths_release) tls = {0};
 	int r = add_all_absolute(&conf, &v->conf, &in->err);
 
 	if (r == 0)
@@ -282,9 +284,14 @@ static int make_args(struct installation *in, struct strv *args)
 	c.conf = conf;
 	if (mount_opts_absolute(&v->mounts, &mounts) < 0 ||
 	    patch_opts_absolute(&v->patches, &patches) < 0 ||
-	    net_opts_absolute(v->net.pcap, &pcap) < 0)
+	    net_opts_absolute(v->net.pcap, &pcap) < 0 ||
+	    secret_opts_absolute(&v->secret, &tls) < 0)
 		return no_memory(&in->err);
 	c.net.pcap = pcap;
+	c.secret.ca_cert = tls.ca_cert;
+	c.secret.ca_key = tls.ca_key;
+	c.secret.cas = tls.cas;
+	c.secret.cas_for = tls.cas_for;
 	c.mounts = mounts;
 	c.patches = patches;
 	c.script_paths = paths;

@@ -13,9 +13,10 @@
 #include <time.h>
 
 #include "cli/command.h"
-#include "cli/create_opts.h"
+#include "cli/create_image.h"
 #include "cli/out.h"
 #include "cli/session.h"
+#include "forms/create_opts.h"
 
 #include "base/banned.h"
 

@@ -1,8 +1,9 @@
 #include <assert.h>
 
 #include "cli/command.h"
-#include "cli/describe.h"
 #include "cli/out.h"
+#include "cli/targets.h"
+#include "forms/describe.h"
 
 #include "base/banned.h"
 

@@ -15,6 +15,7 @@
 #include "cli/metrics_view.h"
 #include "cli/out.h"
 #include "cli/screen.h"
+#include "forms/describe_json.h"
 
 #include "base/banned.h"
 
@@ -85,59 +86,11 @@ static void sleep_until(uint64_t ns)
 
 /* ---- JSON ---------------------------------------------------------------- */
 
-/* RFC 3339 with milliseconds. */
-static json_t *timestamp(uint64_t unix_ms)
-{
-	char day[32], text[48];
-
-	(void)out_time_utc((int64_t)(unix_ms / 1000), day);
-	(void)snprintf(text, sizeof(text), "%.19s.%03uZ", day,
-	               (unsigned)(unix_ms % 1000));
-	return json_string(text);
-}
-
-static json_t *number(uint64_t n)
-{
-	return json_integer((json_int_t)MIN(n, (uint64_t)INT64_MAX));
-}
-
 /* With two digits behind the point. */
 static json_t *percent(double p)
 {
 	return json_real((double)(int64_t)(MIN(p, 1e9) * 100 + 0.5) / 100);
 }
-
-static const struct {
-	const char *key;
-	size_t offset;
-} counters[] = {
-#define COUNTER(key, member)                                                   \
-	{                                                                      \
-		key, offsetof(struct msb_metrics, member)                      \
-	}
-	COUNTER("vcpu_time_ns", cpu_ns),
-	COUNTER("memory_bytes", memory_resident_bytes),
-	COUNTER("memory_host_resident_bytes", memory_resident_bytes),
-	COUNTER("memory_limit_bytes", memory_bytes),
-	COUNTER("memory_returned_bytes", memory_returned_bytes),
-	COUNTER("disk_read_bytes", disk_read_bytes),
-	COUNTER("disk_write_bytes", disk_write_bytes),
-	COUNTER("disk_reads", disk_reads),
-	COUNTER("disk_writes", disk_writes),
-	COUNTER("net_rx_bytes", net_rx_bytes),
-	COUNTER("net_tx_bytes", net_tx_bytes),
-	COUNTER("net_rx_packets", net_rx_packets),
-	COUNTER("net_tx_packets", net_tx_packets),
-	COUNTER("net_flows", net_flows),
-	COUNTER("net_open", net_open),
-	COUNTER("net_denied", net_denied),
-	COUNTER("net_refused", net_refused),
-	COUNTER("net_dns_queries", net_dns_queries),
-	COUNTER("net_dns_denied", net_dns_denied),
-	COUNTER("upper_limit_bytes", upper_bytes),
-	COUNTER("upper_host_allocated_bytes", upper_used_bytes),
-#undef COUNTER
-};
 
 /* Of one that does not run there is only name and state. */
 static json_t *row_json(const struct metrics_row *row)
@@ -149,19 +102,9 @@ static json_t *row_json(const struct metrics_row *row)
 	(void)json_object_set_new(j, "state", json_string(row->text));
 	if (row->samples == 0 || row->state > METRICS_RUNNING)
 		return j;
-	(void)json_object_set_new(j, "cpus", number(m->cpus));
-	(void)json_object_set_new(j, "timestamp", timestamp(m->unix_ms));
+	describe_counters(m, j);
 	(void)json_object_set_new(j, "cpu_percent",
 	                          percent(row->now[METRICS_CPU]));
-	for (size_t i = 0; i < ARRAY_SIZE(counters); i++) {
-		uint64_t n;
-
-		memcpy(&n, (const char *)m + counters[i].offset, sizeof(n));
-		(void)json_object_set_new(j, counters[i].key, number(n));
-	}
-	(void)json_object_set_new(j, "sessions", number(m->sessions));
-	(void)json_object_set_new(j, "uptime_secs",
-	                          number(m->uptime_ns / NS_PER_S));
 	return j;
 }
 

@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/out.h"
 #include "cli/targets.h"
+#include "forms/secret_opts.h"
 
 #include "base/banned.h"
 
@@ -15,7 +16,7 @@ COMMAND_DECLARE(modify)
 #define GRACE_MS 10000u
 
 struct modify_values {
-	struct strv env, env_rm, labels, labels_rm;
+	struct strv env, env_rm, labels, labels_rm, secrets, secrets_rm;
 	const char *workdir, *user, *hostname, *shell;
 	const char *max_duration, *idle_timeout; /* text: may be 0 */
 	uint64_t memory, root_disk;
@@ -36,6 +37,13 @@ const struct opt cmd_modify_opts[] = {
                 "Set a variable (repeatable)"),
 	OPT_ROW(0, "env-rm", "KEY", OPT_LIST, FIELD(env_rm),
                 "Drop a variable (repeatable)"),
+	OPT_ROW(0, "secret", "ENV[:OPTIONS][@HOST[,HOST...]]", OPT_LIST,
+                FIELD(secrets),
+                "Set a secret, as of msb run; without HOST only its value, "
+                "read from the variable here; at once in a sandbox that runs "
+                "with secrets (repeatable)"),
+	OPT_ROW(0, "secret-rm", "ENV", OPT_LIST, FIELD(secrets_rm),
+                "Drop a secret (repeatable)"),
 	OPT_ROW(0, "label", "KEY[=VALUE]", OPT_LIST, FIELD(labels),
                 "Set a label (repeatable)"),
 	OPT_ROW(0, "label-rm", "KEY", OPT_LIST, FIELD(labels_rm),
@@ -110,7 +118,31 @@ static bool is_empty(const struct modify_values *v)
 	return !v->env.n && !v->env_rm.n && !v->labels.n && !v->labels_rm.n &&
 	       !v->workdir && !v->user && !v->hostname && !v->shell &&
 	       !v->max_duration && !v->idle_timeout && !v->memory &&
-	       !v->root_disk && !v->cpus;
+	       !v->root_disk && !v->cpus && !v->secrets.n && !v->secrets_rm.n;
+}
+
+static int read_secrets(const struct modify_values *v, struct secret_conf *c)
+{
+	struct err err = {0};
+	int r = 0;
+
+	for (size_t i = 0; i < v->secrets.n && r == 0; i++) {
+		struct secret_item one = {0}, *to;
+
+		r = secret_opts_parse(v->secrets.v[i], true, &one, &err);
+		to = r == 0 ? secret_conf_item(c, one.env) : NULL;
+		if (r == 0 && !to)
+			r = err_set(&err, -ENOMEM, "out of memory");
+		if (to) {
+			secret_item_release(to);
+			*to = one;
+		} else {
+			secret_item_release(&one);
+		}
+	}
+	if (r < 0)
+		out_err(&err);
+	return r < 0 ? -1 : 0;
 }
 
 static int read_values(struct modify_values *v, struct msb_modify_opts *ret)
@@ -137,6 +169,8 @@ static int read_values(struct modify_values *v, struct msb_modify_opts *ret)
 	o.user = v->user;
 	o.hostname = v->hostname;
 	o.shell = v->shell;
+	o.secrets_rm =
+		v->secrets_rm.n ? (const char *const *)v->secrets_rm.v : NULL;
 	*ret = o;
 	return 0;
 }
@@ -291,18 +325,34 @@ static int modify(struct msb_home *home, const char *name,
 int cmd_modify(struct cli *cli, void *values)
 {
 	struct modify_values *v = values;
+	struct secret_conf cleanup(secret_conf_release) secrets = {0};
+	struct secret_made *made = NULL;
 	struct msb_modify_opts o;
+	struct err err = {0};
 	struct msb_home *home = NULL;
 	struct msb_error error;
 	int code;
 
-	if (read_values(v, &o) < 0)
+	if (read_values(v, &o) < 0 || read_secrets(v, &secrets) < 0)
 		return EXIT_USAGE;
+	if (secret_conf_make(&secrets, &made, &err) < 0) {
+		out_err(&err);
+		return EXIT_FAILED;
+	}
+	o.secrets = made->pointers;
 	if (msb_home_open(NULL, &home, &error) < 0) {
+		secret_made_free(made);
 		out_error(&error);
 		return EXIT_FAILED;
 	}
+	if (!v->quiet) {
+		struct strv cleanup_strv notes = {0};
+
+		secret_opts_notes(o.secrets, &notes);
+		out_warnings(&notes);
+	}
 	code = modify(home, cli->words[0], v, &o);
 	msb_home_free(home);
+	secret_made_free(made);
 	return code;
 }

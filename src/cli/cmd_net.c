@@ -179,6 +179,8 @@ static void show_explained(const json_t *o)
 
 	show_rule("Verdict", o);
 	field("Why", "%s", json_str(o, "reason", "?"));
+	if (json_bool(o, "intercepted", false))
+		field("TLS", "decrypted by msb-tls");
 	if (dns)
 		show_rule("Lookup", dns);
 	for (size_t i = 0; i < json_array_size(list); i++)

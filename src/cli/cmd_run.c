@@ -9,9 +9,10 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "cli/command.h"
-#include "cli/create_opts.h"
+#include "cli/create_image.h"
 #include "cli/out.h"
 #include "cli/session.h"
+#include "forms/create_opts.h"
 
 #include "base/banned.h"
 

@@ -4,11 +4,11 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/json.h"
 #include "base/num.h"
 #include "cli/command.h"
 #include "cli/out.h"
 #include "cli/targets.h"
+#include "forms/describe_json.h"
 
 #include "base/banned.h"
 
@@ -151,56 +151,14 @@ int cmd_snapshot_create(struct cli *cli, void *values)
 
 /* ---- list and inspect ---------------------------------------------------- */
 
-static json_t *text_or_null(const char *s)
-{
-	json_t *j = *s ? json_string(s) : NULL;
-
-	return j ? j : json_null(); /* it need not be UTF-8 */
-}
-
-static json_t *labels_of(const char *const *list)
-{
-	json_t *o = json_object();
-
-	for (; *list; list++) {
-		size_t key = strcspn(*list, "=");
-		char *cleanup_free name = strndup(*list, key);
-
-		if (!name ||
-		    json_object_set_new(o, name, json_string(*list + key + 1)) <
-		            0) {
-			json_decref(o);
-			return NULL;
-		}
-	}
-	return o;
-}
-
-static json_t *describe(const struct msb_snapshot_info *i)
-{
-	char time[32];
-
-	return json_pack(
-		"{s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:s, s:I, s:I, s:s, "
-		"s:o, s:s}",
-		"name", i->name, "digest", i->digest, "parent_digest",
-		text_or_null(i->parent), "scope", "disk", "sandbox",
-		text_or_null(i->sandbox), "image_ref", text_or_null(i->image),
-		"image_digest", text_or_null(i->image_id), "content_digest",
-		text_or_null(i->content), "fstype", "ext4", "size_bytes",
-		(json_int_t)i->size_bytes, "used_bytes",
-		(json_int_t)i->used_bytes, "created_at",
-		out_time_utc(i->created_ms / 1000, time), "labels",
-		labels_of(i->labels), "artifact_path", i->path);
-}
-
 static int list_json(const struct msb_snapshots *list)
 {
 	json_t *all = json_array();
 
 	for (size_t k = 0; k < msb_snapshots_count(list); k++)
 		if (json_array_append_new(
-			    all, describe(msb_snapshots_get(list, k))) < 0) {
+			    all, describe_snapshot(
+					 msb_snapshots_get(list, k))) < 0) {
 			json_decref(all);
 			return out_json(NULL);
 		}
@@ -300,7 +258,7 @@ static int inspect(const struct snapshot_values *v,
 	const struct msb_snapshot_info *i = msb_snapshots_get(list, 0);
 
 	if (v->format)
-		return out_json(describe(i));
+		return out_json(describe_snapshot(i));
 	inspect_text(i);
 	return EXIT_OK;
 }

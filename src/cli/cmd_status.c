@@ -5,9 +5,11 @@
 #include "base/json.h"
 #include "base/num.h"
 #include "cli/command.h"
-#include "cli/describe.h"
-#include "cli/describe_net.h"
 #include "cli/out.h"
+#include "cli/targets.h"
+#include "forms/describe.h"
+#include "forms/describe_json.h"
+#include "forms/describe_net.h"
 
 #include "base/banned.h"
 
@@ -40,26 +42,6 @@ struct view {
 	size_t shown;
 	int r;
 };
-
-static json_t *as_json(const struct msb_sandbox_info *i, json_t *ports)
-{
-	json_t *exit_code =
-		i->exit_code < 0 ? json_null() : json_integer(i->exit_code);
-
-	return json_pack(
-		"{s:s, s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o, "
-		"s:o, s:o, s:o, s:O}",
-		"name", i->name, "id", i->id, "status", describe_state(i),
-		"image", i->image, "command", describe_list(i->command), "cpus",
-		(json_int_t)i->cpus, "max_cpus", (json_int_t)i->cpus,
-		"memory_mib", (json_int_t)(i->memory_bytes / MIB),
-		"max_memory_mib", (json_int_t)(i->memory_bytes / MIB),
-		"created_at", describe_time(i->created_unix), "started_at",
-		describe_time(i->started_unix), "ended_at",
-		describe_time(i->ended_unix), "end_reason",
-		describe_string(i->end_reason), "exit_code", exit_code,
-		"labels", describe_pairs(i->labels), "ports", ports);
-}
 
 static const char *cell(struct buf *b)
 {
@@ -105,7 +87,8 @@ static void show_one(struct view *w, struct msb_home *home,
 
 	w->shown++;
 	if (w->v->format)
-		(void)json_array_append_new(w->array, as_json(i, ports));
+		(void)json_array_append_new(w->array,
+		                            describe_sandbox_row(i, ports));
 	else if (w->v->quiet)
 		out_line(i->name);
 	else if (w->r == 0)

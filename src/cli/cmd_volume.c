@@ -4,11 +4,11 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/json.h"
 #include "base/num.h"
 #include "cli/command.h"
-#include "cli/describe.h"
 #include "cli/out.h"
+#include "forms/describe.h"
+#include "forms/describe_json.h"
 
 #include "base/banned.h"
 
@@ -122,37 +122,13 @@ int cmd_volume_create(struct cli *cli, void *values)
 /* ---- list -----------------------------------------------------------------
  */
 
-/* In MiB, as others count quotas; a part of one is one. */
-static json_t *mib_json(uint64_t bytes)
-{
-	return bytes ? json_integer(
-			       (json_int_t)(bytes / MIB + (bytes % MIB != 0)))
-	             : json_null();
-}
-
-static json_t *describe(const struct msb_volume_info *i)
-{
-	bool disk = i->kind == MSB_VOLUME_DISK;
-
-	return json_pack(
-		"{s:s, s:s, s:o, s:I, s:o, s:s?, s:s?, s:o, s:s, s:b, s:o}",
-		"name", i->name, "kind", kinds[i->kind], "quota_mib",
-		disk ? json_null() : mib_json(i->size_bytes), "used_bytes",
-		(json_int_t)i->used_bytes, "capacity_bytes",
-		disk ? json_integer((json_int_t)i->size_bytes) : json_null(),
-		"disk_format", disk ? "raw" : NULL, "disk_fstype",
-		disk ? "ext4" : NULL, "created_at",
-		describe_time(i->created_ms / 1000), "path", i->path, "in_use",
-		i->in_use != 0, "sandboxes", describe_list(i->users));
-}
-
 static int list_json(const struct msb_volumes *list)
 {
 	json_t *all = json_array();
 
 	for (size_t k = 0; k < msb_volumes_count(list); k++)
-		(void)json_array_append_new(all,
-		                            describe(msb_volumes_get(list, k)));
+		(void)json_array_append_new(
+			all, describe_volume(msb_volumes_get(list, k)));
 	return out_json(all);
 }
 
@@ -271,7 +247,7 @@ int cmd_volume_inspect(struct cli *cli, void *values)
 	if (r < 0)
 		code = fail(&error);
 	else if (v->format)
-		code = out_json(describe(msb_volumes_get(list, 0)));
+		code = out_json(describe_volume(msb_volumes_get(list, 0)));
 	else
 		inspect_text(msb_volumes_get(list, 0));
 	msb_volumes_free(list);

@@ -45,6 +45,11 @@ COMMAND_DECLARE(snapshot_remove)
 COMMAND_DECLARE(snapshot_save)
 COMMAND_DECLARE(snapshot_load)
 COMMAND_DECLARE(completion)
+COMMAND_DECLARE(mcp)
+COMMAND_DECLARE(skills_install)
+COMMAND_DECLARE(skills_list)
+COMMAND_DECLARE(skills_show)
+COMMAND_DECLARE(skills_remove)
 COMMAND_DECLARE(self_uninstall)
 COMMAND_DECLARE(volume_create)
 COMMAND_DECLARE(volume_list)
@@ -180,6 +185,19 @@ static const char remove_launcher_details[] =
 	"there, and changes in it are changes here; TARGET is made if it is "  \
 	"not there. A ':' of a path is written \\:, in quotes."
 
+#define SECRET_DETAILS                                                         \
+	"\n\n"                                                                 \
+	"OPTIONS of --secret are words with commas between: header, basic "    \
+	"(Authorization: Basic, decoded), query, body: where the "             \
+	"placeholder may stand (none of them: header and basic); mask (the "   \
+	"value becomes the placeholder again in answers), placeholder=TEXT "   \
+	"(MSB_ and 32 digits), violation=ACTION (as --on-secret-violation), "  \
+	"from=VARIABLE (of another name here than inside). HOST is NAME, "     \
+	"*.NAME (NAME and all below) or *. The value is read at each start, "  \
+	"kept nowhere, and put in inside TLS alone, to servers whose "         \
+	"certificate is right for that name; docs/secrets.md says what that "  \
+	"promises. As msb run --secret GH_TOKEN@api.github.com."
+
 #define CONF_DETAILS                                                           \
 	"\n\n"                                                                 \
 	"A file of --conf is YAML; any of its keys may be left out:\n"         \
@@ -203,6 +221,9 @@ static const char remove_launcher_details[] =
 	"    allow: [pypi.org, \"*.pythonhosted.org:tcp:443\"]\n"              \
 	"    # also policy, deny, rules, default_egress, dns, limits, ...\n"   \
 	"  ports: [\"8080:80\"]            # as -p\n"                          \
+	"  secrets:                      # as --secret\n"                      \
+	"    KEY: {allow: [api.example.com], inject: [headers]}\n"             \
+	"    # also value: \"${OTHER}\", mask, placeholder, on_violation\n"    \
 	"  mounts:\n"                                                          \
 	"  - ./src:/src:ro               # as -v, from this folder\n"          \
 	"  - {named: cache, target: /var/cache, quota: 1G}\n"                  \
@@ -253,7 +274,8 @@ static const char run_details[] =
 	"  msb run -d -n web -p 8080:80 nginx\n"
 	"  msb run --no-net --net-rule allow@pypi.org python:3.11 -- pip "
 	"download x\n"
-	"  tar c . | msb run debian -- tar tv" MOUNT_DETAILS CONF_DETAILS;
+	"  tar c . | msb run debian -- tar tv" MOUNT_DETAILS SECRET_DETAILS
+		CONF_DETAILS;
 
 static const char exec_details[] =
 	"COMMAND runs as it is, without the image's ENTRYPOINT; without one, "
@@ -330,7 +352,7 @@ static const char create_details[] =
 	"  msb create -n box -m 1G python:3.11\n"
 	"  msb exec box -- python3 -V\n"
 	"  msb create --idle-timeout 10m --label team=a "
-	"alpine" MOUNT_DETAILS CONF_DETAILS;
+	"alpine" MOUNT_DETAILS SECRET_DETAILS CONF_DETAILS;
 
 static const char modify_details[] =
 	"Shows what changes, and when. Labels, variables, workdir, user and "
@@ -339,10 +361,16 @@ static const char modify_details[] =
 	"now, --next-start waits for it. Otherwise nothing is changed at all. "
 	"Mounts, patches and the network stay as they were made.\n"
 	"\n"
+	"Secrets of a sandbox that runs with secrets change at once: values "
+	"for the next request, variables for the next command. What --secret "
+	"does not say of one that is there stays; --secret ENV alone gives it "
+	"the value that the variable has here now.\n"
+	"\n"
 	"Examples:\n"
 	"  msb modify box --memory 2G --cpus 2 --restart\n"
 	"  msb modify box --env DEBUG=1 --label-rm team\n"
-	"  msb modify box --root-disk 20G --dry-run";
+	"  msb modify box --root-disk 20G --dry-run\n"
+	"  GH_TOKEN=$(new-token) msb modify box --secret GH_TOKEN";
 
 static const struct command image_commands[] = {
 	ROW(pull, "pull", NULL, "Commands", "<IMAGE>",
@@ -456,6 +484,55 @@ static const struct command net_commands[] = {
 	{0},
 };
 
+static const char mcp_details[] =
+	"Speaks MCP on standard input and output, for the agent that starts "
+	"it; "
+	"docs/mcp.md says how to tell each agent. Sandboxes that it makes end "
+	"with it, unless they were asked to be detached.\n"
+	"\n"
+	"What an agent may do is said here, never by the agent: paths of this "
+	"host work below --allow-path only (the working folder, unless that is "
+	"/), secrets are variables that --allow-secret names, and what removes "
+	"something needs confirm: true in the call.\n"
+	"\n"
+	"Variables: MICROSANDBOX_MCP_HOST_PATHS (folders with colons), "
+	"MICROSANDBOX_MCP_HOST_PATH_POLICY (allowlist, unrestricted), "
+	"MICROSANDBOX_MCP_MAX_OUTPUT_BYTES, "
+	"MICROSANDBOX_MCP_DEFAULT_TIMEOUT_MS, "
+	"MICROSANDBOX_MCP_SESSION_TTL_MS; options go before them.\n"
+	"\n"
+	"Examples:\n"
+	"  claude mcp add microsandbox -- msb mcp\n"
+	"  msb mcp --allow-path ~/project --allow-secret GITHUB_TOKEN\n"
+	"  msb mcp --read-only";
+
+static const char skills_details[] =
+	"The skill tells a coding agent when and how to use msb: Claude Code, "
+	"Cursor, Codex, Gemini CLI, Copilot, and what else reads "
+	".agents/skills. Without --for it is put in place for the agents whose "
+	"folders are there, else into .agents/skills.\n"
+	"\n"
+	"Files that somebody changed stay, unless --force; those of another "
+	"version of msb are replaced.\n"
+	"\n"
+	"Examples:\n"
+	"  msb skills install\n"
+	"  msb skills install --for claude-code --global";
+
+static const struct command skills_commands[] = {
+	ROW(skills_install, "install", NULL, "Commands", "",
+            "Put the skill where coding agents look", skills_details, 0, 0,
+            false),
+	ROW(skills_list, "list", "ls", "Commands", "",
+            "List where it is, here and in your home folder", NULL, 0, 0,
+            false),
+	ROW(skills_show, "show", NULL, "Commands", "[FILE]",
+            "Print SKILL.md, or another file of the skill", NULL, 0, 1, false),
+	ROW(skills_remove, "remove", "rm", "Commands", "", "Remove the skill",
+            "What else is in its folder stays.", 0, 0, false),
+	{0},
+};
+
 static const struct command self_commands[] = {
 	ROW(doctor, "doctor", "check", "Commands", "",
             "Check whether this machine can run sandboxes",
@@ -561,6 +638,11 @@ static const struct command root_commands[] = {
 	ROW(doctor, "doctor", NULL, "Other", "",
             "Check whether this machine can run sandboxes",
             "Exits with 0 when a sandbox can run, else with 1.", 0, 0, false),
+	ROW(mcp, "mcp", NULL, "Other", "",
+            "Serve agents by the Model Context Protocol", mcp_details, 0, 0,
+            false),
+	GROUP("skills", "Other", "Tell coding agents how to use msb",
+              skills_commands),
 	GROUP("self", "Other", "Manage this installation", self_commands),
 	ROW(completion, "completion", NULL, "Other", "<bash|zsh|fish>",
             "Print a completion script for a shell", completion_details, 1, 1,

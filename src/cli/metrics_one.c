@@ -125,6 +125,28 @@ static void put_totals(struct line *l, const struct metrics_row *row)
 	draw_end(l);
 }
 
+/* Of one that has any. */
+static void put_secrets(struct line *l, const struct metrics_row *row)
+{
+	const struct msb_metrics *m = &row->last;
+	char text[256];
+
+	if (!m->tls_flows && !m->tls_refused && !m->secrets_used &&
+	    !m->secret_violations && !m->secrets_masked)
+		return;
+	(void)snprintf(
+		text, sizeof(text),
+		"TLS: %llu decrypted, %llu refused; secrets: %llu put in, %llu "
+		"violations, %llu masked",
+		(unsigned long long)m->tls_flows,
+		(unsigned long long)m->tls_refused,
+		(unsigned long long)m->secrets_used,
+		(unsigned long long)m->secret_violations,
+		(unsigned long long)m->secrets_masked);
+	draw_in(l, m->secret_violations ? DRAW_BOLD : DRAW_DIM, text);
+	draw_end(l);
+}
+
 static const struct {
 	enum metrics_series series;
 	const char *name;
@@ -163,5 +185,6 @@ int metrics_view_one(struct buf *out, const struct metrics_row *row,
 	}
 	draw_end(&l);
 	put_totals(&l, row);
+	put_secrets(&l, row);
 	return buf_ok(out) ? 0 : -ENOMEM;
 }

@@ -191,32 +191,6 @@ const char *opt_nearest(const char *word, const char *const *names, size_t n)
 	return found;
 }
 
-/*
- * What people know from elsewhere and is planned here: beginnings of names.
- * Looked at when an option is unknown, so one that comes needs no change here.
- */
-static const char *const later[] = {
-	"tls-",
-	"no-block",
-	"secret",
-	"on-secret",
-};
-
-static bool comes_later(const char *word)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(later); i++)
-		if (strncmp(word, later[i], strlen(later[i])) == 0)
-			return true;
-	return false;
-}
-
-static int not_there_yet(const char *word, struct err *err)
-{
-	err_set(err, -EINVAL, "--%s is not there yet", word);
-	err_hint(err, "docs/compat.md says what is here and what comes");
-	return -EINVAL;
-}
-
 static int unknown_long(const struct opt_parser *p, const char *name,
                         size_t len, struct err *err)
 {
@@ -225,8 +199,6 @@ static int unknown_long(const struct opt_parser *p, const char *name,
 	size_t n = 0;
 
 	(void)snprintf(word, sizeof(word), "%.*s", (int)len, name);
-	if (comes_later(word))
-		return not_there_yet(word, err);
 	for (size_t t = 0; t < ARRAY_SIZE(p->targets); t++)
 		for (const struct opt *o = p->targets[t].opts; o && o->name;
 		     o++)

@@ -111,6 +111,12 @@ static const char *last_lines(const char *text, int lines)
 	return p;
 }
 
+void out_warnings(const struct strv *texts)
+{
+	for (size_t i = 0; i < texts->n; i++)
+		out_note("warn: %s", texts->v[i]);
+}
+
 void out_console(const char *text)
 {
 	struct buf cleanup_buf clean = BUF_INIT;
@@ -209,17 +215,6 @@ const char *out_time(int64_t unix_s, char *out)
 	if (unix_s == 0 || !localtime_r(&t, &tm) ||
 	    !strftime(out, TIME_LEN, "%Y-%m-%d %H:%M:%S", &tm))
 		return "-";
-	return out;
-}
-
-const char *out_time_utc(int64_t unix_s, char *out)
-{
-	time_t t = (time_t)unix_s;
-	struct tm tm;
-
-	if (!gmtime_r(&t, &tm) ||
-	    !strftime(out, TIME_LEN, "%Y-%m-%dT%H:%M:%SZ", &tm))
-		return "";
 	return out;
 }
 

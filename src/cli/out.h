@@ -44,6 +44,9 @@ bool out_confirm(const char *question);
 /* A line to stderr, plain, escaped. */
 void out_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* "warn: TEXT" of each, to stderr. */
+void out_warnings(const struct strv *texts);
+
 /* The end of a guest's console, escaped, to stderr. */
 void out_console(const char *text);
 
@@ -59,9 +62,8 @@ void out_table(const struct strv *cells, size_t columns);
 /* Indented, with a newline, to stdout. Steals @j; NULL prints an error. */
 int out_json(json_t *j);
 
-/* Local "2026-01-31 12:00:00", or "-" for 0; RFC 3339 UTC. @out: 32 bytes. */
+/* Local "2026-01-31 12:00:00", or "-" for 0. @out: 32 bytes. */
 const char *out_time(int64_t unix_s, char *out);
-const char *out_time_utc(int64_t unix_s, char *out);
 
 /* Flush stdout: EXIT_OK, or EXIT_FAILED with a message. */
 int out_finish(int code);

@@ -22,6 +22,15 @@
 #define TARGETS_QUIET_OPT(quiet)                                               \
 	OPT_ROW('q', "quiet", NULL, OPT_FLAG, quiet, "Say nothing on success")
 
+/* Rows of the options of commands that list sandboxes. */
+#define DESCRIBE_LIST_OPTS(labels, format, quiet)                              \
+	OPT_ROW(0, "label", "KEY[=VALUE]", OPT_LIST, labels,                   \
+	        "Only those with this label (repeatable: with all)"),          \
+		OPT_ROW_CHOICE(0, "format", "FORMAT", format, "How to print",  \
+	                       opt_format_choices, NULL),                      \
+		OPT_ROW('q', "quiet", NULL, OPT_FLAG, quiet,                   \
+	                "Print names only")
+
 /* One of them, while its turn lasts. */
 struct target {
 	struct msb_home *home;

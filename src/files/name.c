@@ -134,9 +134,22 @@ int files_source_parse(const char *text, struct files_source *ret,
 	return 0;
 }
 
+bool files_is_held(const char *path)
+{
+	static const char held[] = "/proc/self/fd/";
+	const char *name;
+
+	if (strncmp(path, held, sizeof(held) - 1) != 0)
+		return false;
+	path += sizeof(held) - 1;
+	name = path + strspn(path, "0123456789");
+	return name > path && name[0] == '/' && name[1];
+}
+
 static int open_folder(const char *path, int *ret, struct err *err)
 {
-	*ret = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	*ret = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC |
+	                          (files_is_held(path) ? O_NOFOLLOW : 0));
 	if (*ret >= 0)
 		return 0;
 	return err_set(err, -errno, "cannot open the folder %s: %s", path,
@@ -161,7 +174,8 @@ static int place_as(const char *to, struct files_place *ret, struct err *err)
 {
 	char dir[FILES_PATH_MAX], name[FILES_PATH_MAX];
 	struct files_place p = {-1, ""};
-	int r = files_split_target(to, dir, name);
+	int r = files_is_held(to) ? files_split(to, dir, name)
+	                          : files_split_target(to, dir, name);
 
 	if (r == 0 && (*name == '\0' || is_dots(name, strlen(name))))
 		r = -ENOENT;
@@ -180,17 +194,19 @@ int files_place(const char *to, const char *name, bool is_dir, bool content,
 {
 	size_t len = strlen(to);
 	bool slash = len > 0 && to[len - 1] == '/';
+	int look = files_is_held(to) ? AT_SYMLINK_NOFOLLOW : 0, r;
 	struct stat st;
 
 	if (len == 0)
 		return err_set(err, -EINVAL, "the target has no name");
-	if (stat(to, &st) == 0 && S_ISDIR(st.st_mode)) {
+	r = fstatat(AT_FDCWD, to, &st, look) < 0 ? -errno : 0;
+	if (r == 0 && S_ISDIR(st.st_mode)) {
 		if (!is_dir && *name == '\0')
 			return err_set(err, -EINVAL, "the file has no name");
 		return place_inside(to, name, is_dir && (content || !*name),
 		                    ret, err);
 	}
-	if (stat(to, &st) == 0) {
+	if (r == 0) {
 		if (is_dir)
 			return err_set(err, -EEXIST,
 			               "%s is a file: a folder cannot be "
@@ -199,9 +215,9 @@ int files_place(const char *to, const char *name, bool is_dir, bool content,
 		if (!S_ISREG(st.st_mode))
 			return err_set(err, -EINVAL,
 			               "%s is neither a file nor a folder", to);
-	} else if (errno != ENOENT) {
-		return err_set(err, -errno, "cannot write to %s: %s", to,
-		               strerror(errno));
+	} else if (r != -ENOENT) {
+		return err_set(err, r, "cannot write to %s: %s", to,
+		               strerror(-r));
 	} else if (slash && !is_dir) {
 		return err_set(err, -ENOENT, "there is no folder %s", to);
 	}

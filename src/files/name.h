@@ -35,6 +35,12 @@ int files_split(const char *path, char *dir, char *name);
  */
 int files_split_target(const char *path, char *dir, char *name);
 
+/*
+ * A path through a descriptor, as /proc/self/fd/5/name: who holds the folder
+ * means what is in it, so a link of that name is not followed.
+ */
+bool files_is_held(const char *path);
+
 /* A source as a person writes it: what is copied, and under which name. */
 struct files_source {
 	char path[FILES_PATH_MAX]; /* without "/." and slashes at its end */

@@ -514,12 +514,14 @@ static int begin(struct walk *w, int at, const char *path, uint32_t flags)
 {
 	char dir[FILES_PATH_MAX], name[FILES_PATH_MAX];
 	struct stat st;
+	bool follow = flags & FILES_WALK_FOLLOW && !files_is_held(path);
 	int r;
 
-	r = fstatat(at, path, &st,
-	            flags & FILES_WALK_FOLLOW ? 0 : AT_SYMLINK_NOFOLLOW);
+	r = fstatat(at, path, &st, follow ? 0 : AT_SYMLINK_NOFOLLOW);
 	if (r == 0 && S_ISDIR(st.st_mode)) {
-		w->dir_fd = openat(at, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		w->dir_fd = openat(at, path,
+		                   O_PATH | O_DIRECTORY | O_CLOEXEC |
+		                           (follow ? 0 : O_NOFOLLOW));
 		r = w->dir_fd < 0 ? -errno : 0;
 		(void)memcpy(name, ".", 2);
 	} else if (r < 0) {
@@ -527,7 +529,7 @@ static int begin(struct walk *w, int at, const char *path, uint32_t flags)
 	} else if (flags & FILES_WALK_DIR) {
 		r = -ENOTDIR;
 	} else {
-		r = flags & FILES_WALK_FOLLOW && at == AT_FDCWD
+		r = follow && at == AT_FDCWD
 		            ? files_split_target(path, dir, name)
 		            : files_split(path, dir, name);
 		w->dir_fd = r < 0 ? r : openat(at, dir, O_PATH | O_CLOEXEC);

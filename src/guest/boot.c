@@ -16,6 +16,7 @@
 #include "guest/net.h"
 #include "guest/scripts.h"
 #include "guest/system.h"
+#include "guest/trust.h"
 
 #include "base/banned.h"
 
@@ -174,16 +175,36 @@ static int network(struct boot *b, struct err *err)
 /* In /dev, which is the machine's own and no image's. */
 #define SCRATCH "/dev/.msb"
 
-static void files(const struct proto_boot *c)
+static void files(struct boot *b)
 {
+	const struct proto_boot *c = &b->config.boot;
 	cleanup_close int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (c->net.n || c->cas.n) {
 		(void)mkdir(SCRATCH, 0700);
-		etc_provide(root_fd, SCRATCH, c->hostname, &c->net, &c->cas);
+		etc_provide(root_fd, SCRATCH, c->hostname, &c->net, &c->cas,
+		            c->init.n > 0, &b->trust_dev);
 		(void)rmdir(SCRATCH);
 	}
 	system_files(c->hostname);
+}
+
+/* What no command's environment lacks. */
+static char *const *defaults(const struct proto_boot *c)
+{
+	return c->cas.n ? trust_variables() : NULL;
+}
+
+static void watch_trust(struct boot *b)
+{
+	int root_fd;
+
+	if (!b->config.boot.cas.n)
+		return;
+	root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root_fd >= 0)
+		trust_watch_start(&b->trust, b->loop, root_fd, SCRATCH,
+		                  &b->config.boot.cas, b->trust_dev);
 }
 
 /* From here on this process is the agent, and may have another one as PID 1. */
@@ -194,8 +215,8 @@ static int leave(struct boot *b, struct err *err)
 
 	if (c->init.n == 0)
 		return 0;
-	files(c); /* the init reads them */
-	r = handoff_fork(b->handoff, &c->init, &c->init_env, err);
+	files(b); /* the init reads them */
+	r = handoff_fork(b->handoff, &c->init, &c->init_env, defaults(c), err);
 	return r < 0 ? r : handoff_settle(b->argv0, err);
 }
 
@@ -207,6 +228,7 @@ static int agent(struct boot *b, struct err *err)
 		return err_set(err, r, "cannot watch processes: %s",
 		               strerror(-r));
 	b->server->env.child.spared = b->handoff->active;
+	b->server->env.child.defaults = defaults(&b->config.boot);
 	b->server->env.upper_fd = b->changes_fd;
 	r = system_limits(err);
 	return r < 0 ? r : server_listen(b->server, err);
@@ -288,6 +310,7 @@ int boot_run(struct boot *b)
 	}
 	/* Before the first command, while the host is busy with READY. */
 	if (!b->handoff->active)
-		files(&b->config.boot);
+		files(b);
+	watch_trust(b);
 	return 0;
 }

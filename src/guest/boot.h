@@ -11,6 +11,7 @@
 #include "guest/handoff.h"
 #include "guest/link.h"
 #include "guest/server.h"
+#include "guest/trust_watch.h"
 
 struct boot {
 	uint64_t start_ns; /* CLOCK_MONOTONIC when main() began */
@@ -22,6 +23,8 @@ struct boot {
 	void *arg;
 	char *argv0; /* of this process, for handoff_settle() */
 	struct disks disks;
+	struct trust_watch trust;
+	dev_t trust_dev;         /* of what files() put over the image's */
 	struct proto_msg config; /* BOOT, in the link's memory */
 	int upper_fd;            /* for power.h */
 	int changes_fd;          /* for files.h */

@@ -135,7 +135,8 @@ static int step_become(struct plan *p, struct err *err)
 
 static int step_exec(struct plan *p, struct err *err)
 {
-	return exec_command(p->x->argv.v, p->x->env.v, p->user.home, err);
+	return exec_command(p->x->argv.v, p->x->env.v, p->env->defaults,
+	                    p->user.home, err);
 }
 
 /* The names are those of EXEC_FAILED.stage in proto.h. */

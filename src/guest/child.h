@@ -25,6 +25,7 @@ struct child_env {
 	int proc_fd;
 	bool spared; /* the OOM killer must not take the agent */
 	const char *passwd_path, *group_path;
+	char *const *defaults; /* of the environment; NULL: none */
 };
 
 struct child_failure {

@@ -11,9 +11,10 @@
 
 #include "base/banned.h"
 
+/* @key ends with its string, or with '='. */
 static const char *env_get(char *const *env, const char *key)
 {
-	size_t len = strlen(key);
+	size_t len = strcspn(key, "=");
 
 	for (; *env; env++)
 		if (strncmp(*env, key, len) == 0 && (*env)[len] == '=')
@@ -68,8 +69,8 @@ static int search(char *const *argv, char *const *env, const char *path,
 	return err_set(err, -ENOENT, "'%s': no such command in PATH", argv[0]);
 }
 
-int exec_command(char *const *argv, char *const *env, const char *home,
-                 struct err *err)
+int exec_command(char *const *argv, char *const *env, char *const *defaults,
+                 const char *home, struct err *err)
 {
 	struct strv cleanup_strv full = {0};
 	const char *path = env_get(env, "PATH");
@@ -83,6 +84,9 @@ int exec_command(char *const *argv, char *const *env, const char *home,
 	}
 	if (r == 0 && !env_get(env, "HOME"))
 		r = strv_addf(&full, "HOME=%s", home);
+	for (; r == 0 && defaults && *defaults; defaults++)
+		if (!env_get(env, *defaults))
+			r = strv_add(&full, *defaults);
 	if (r < 0)
 		return err_set(err, r, "cannot build the environment: %s",
 		               strerror(-r));

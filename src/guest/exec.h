@@ -8,11 +8,12 @@
 	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /*
- * Replace this process by argv[0], looked up in the PATH of @env. HOME (@home)
- * and PATH are added to the environment when it lacks them. Returns only on
+ * Replace this process by argv[0], looked up in the PATH of @env. HOME (@home),
+ * PATH and what is in @defaults (KEY=VALUE, ended by NULL; may be NULL) are
+ * added to the environment when it lacks them. Returns only on
  * failure: -ENOENT not found, -EACCES, -ENOEXEC and so on.
  */
-int exec_command(char *const *argv, char *const *env, const char *home,
-                 struct err *err);
+int exec_command(char *const *argv, char *const *env, char *const *defaults,
+                 const char *home, struct err *err);
 
 #endif

@@ -23,6 +23,7 @@
 #include "base/num.h"
 #include "files/walk.h"
 #include "guest/files_op.h"
+#include "guest/trust.h"
 
 #include "base/banned.h"
 
@@ -38,7 +39,7 @@ struct upper {
 };
 
 /* What the agent itself has put there. */
-static bool is_ours(const char *path)
+static bool is_ours(const char *path, uint64_t size)
 {
 	static const char *const names[] = {".msb", "etc/hosts", "etc/hostname",
 	                                    "etc/resolv.conf"};
@@ -46,7 +47,7 @@ static bool is_ours(const char *path)
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (strcmp(path, names[i]) == 0)
 			return true;
-	return false;
+	return trust_made(path, size);
 }
 
 /* Of a file or folder: nothing else has any of them. */
@@ -76,7 +77,7 @@ static int look(void *arg, int dir_fd, const char *name,
 
 	(void)arg;
 	(void)err;
-	if (is_ours(e->path))
+	if (is_ours(e->path, S_ISREG(e->mode) ? e->size : 1))
 		return 0;
 	if (S_ISCHR(e->mode) && e->rdev_major == 0 && e->rdev_minor == 0) {
 		e->kind = PROTO_FILE_WHITEOUT;

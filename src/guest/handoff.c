@@ -95,8 +95,8 @@ static void plan_release(struct plan *p)
 }
 
 static int make_plan(const struct proto_strs *argv,
-                     const struct proto_strs *env, struct plan *p,
-                     struct err *err)
+                     const struct proto_strs *env, char *const *defaults,
+                     struct plan *p, struct err *err)
 {
 	const char *path;
 	int r = handoff_find(argv->v[0], &path, err);
@@ -108,6 +108,8 @@ static int make_plan(const struct proto_strs *argv,
 		r = strv_add_all(&p->argv, argv->v + 1);
 	for (size_t i = 0; i < ARRAY_SIZE(base_env) && r == 0; i++)
 		r = strv_add(&p->env, base_env[i]);
+	if (r == 0)
+		r = strv_add_all(&p->env, defaults);
 	for (uint32_t i = 0; i < env->n && r == 0; i++) {
 		const char *eq = strchr(env->v[i], '=');
 
@@ -134,7 +136,7 @@ static void __attribute__((noreturn)) become(const struct plan *p, int fd)
 	if (fd_read_full(fd, &go, 1) == 1) {
 		(void)signal(SIGPIPE, SIG_DFL);
 		f.code = exec_command(strv_list(&p->argv), strv_list(&p->env),
-		                      "/", &err);
+		                      NULL, "/", &err);
 		(void)snprintf(f.message, sizeof(f.message), "%s", err.msg);
 		(void)signal(SIGPIPE, SIG_IGN);
 		(void)fd_write_full(fd, &f, sizeof(f));
@@ -147,10 +149,11 @@ static void __attribute__((noreturn)) become(const struct plan *p, int fd)
 }
 
 int handoff_fork(struct handoff *h, const struct proto_strs *argv,
-                 const struct proto_strs *env, struct err *err)
+                 const struct proto_strs *env, char *const *defaults,
+                 struct err *err)
 {
 	struct plan p cleanup(plan_release) = {0};
-	int r = make_plan(argv, env, &p, err), pair[2];
+	int r = make_plan(argv, env, defaults, &p, err), pair[2];
 	pid_t pid;
 
 	if (r < 0)

@@ -50,10 +50,12 @@ int handoff_find(const char *name, const char **ret, struct err *err);
 
 /*
  * Fork. Returns in the agent only; PID 1 waits in here for handoff_start().
- * @argv[0] is a name for handoff_find().
+ * @argv[0] is a name for handoff_find(); @defaults (NULL: none) are in the
+ * init's environment, unless @env says something else.
  */
 int handoff_fork(struct handoff *h, const struct proto_strs *argv,
-                 const struct proto_strs *env, struct err *err);
+                 const struct proto_strs *env, char *const *defaults,
+                 struct err *err);
 
 /* Make this process fit to live beside an init; @argv0 is its own. */
 int handoff_settle(char *argv0, struct err *err);

@@ -12,6 +12,7 @@
 #include "base/fdio.h"
 #include "base/log.h"
 #include "base/num.h"
+#include "guest/trust.h"
 
 #include "base/banned.h"
 
@@ -134,15 +135,23 @@ static void add_profile(void)
 		log_warn("cannot write %s", PROFILE);
 }
 
+static int write_file(const char *path, const void *data, size_t len)
+{
+	cleanup_close int fd =
+		open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+	             0644);
+
+	return fd < 0 ? -errno : fd_write_full(fd, data, len);
+}
+
 static int write_cas(const struct proto_bytes *cas)
 {
-	cleanup_close int fd = -1;
+	int r;
 
 	if (cas->n == 0)
 		return 0;
-	fd = open(SCRIPTS_CAS,
-	          O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-	return fd < 0 ? -errno : fd_write_full(fd, cas->p, cas->n);
+	r = write_file(TRUST_MORE, cas->p, cas->n);
+	return r < 0 ? r : write_file(TRUST_BUNDLE, "", 0);
 }
 
 int scripts_provide(const struct proto_strs *pairs,
@@ -166,7 +175,7 @@ int scripts_provide(const struct proto_strs *pairs,
 		return r;
 	r = write_cas(cas);
 	if (r < 0)
-		return err_set(err, r, "cannot write %s: %s", SCRIPTS_CAS,
+		return err_set(err, r, "cannot write %s: %s", TRUST_MORE,
 		               strerror(-r));
 	if (mount(NULL, MSB_DIR, NULL, MS_REMOUNT | MS_RDONLY | FLAGS, NULL) <
 	    0)

@@ -28,11 +28,10 @@ int scripts_check(const struct proto_strs *pairs, struct err *err);
 /* One executable file a pair in @dir_fd; a name that is there is an error. */
 int scripts_write(int dir_fd, const struct proto_strs *pairs, struct err *err);
 
-/* The certificates that the sandbox is to trust, for programs with a list of
-   their own (NODE_EXTRA_CA_CERTS and the like). */
-#define SCRIPTS_CAS "/.msb/ca.pem"
-
-/* All of the above: check, mount, write, seal. @cas: of no bytes, no file. */
+/*
+ * All of the above: check, mount, write, seal. @cas is in TRUST_MORE then, and
+ * TRUST_BUNDLE is there, empty, for trust_provide(); of no bytes: no files.
+ */
 int scripts_provide(const struct proto_strs *pairs,
                     const struct proto_bytes *cas, struct err *err);
 

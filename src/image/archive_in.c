@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cancel.h"
 #include "base/escape.h"
 #include "base/fdio.h"
 #include "base/num.h"
@@ -107,10 +108,12 @@ static int spool_stream(struct archive *a, struct meter *p, struct err *err)
 	if (r < 0)
 		return r;
 	do {
-		n = fd_read_full(a->fd, chunk, SPOOL_CHUNK);
-		r = n < 0 ? err_set(err, (int)n, "cannot read the archive: %s",
-		                    strerror((int)-n))
-		          : spool_add(&sp, chunk, (size_t)n, err);
+		n = cancel_read(a->fd, chunk, SPOOL_CHUNK);
+		r = n == -ECANCELED ? err_set(err, (int)n, "cancelled")
+		    : n < 0         ? err_set(err, (int)n,
+		                              "cannot read the archive: %s",
+		                              strerror((int)-n))
+		                    : spool_add(&sp, chunk, (size_t)n, err);
 	} while (r == 0 && n > 0);
 	close_fd(&a->fd);
 	a->fd = sp.fd;

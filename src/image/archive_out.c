@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cancel.h"
 #include "base/fdio.h"
 #include "base/json.h"
 #include "base/num.h"
@@ -55,9 +56,11 @@ static int no_memory(struct err *err)
 
 static int flush(struct saver *a, struct err *err)
 {
-	int r = fd_write_full(a->fd, a->out, a->out_len);
+	int r = cancel_write_full(a->fd, a->out, a->out_len);
 
 	a->out_len = 0;
+	if (r == -ECANCELED)
+		return err_set(err, r, "cancelled");
 	return r < 0 ? err_set(err, r, "cannot write the archive: %s",
 	                       strerror(-r))
 	             : 0;

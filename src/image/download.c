@@ -138,8 +138,10 @@ static void *fetch_thread(void *arg)
 {
 	struct download *d = arg;
 	struct err err = {0};
-	int r = fetch(d, &err);
+	int r;
 
+	(void)cancel_use(d->reg->meter->cancel);
+	r = fetch(d, &err);
 	(void)pthread_mutex_lock(&d->lock);
 	d->code = r;
 	d->err = err;
@@ -163,7 +165,7 @@ static int wait_for_bytes(struct download *d, uint64_t *ret, struct err *err)
 		ts.tv_sec += ts.tv_nsec / 1000000000L;
 		ts.tv_nsec %= 1000000000L;
 		(void)pthread_cond_timedwait(&d->grown, &d->lock, &ts);
-		if (atomic_load(&d->reg->meter->stopped))
+		if (meter_is_stopped(d->reg->meter))
 			r = err_set(err, -ECANCELED, "cancelled");
 	}
 	*ret = d->have - d->done;

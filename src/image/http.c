@@ -3,8 +3,8 @@
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
-#include <openssl/ssl.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -12,7 +12,9 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/fdio.h"
 #include "base/num.h"
+#include "image/host_cas.h"
 #include "image/ref.h"
 
 #include "base/banned.h"
@@ -22,11 +24,13 @@
 #define ERROR_BODY_MAX (4 * KIB)
 #define URL_MAX        (16 * KIB) /* signed CDN addresses are long */
 #define BUFFER_SIZE    (256L * 1024)
+#define CAS_MAX        (8 * MIB)
 
 struct http {
 	CURL *easy;
 	CURLM *multi;
 	struct http_opts o;
+	struct buf cas; /* the host's and ours; empty: the host's alone */
 	bool proxied;
 	bool saw_answer;
 };
@@ -81,9 +85,36 @@ static bool proxy_in_env(void)
 	return false;
 }
 
+/*
+ * As text, to libcurl: its OpenSSL need not be the one that we were linked with
+ * (a program that loads us may have its own).
+ */
+static int read_cas(struct http *h, struct err *err)
+{
+	static const char begin[] = "-----BEGIN CERTIFICATE-----";
+	const char *host = host_cas_path();
+	size_t ours;
+	int r;
+
+	h->cas.max = CAS_MAX;
+	if (host && file_read(AT_FDCWD, host, &h->cas) == 0)
+		(void)buf_addc(&h->cas, '\n');
+	ours = h->cas.len;
+	r = file_read(AT_FDCWD, h->o.ca_certs, &h->cas);
+	if (r < 0)
+		return err_set(err, r, "cannot read CA certificates %s: %s",
+		               h->o.ca_certs, strerror(-r));
+	if (!strstr(buf_str(&h->cas) + ours, begin))
+		return err_set(err, -EINVAL,
+		               "%s: no CA certificates are in there",
+		               h->o.ca_certs);
+	return 0;
+}
+
 int http_new(const struct http_opts *o, struct http **ret, struct err *err)
 {
 	struct http *h = calloc(1, sizeof(*h));
+	int r = -ENOMEM;
 
 	(void)pthread_once(&curl_once, curl_start);
 	if (h) {
@@ -92,12 +123,15 @@ int http_new(const struct http_opts *o, struct http **ret, struct err *err)
 		h->easy = curl_easy_init();
 		h->multi = curl_multi_init();
 	}
-	if (!h || !h->easy || !h->multi) {
+	if (!h || !h->easy || !h->multi)
+		err_set(err, r, "out of memory");
+	else
+		r = o->ca_certs ? read_cas(h, err) : 0;
+	if (r < 0)
 		http_free(h);
-		return err_set(err, -ENOMEM, "out of memory");
-	}
-	*ret = h;
-	return 0;
+	else
+		*ret = h;
+	return r;
 }
 
 void http_free(struct http *h)
@@ -106,6 +140,7 @@ void http_free(struct http *h)
 		return;
 	curl_easy_cleanup(h->easy);
 	(void)curl_multi_cleanup(h->multi);
+	buf_release(&h->cas);
 	free(h);
 }
 
@@ -313,16 +348,6 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 	return x->enough ? 0 : len;
 }
 
-static CURLcode on_ssl_ctx(CURL *easy, void *ctx, void *arg)
-{
-	const struct http *h = arg;
-
-	(void)easy;
-	return SSL_CTX_load_verify_locations(ctx, h->o.ca_certs, NULL) == 1
-	               ? CURLE_OK
-	               : CURLE_SSL_CACERT_BADFILE;
-}
-
 static bool is_inner_v4(uint32_t ip)
 {
 	return ip >> 24 == 127 || ip >> 24 == 0 || ip >> 16 == 0xa9fe;
@@ -369,10 +394,16 @@ static curl_socket_t on_socket(void *arg, curlsocktype purpose,
 	              addr->protocol);
 }
 
-/* What makes an answer ours alone: nothing from the environment but proxies. */
+/*
+ * What makes an answer ours alone: nothing from the environment but proxies
+ * and whom to trust.
+ */
 static void set_options(struct exchange *x)
 {
 	CURL *e = x->h->easy;
+	const char *cas = host_cas_path();
+	struct curl_blob blob = {x->h->cas.data, x->h->cas.len,
+	                         CURL_BLOB_NOCOPY};
 
 	curl_easy_reset(e); /* keeps the connections */
 	curl_easy_setopt(e, CURLOPT_URL, x->url);
@@ -390,10 +421,10 @@ static void set_options(struct exchange *x)
 	                 x->h->o.no_verify ? 0L : 1L);
 	curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST,
 	                 x->h->o.no_verify ? 0L : 2L);
-	if (x->h->o.ca_certs) {
-		curl_easy_setopt(e, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
-		curl_easy_setopt(e, CURLOPT_SSL_CTX_DATA, x->h);
-	}
+	if (x->h->cas.len)
+		curl_easy_setopt(e, CURLOPT_CAINFO_BLOB, &blob);
+	else if (cas)
+		curl_easy_setopt(e, CURLOPT_CAINFO, cas);
 	if (ref_host_is_loopback(x->now.host))
 		curl_easy_setopt(e, CURLOPT_PROXY, "");
 	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);

@@ -150,6 +150,7 @@ static void *worker(void *arg)
 	struct job *job = arg;
 	const struct install *in = job->in;
 
+	(void)cancel_use(in->meter->cancel);
 	for (;;) {
 		struct err err = {0};
 		uint32_t i;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <zstd.h>
 
+#include "base/cancel.h"
 #include "base/fdio.h"
 #include "base/num.h"
 #include "image/index.h"
@@ -89,8 +90,10 @@ static int give_data(struct export *x, uint64_t at, uint64_t len)
 	while (len) {
 		ssize_t n = fd_pread_full(x->data_fd, x->raw,
 		                          MIN(len, (uint64_t)CHUNK), at);
-		int r;
+		int r = cancel_check(x->err);
 
+		if (r < 0)
+			return r;
 		if (n <= 0)
 			return damaged(x, "data");
 		r = x->sink(x->arg, x->raw, (size_t)n, x->err);
@@ -129,8 +132,10 @@ static int give_all(struct export *x)
 	for (;;) {
 		uint8_t kind;
 		ssize_t n = read_hdr(x, &kind, 1, true);
-		int r;
+		int r = cancel_check(x->err);
 
+		if (r < 0)
+			return r;
 		if (n <= 0)
 			return (int)n;
 		if (kind == LAYER_REC_RAW)

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/cancel.h"
 #include "base/num.h"
 #include "image/inflate.h"
 
@@ -34,6 +35,7 @@ struct layer_stream {
 	bool holding; /* the caller has a slot */
 	struct digest_ctx hash;
 	bool has_hash;
+	struct cancel *token; /* of the caller: the source may wait */
 	pthread_t threads[READERS];
 	unsigned nthreads;
 	size_t len[SLOTS];
@@ -70,8 +72,9 @@ static int too_big(const struct layer_stream *s, struct err *err)
 /* The next slot's content: 1, 0 at the end, or a negative errno. */
 static int fill_slot(struct layer_stream *s, uint64_t n, struct err *err)
 {
-	ssize_t got = inflate_read(s->z, slot(s, n), SLOT_BYTES, err);
-	int r;
+	int r = cancel_check(err);
+	ssize_t got =
+		r < 0 ? r : inflate_read(s->z, slot(s, n), SLOT_BYTES, err);
 
 	if (got <= 0)
 		return (int)got;
@@ -87,6 +90,7 @@ static void *inflate_main(void *arg)
 	struct err err = {0};
 	int r = 1;
 
+	(void)cancel_use(s->token);
 	(void)pthread_mutex_lock(&s->lock);
 	while (r > 0 && !s->cancel) {
 		if (!has_room(s)) {
@@ -167,6 +171,7 @@ int layer_stream_new(const struct layer_source *src,
 	(void)pthread_mutex_init(&s->lock, NULL);
 	(void)pthread_cond_init(&s->changed, NULL);
 	s->lim = *lim;
+	s->token = cancel_now();
 	s->z = inflate_new(src);
 	s->data = malloc(SLOTS * SLOT_BYTES);
 	r = s->z && s->data ? digest_init(&s->hash) : -ENOMEM;

@@ -18,6 +18,7 @@ void meter_init(struct meter *p, const struct image_pull_opts *opts,
 		.fn = opts->event,
 		.arg = opts->event_arg,
 		.ref = ref,
+		.cancel = cancel_now(),
 	};
 }
 
@@ -42,9 +43,14 @@ void meter_layer_is(struct meter *p, uint32_t layer, const struct digest *d,
 	p->layers[layer].total = total;
 }
 
+bool meter_is_stopped(const struct meter *p)
+{
+	return atomic_load(&p->stopped) || cancel_is_fired(p->cancel);
+}
+
 static int result(const struct meter *p)
 {
-	return atomic_load(&p->stopped) ? -ECANCELED : 0;
+	return meter_is_stopped(p) ? -ECANCELED : 0;
 }
 
 /* With the lock held. */
@@ -163,7 +169,7 @@ int meter_sleep(struct meter *p, uint64_t ms)
 
 		if (now >= end)
 			return 0;
-		(void)poll(
+		(void)cancel_poll(
 			NULL, 0,
 			(int)MIN((end - now) / NS_PER_MS + 1, METER_POLL_MS));
 		r = meter_poll(p);

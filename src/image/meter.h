@@ -4,7 +4,8 @@
  * The caller's function is called by one thread at a time, for a layer at most
  * every 50 ms, and for all together at least every 100 ms while someone polls:
  * that is how a caller cancels a pull that waits. All functions that return an
- * int give -ECANCELED from the first refusal on, and after meter_stop().
+ * int give -ECANCELED from the first refusal on, after meter_stop(), and when
+ * the token of the thread that called meter_init() is fired.
  */
 #ifndef IMAGE_METER_H
 #define IMAGE_METER_H
@@ -12,6 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/cancel.h"
 #include "image/image.h"
 
 #define METER_POLL_MS 100
@@ -30,6 +32,7 @@ struct meter {
 	bool merging;
 	uint64_t last_ns;
 	atomic_bool stopped;
+	struct cancel *cancel; /* of who began it; its threads use it, too */
 };
 
 void meter_init(struct meter *p, const struct image_pull_opts *opts,
@@ -48,6 +51,8 @@ int meter_layer_done(struct meter *p, uint32_t layer, bool cached);
 
 /* Call it in every wait: repeats where the pull is. */
 int meter_poll(struct meter *p);
+
+bool meter_is_stopped(const struct meter *p);
 
 /* Make all other threads of this pull give up. */
 void meter_stop(struct meter *p);

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cancel.h"
 #include "base/fdio.h"
 #include "base/json.h"
 #include "base/num.h"
@@ -166,6 +167,8 @@ static int write_chain(const struct store_tmp *t, const struct index *ix,
 		               strerror(-fd));
 	r = tree_build(ix, n, &tree, err);
 	if (r == 0)
+		r = cancel_check(err);
+	if (r == 0)
 		r = erofs_write(tree, chain_id->b, fd, &info, err);
 	if (r < 0)
 		return r;
@@ -182,6 +185,8 @@ static int build_staged(struct store *s, struct store_tmp *t,
 
 	for (uint32_t i = 0; r == 0 && i < n; i++)
 		r = open_index(s, &diff_ids[i], &ix[i], err);
+	if (r == 0)
+		r = cancel_check(err);
 	if (r == 0)
 		r = write_chain(t, ix, diff_ids, n, chain_id, err);
 	for (uint32_t i = 0; ix && i < n; i++)

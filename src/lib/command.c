@@ -106,6 +106,24 @@ static int set_all(struct strv *env, const char *const *list, struct err *err)
 	return 0;
 }
 
+/* What stands for a secret in the guest. */
+static int set_placeholders(struct strv *env, const struct secret_list *secrets)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < secrets->n && r == 0; i++) {
+		const struct msb_secret *s = secrets->v[i];
+		cleanup_free char *text = NULL;
+
+		if (asprintf(&text, "%s=%s", s->env, s->placeholder) < 0) {
+			text = NULL;
+			return -ENOMEM;
+		}
+		r = strv_env_set(env, text);
+	}
+	return r;
+}
+
 /* Scripts are found first, whatever PATH the image or the caller wants. */
 static int add_scripts(struct strv *env)
 {
@@ -140,6 +158,8 @@ static int compose_env(const struct image_config *image,
 	}
 	if (r == 0)
 		r = set_all(env, (const char *const *)strv_list(&sb->env), err);
+	if (r == 0)
+		r = set_placeholders(env, &sb->secrets);
 	if (r == 0)
 		r = set_all(env, o->env, err);
 	if (r == 0)

@@ -1,7 +1,7 @@
 /*
  * command.h - what runs in the guest: the image's ENTRYPOINT, CMD, ENV,
- * WORKDIR and USER, over them what the sandbox was made with, over that what
- * the caller asks for. Pure functions.
+ * WORKDIR and USER, over them what the sandbox was made with, its secrets'
+ * placeholders among it, over that what the caller asks for. Pure functions.
  */
 #ifndef LIB_COMMAND_H
 #define LIB_COMMAND_H

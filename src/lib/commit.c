@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/cancel.h"
 #include "base/num.h"
 #include "image/commit.h"
 #include "lib/copy_tar.h"
@@ -34,7 +35,8 @@ struct pump {
 	struct files_call call;
 	struct copy_tar tar;
 	pthread_t thread;
-	int in, out; /* the socket pair */
+	struct cancel *token; /* of who commits */
+	int in, out;          /* the socket pair */
 	bool joined;
 	int result; /* of the thread */
 	struct err err;
@@ -46,9 +48,13 @@ static int put_out(void *arg, const void *data, size_t len, struct err *err)
 	const uint8_t *at = data;
 
 	while (len > 0) {
-		ssize_t n = send(p->in, at, len, MSG_NOSIGNAL);
+		struct pollfd pf = {.fd = p->in, .events = POLLOUT};
+		ssize_t n;
 
-		if (n < 0 && errno == EINTR)
+		if (cancel_poll(&pf, 1, -1) == -ECANCELED)
+			return err_set(err, -ECANCELED, "cancelled");
+		n = send(p->in, at, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (n < 0)
 			return err_set(err, -errno, "the layer's reader ended");
@@ -63,6 +69,7 @@ static void *pump_run(void *arg)
 	struct pump *p = arg;
 	struct files_sink sink = copy_tar_sink(&p->tar);
 
+	(void)cancel_use(p->token);
 	p->result = files_call_receive(&p->call, &sink, NULL, &p->err);
 	if (p->result == 0)
 		p->result = copy_tar_finish(&p->tar, &p->err);
@@ -85,11 +92,13 @@ static ssize_t pump_read(void *arg, void *data, size_t len, struct err *err)
 	ssize_t n;
 
 	do
-		n = read(p->out, data, len);
-	while (n < 0 && errno == EINTR);
+		n = cancel_read(p->out, data, len);
+	while (n == -EINTR);
+	if (n == -ECANCELED)
+		return err_set(err, (int)n, "cancelled");
 	if (n < 0)
-		return err_set(err, -errno, "cannot read the layer: %s",
-		               strerror(errno));
+		return err_set(err, (int)n, "cannot read the layer: %s",
+		               strerror((int)-n));
 	if (n > 0)
 		return n;
 	pump_join(p);
@@ -109,6 +118,7 @@ static int pump_start(struct pump *p, struct msb_sandbox *sb, struct err *err)
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_set(err, -errno, "cannot make a socket pair: %s",
 		               strerror(errno));
+	p->token = cancel_now();
 	p->in = pair[0];
 	p->out = pair[1];
 	p->tar = (struct copy_tar){
@@ -211,7 +221,9 @@ int msb_image_commit(struct msb_home *home, const char *sandbox,
 		if (r < 0)
 			r = error_return(error, r, &err);
 	}
-	if (started)
+	/* One that was only started for this goes at once when it is in vain.
+	 */
+	if (started && r == 0)
 		(void)msb_sandbox_stop(sb, STOP_MS, NULL);
 	msb_sandbox_free(sb);
 	if (r == 0 && ret_id) {

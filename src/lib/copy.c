@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "files/placer.h"
 #include "files/walk.h"
@@ -34,6 +35,8 @@ int copy_meter_tick(void *arg)
 	struct msb_copy_event ev = {m->path, m->files, m->bytes};
 	uint64_t now;
 
+	if (cancel_fired())
+		return -ECANCELED;
 	if (!m->opts.event)
 		return 0;
 	now = clock_now_ns();

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cancel.h"
 #include "base/fdio.h"
 #include "base/num.h"
 #include "image/layer_stream.h"
@@ -24,8 +25,10 @@
 
 static int put_fd(void *arg, const void *data, size_t len, struct err *err)
 {
-	int r = fd_write_full(*(int *)arg, data, len);
+	int r = cancel_write_full(*(int *)arg, data, len);
 
+	if (r == -ECANCELED)
+		return err_set(err, r, "cancelled");
 	return r < 0 ? err_set(err, r, "cannot write the archive: %s",
 	                       strerror(-r))
 	             : 0;
@@ -78,7 +81,7 @@ static ssize_t read_archive(void *arg, void *data, size_t len, struct err *err)
 	ssize_t n = -1;
 
 	while (n < 0) {
-		if (atomic_load(&a->stop))
+		if (atomic_load(&a->stop) || cancel_fired())
 			return err_set(err, -ECANCELED, "cancelled");
 		if (poll(&p, 1, FILES_TICK_MS) == 0)
 			continue;

@@ -145,6 +145,8 @@ int disk_tree_of(struct disk *d, int (*tick)(void *arg, uint64_t bytes),
 	if (r == 0)
 		disk_tree_final(&h.tree, ret);
 	disk_tree_release(&h.tree);
+	if (r == -ECANCELED)
+		return err_set(err, r, "cancelled");
 	return r < 0 ? err_set(err, r, "cannot read the disk: %s", strerror(-r))
 	             : 0;
 }

@@ -9,6 +9,7 @@
 #include <sys/statvfs.h>
 
 #include "base/buf.h"
+#include "base/cancel.h"
 #include "base/fdio.h"
 #include "base/json.h"
 #include "base/num.h"
@@ -168,7 +169,7 @@ static void check_registries(struct msb_report *r)
 static void (*const checks[])(struct msb_report *r) = {
 	check_runtime, doctor_kvm,       doctor_qemu, doctor_engine,
 	doctor_jail,   doctor_memory,    check_home,  doctor_record,
-	doctor_mke2fs, check_registries, doctor_net,
+	doctor_mke2fs, check_registries, doctor_net,  doctor_tls,
 };
 
 int msb_doctor(const char *home_path, struct msb_report **ret_report,
@@ -179,9 +180,13 @@ int msb_doctor(const char *home_path, struct msb_report **ret_report,
 	if (!r)
 		return error_return(error, -ENOMEM, NULL);
 	r->home_path = home_path;
-	for (size_t i = 0; i < ARRAY_SIZE(checks); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(checks) && !cancel_fired(); i++)
 		checks[i](r);
 	r->home_path = NULL;
+	if (cancel_fired()) { /* what was cut off found nothing out */
+		msb_report_free(r);
+		return error_return(error, -ECANCELED, NULL);
+	}
 	*ret_report = r;
 	return 0;
 }

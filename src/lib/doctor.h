@@ -89,4 +89,12 @@ struct doctor_net_facts {
 void doctor_net_explain(struct msb_report *r,
                         const struct doctor_net_facts *facts);
 
+/* doctor_tls.c: what secrets need. */
+struct doctor_tls_facts {
+	bool program;        /* msb-tls is there */
+	uint64_t locked_max; /* bytes of memory that a process may lock */
+};
+void doctor_tls(struct msb_report *r);
+void doctor_tls_explain(struct msb_report *r, const struct doctor_tls_facts *f);
+
 #endif

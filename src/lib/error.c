@@ -80,7 +80,9 @@ int error_return(struct msb_error *out, int r, const struct err *err)
 		return -(int)code;
 	*out = (struct msb_error){.code = (int32_t)code, .sys_errno = -r};
 	(void)snprintf(out->message, sizeof(out->message), "%s",
-	               err && err->msg[0] ? err->msg : strerror(-r));
+	               err && err->msg[0] ? err->msg
+	               : r == -ECANCELED  ? "cancelled"
+	                                  : strerror(-r));
 	(void)snprintf(out->hint, sizeof(out->hint), "%s",
 	               err && err->hint[0]        ? err->hint
 	               : code == MSB_ERR_NO_SPACE ? no_space

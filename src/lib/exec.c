@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/cancel.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/num.h"
@@ -229,7 +230,7 @@ static int on_started(struct msb_exec *x, const struct proto_msg *m,
 	ev->pid = m->started.pid;
 	/* The machine is ready: whoever inspects it shall see that. */
 	if (x->sandbox)
-		(void)msb_sandbox_state(x->sandbox);
+		sandbox_look(x->sandbox);
 	return 1;
 }
 
@@ -383,14 +384,14 @@ static int next_failed(struct msb_exec *x, int r, struct msb_error *error)
 {
 	struct err err = {0};
 
-	x->state = EXEC_OVER;
 	if (r == -EPROTO)
-		return error_set(error, r,
-		                 "the guest's agent broke the protocol");
-	if (r == -ECONNRESET && x->sandbox)
+		err_set(&err, r, "the guest's agent broke the protocol");
+	else if (r == -ECONNRESET && x->sandbox)
 		r = sandbox_lost(x->sandbox, &err);
 	else if (r == -ECONNRESET)
 		r = err_set(&err, -LIB_EGONE, "the session was cut");
+	if (r != -ECANCELED) /* then the next call finds out */
+		x->state = EXEC_OVER;
 	return error_return(error, r, &err);
 }
 
@@ -421,7 +422,8 @@ int msb_exec_next(struct msb_exec *x, int timeout_ms,
 			return 0;
 		if (timeout_ms > 0)
 			ms = (int)((end - now) / NS_PER_MS) + 1;
-		(void)poll(&pf, 1, ms);
+		if (cancel_poll(&pf, 1, ms) == -ECANCELED)
+			return error_return(error, -ECANCELED, NULL);
 	}
 }
 
@@ -520,6 +522,8 @@ int msb_exec_wait(struct msb_exec *x, int timeout_ms, int *ret_code,
 		uint64_t now = clock_now_ns();
 		int ms = -1, r;
 
+		if (cancel_fired()) /* output may come without an end */
+			return error_return(error, -ECANCELED, NULL);
 		if (timeout_ms >= 0)
 			ms = now < end ? (int)((end - now) / NS_PER_MS) : 0;
 		r = msb_exec_next(x, ms, &ev, error);

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/fdio.h"
 #include "base/num.h"
@@ -53,7 +54,9 @@ static int send_all(struct msb_exec *x)
 			return -ETIMEDOUT;
 		if (may_read(x))
 			pf.events |= POLLIN;
-		(void)poll(&pf, 1, (int)((end - now) / NS_PER_MS) + 1);
+		if (cancel_poll(&pf, 1, (int)((end - now) / NS_PER_MS) + 1) ==
+		    -ECANCELED)
+			return -ECANCELED;
 		r = pf.revents & POLLIN ? exec_fill(x) : 0;
 		if (r >= 0)
 			r = exec_flush(x);
@@ -113,6 +116,8 @@ int exec_detach(struct msb_exec *x, bool is_main, struct err *err)
 	if (x->state == EXEC_OVER && !(x->exited && is_main))
 		return err_set(err, -LIB_EGONE, "the command has ended");
 	r = x->exited ? 0 : send_all(x);
+	if (r == -ECANCELED)
+		return r;
 	if (r < 0)
 		return err_set(err, r, "the guest does not take input: %s",
 		               strerror(-r));

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/num.h"
 #include "lib/error.h"
@@ -140,7 +141,11 @@ static int collect(struct job *j, struct msb_error *error)
 {
 	for (;;) {
 		struct msb_exec_event ev = MSB_EXEC_EVENT_INIT;
-		int r = msb_exec_next(j->x, time_left(j), &ev, error);
+		int r;
+
+		if (cancel_fired())
+			return error_return(error, -ECANCELED, NULL);
+		r = msb_exec_next(j->x, time_left(j), &ev, error);
 
 		if (r > 0)
 			r = handle(j, &ev, error);

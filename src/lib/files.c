@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cancel.h"
 #include "base/num.h"
 #include "lib/error.h"
 #include "lib/sandbox.h"
@@ -12,6 +13,12 @@
 #include "base/banned.h"
 
 #define ERRNO_MAX 4095
+
+static int tick(void *arg)
+{
+	(void)arg;
+	return cancel_fired() ? -ECANCELED : 0;
+}
 
 int files_call_begin(struct files_call *c, struct msb_sandbox *sandbox,
                      int sock, const struct proto_file_req *req,
@@ -23,6 +30,7 @@ int files_call_begin(struct files_call *c, struct msb_sandbox *sandbox,
 	c->sandbox = sandbox;
 	c->sock = sock;
 	files_link_init(&c->link, sock, FILES_SILENCE_MS);
+	c->link.tick = tick;
 	r = files_link_send(&c->link, &msg);
 	if (r == -E2BIG || r == -EINVAL)
 		return err_set(err, -EINVAL, "the path is too long");
@@ -38,6 +46,8 @@ int files_call_open(struct files_call *c, struct msb_sandbox *sandbox,
 
 	if (sock == -LIB_EGONE || sock == -EPIPE || sock == -ECONNRESET)
 		return sandbox_lost(sandbox, err);
+	if (sock == -ECANCELED)
+		return err_set(err, sock, "cancelled");
 	if (sock < 0)
 		return err_set(err, sock, "cannot reach the agent: %s",
 		               strerror(-sock));
@@ -116,7 +126,8 @@ int files_call_receive(struct files_call *c, const struct files_sink *sink,
 	struct err why = {0};
 	int r = files_link_receive(&c->link, sink, &done, &why);
 
-	if (r == -ECONNRESET || r == -EPIPE || r == -ETIMEDOUT)
+	if (r == -ECONNRESET || r == -EPIPE || r == -ETIMEDOUT ||
+	    r == -ECANCELED)
 		return files_call_lost(c, r, err);
 	if (r < 0) {
 		if (err)

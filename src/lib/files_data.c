@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cancel.h"
 #include "base/num.h"
 #include "lib/error.h"
 #include "lib/files.h"
@@ -161,7 +162,7 @@ static int take_done(struct msb_file *f, struct err *err)
 	const struct proto_msg *m;
 	int r = files_call_next(&f->call, PROTO_FILE_DONE, &m, err);
 
-	f->over = true;
+	f->over = r == 0;
 	return r < 0 ? r : files_call_result(&m->file_done, err);
 }
 
@@ -204,6 +205,8 @@ int64_t msb_file_get(struct msb_file *f, void *data, size_t len,
 	if (len == 0)
 		return 0;
 	n = get_some(f, data, MIN(len, INT64_MAX), &err);
+	if (n == -ECANCELED) /* what has come of it stays */
+		return error_return(error, (int)n, &err);
 	if (n < 0)
 		return error_return(error, file_lost(f, (int)n, &err), &err);
 	return n;
@@ -218,6 +221,8 @@ static int read_whole(struct msb_file *f, size_t max, const char *path,
 		return err_set(err, -ENOSPC, "%s has %llu bytes: more than %zu",
 		               path, (unsigned long long)f->size, max);
 	while (n > 0) {
+		if (cancel_check(err) < 0)
+			return -ECANCELED;
 		if (buf_reserve(b, PROTO_FILE_MAX) < 0)
 			return err_set(err, -ENOMEM, "out of memory");
 		n = get_some(f, b->data + b->len, PROTO_FILE_MAX, err);
@@ -276,6 +281,9 @@ static int put_all(struct msb_file *f, const uint8_t *data, size_t len,
 	while (len > 0 && r == 0) {
 		uint32_t n = (uint32_t)MIN(len, PROTO_FILE_MAX);
 
+		r = cancel_check(err);
+		if (r < 0)
+			break;
 		r = sink.data(sink.arg, f->pos, data, n, err);
 		f->pos += n;
 		data += n;

@@ -1,6 +1,7 @@
 /* files_names.c - what there is in a sandbox, and operations on names. */
 #include <assert.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -80,6 +81,33 @@ int files_stat(struct files_call *c, struct msb_file_info *ret, char **ret_text,
 	return r;
 }
 
+/* ---- the strings of a thread's last msb_file_stat() ---------------------- */
+
+static pthread_key_t text_key;
+static pthread_once_t text_once = PTHREAD_ONCE_INIT;
+static int text_error;
+
+static void make_text_key(void)
+{
+	text_error = pthread_key_create(&text_key, free);
+}
+
+/* Takes @text. It goes with the next one, or with the thread. */
+static int keep_text(char *text)
+{
+	int r;
+
+	(void)pthread_once(&text_once, make_text_key);
+	r = text_error;
+	if (r == 0) {
+		free(pthread_getspecific(text_key));
+		r = pthread_setspecific(text_key, text);
+	}
+	if (r)
+		free(text);
+	return -r;
+}
+
 int msb_file_stat(struct msb_sandbox *sb, const char *path, uint32_t flags,
                   struct msb_file_info *ret_info, struct msb_error *error)
 {
@@ -95,12 +123,10 @@ int msb_file_stat(struct msb_sandbox *sb, const char *path, uint32_t flags,
 
 	if (r == 0)
 		r = files_stat(&c, &info, &text, &err);
+	if (r == 0)
+		r = keep_text(text);
 	if (r < 0)
 		return error_return(error, r, &err);
-	(void)pthread_mutex_lock(&sb->lock);
-	free(sb->file_text);
-	sb->file_text = text;
-	(void)pthread_mutex_unlock(&sb->lock);
 	options_give(ret_info, &info, sizeof(info));
 	return 0;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
+#include "base/cancel.h"
 #include "lib/error.h"
 #include "microsandbox.h"
 
@@ -91,9 +92,10 @@ const char *msb_home_path(const struct msb_home *home)
 
 int home_lock(struct msb_home *home, struct state **ret, struct err *err)
 {
-	int r = 0;
+	int r = cancel_lock(&home->lock);
 
-	(void)pthread_mutex_lock(&home->lock);
+	if (r < 0)
+		return err_set(err, r, "cancelled");
 	if (!home->state)
 		r = state_open(home->store, &home->state, err);
 	if (r < 0)

@@ -10,11 +10,13 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/fdio.h"
 #include "base/num.h"
 #include "image/image.h"
 #include "lib/error.h"
+#include "lib/tls_launch.h"
 #include "lib/upper.h"
 
 #include "base/banned.h"
@@ -30,8 +32,8 @@
 static bool is_clean(const char *reason)
 {
 	static const char *const clean[] = {
-		"poweroff",     "exited", "idle_timeout",
-		"max_duration", "killed", "stopped",
+		"poweroff", "exited",  "idle_timeout",     "max_duration",
+		"killed",   "stopped", "secret_violation",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(clean); i++)
@@ -164,14 +166,36 @@ int life_get(struct msb_home *home, const char *name, struct state_sandbox *ret,
 	return r;
 }
 
-void life_ended(struct msb_sandbox *sb)
+/* One thread waits for it. */
+static void reap_tls(struct msb_sandbox *sb)
+{
+	pid_t pid;
+
+	(void)pthread_mutex_lock(&sb->lock);
+	pid = sb->tls_pid;
+	sb->tls_pid = 0;
+	(void)pthread_mutex_unlock(&sb->lock);
+	tls_launch_reap(&pid);
+	if (pid <= 0)
+		return;
+	(void)pthread_mutex_lock(&sb->lock);
+	sb->tls_pid = pid;
+	(void)pthread_mutex_unlock(&sb->lock);
+}
+
+int life_ended(struct msb_sandbox *sb)
 {
 	struct state_sandbox cleanup_state_sandbox row = {0};
+	int r;
 
 	if (sb->place.dir_fd < 0)
-		return;
-	(void)place_wait_unlocked(&sb->place, END_MS);
-	(void)life_get(sb->home, sb->id, &row, NULL);
+		return 0;
+	r = place_wait_unlocked(&sb->place, END_MS);
+	if (r == -ECANCELED)
+		return r;
+	reap_tls(sb);
+	r = life_get(sb->home, sb->id, &row, NULL);
+	return r == -ECANCELED ? r : 0;
 }
 
 /* ---- kill and remove ----------------------------------------------------- */
@@ -190,15 +214,18 @@ static bool is_vmm(int64_t pid)
 int life_kill(const struct place *p, int64_t pid, uint32_t grace_ms)
 {
 	cleanup_close int fd = -1;
+	int r;
 
 	if (pid <= 0 || pid > INT32_MAX || !place_is_locked(p))
 		return 0;
 	fd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
-	if (fd < 0 || !is_vmm(pid) || !place_is_locked(p) ||
-	    (grace_ms && machine_await_process(fd, grace_ms)))
+	if (fd < 0 || !is_vmm(pid) || !place_is_locked(p))
 		return 0;
+	r = grace_ms ? machine_await_process(fd, grace_ms) : -ETIMEDOUT;
+	if (r != -ETIMEDOUT)
+		return r;
 	(void)syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
-	return machine_await_process(fd, KILL_MS) ? 0 : -ETIMEDOUT;
+	return machine_await_process(fd, KILL_MS);
 }
 
 int life_no_such(const char *name, struct err *err)
@@ -228,7 +255,8 @@ int life_lock(const struct place *p, const char *name, struct err *err)
 			err_hint(err, "try again when it is done");
 			return -EAGAIN;
 		}
-		(void)usleep(LOCK_LOOK_MS * 1000);
+		if (cancel_sleep(LOCK_LOOK_MS) < 0)
+			return err_set(err, -ECANCELED, "cancelled");
 	}
 	if (r == -ENOENT)
 		return life_no_such(name, err);
@@ -295,14 +323,15 @@ static int try_remove(struct msb_home *home, const struct state_sandbox *row,
 }
 
 /* By its id: the name may be another's by then. */
-static void stop_it(struct msb_home *home, const struct state_sandbox *row,
-                    uint32_t grace_ms)
+static int stop_it(struct msb_home *home, const struct state_sandbox *row,
+                   uint32_t grace_ms, struct err *err)
 {
 	struct msb_sandbox *sb = NULL;
 
 	if (msb_sandbox_open(home, row->id, &sb, NULL) == 0)
 		(void)msb_sandbox_stop(sb, grace_ms, NULL);
 	msb_sandbox_free(sb);
+	return cancel_check(err);
 }
 
 int life_remove(struct msb_home *home, const char *name, bool force,
@@ -320,8 +349,9 @@ int life_remove(struct msb_home *home, const char *name, bool force,
 	if (runs && force) {
 		*err = (struct err){0};
 		runs = false;
-		stop_it(home, &row, grace_ms);
-		r = try_remove(home, &row, &runs, err);
+		r = stop_it(home, &row, grace_ms, err);
+		if (r == 0)
+			r = try_remove(home, &row, &runs, err);
 		if (r == -ENOENT) /* it was ephemeral, and ended */
 			r = 0;
 	}

@@ -32,6 +32,14 @@ int life_start(struct msb_home *home, const char *name,
                const struct msb_start_opts *o, struct msb_sandbox *sb,
                struct err *err);
 
+/*
+ * Whether what only its starter has, values of secrets, is there for a start:
+ * before a machine is stopped for one. -EINVAL and others of
+ * tls_launch_open().
+ */
+int life_may_start(struct msb_home *home, const char *name,
+                   const struct msb_start_opts *o, struct err *err);
+
 /* Join one that runs. */
 int life_open(struct msb_home *home, const char *name, struct msb_sandbox *sb,
               struct err *err);
@@ -47,8 +55,11 @@ int life_drop(struct msb_home *home, struct state *st, const char *id,
 /* Settle all that may have died unseen. */
 void life_reap(struct msb_home *home);
 
-/* Write down the end of one that this process saw end, and clean up. */
-void life_ended(struct msb_sandbox *sb);
+/*
+ * Write down the end of one that this process saw end, and clean up. 0, or
+ * -ECANCELED: the next one who comes across it does.
+ */
+int life_ended(struct msb_sandbox *sb);
 
 /*
  * Remove it. -EBUSY when it runs, unless @force: then it is stopped first,
@@ -61,7 +72,8 @@ int life_remove(struct msb_home *home, const char *name, bool force,
  * Kill an msb-vmm that does not answer, or that says it has ended and goes on:
  * the process that the row names, if it is one of ours that holds this
  * folder's lock as far as can be told, and does not end by itself in
- * @grace_ms. 0 when there is no such process (any more), -ETIMEDOUT.
+ * @grace_ms. 0 when there is no such process (any more), -ETIMEDOUT, or
+ * -ECANCELED: it was not killed.
  */
 int life_kill(const struct place *p, int64_t pid, uint32_t grace_ms);
 

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/fdio.h"
 #include "base/num.h"
@@ -20,12 +21,14 @@
 #include "lib/modify.h"
 #include "lib/root.h"
 #include "lib/snapshot.h"
+#include "lib/tls_launch.h"
 
 #include "base/banned.h"
 
 #define HOSTNAME_LEN 63
 #define VMM_NAME_LEN 64 /* what msb-vmm takes; only ps shows it */
 #define JOIN_MS      2000
+#define HEAR_MS      1000
 
 #define cleanup_rootfs cleanup(rootfs_release)
 #define cleanup_image  cleanup(image_release)
@@ -158,6 +161,7 @@ static int launch(struct msb_sandbox *sb, const struct image *image, int lock,
 	struct files cleanup_files f = FILES_INIT;
 	char hostname[HOSTNAME_LEN + 1], name[VMM_NAME_LEN + 1];
 	struct launch cleanup_launch l = LAUNCH_INIT;
+	struct tls_launch cleanup_tls_launch tls = TLS_LAUNCH_INIT;
 	int r = runtime_find(&rt, err);
 
 	(void)snprintf(name, sizeof(name), "%.*s", VMM_NAME_LEN, sb->name);
@@ -170,9 +174,16 @@ static int launch(struct msb_sandbox *sb, const struct image *image, int lock,
 		r = net_launch_open(&l.net, &sb->config.network, sb->id,
 		                    sb->home, err);
 	if (r == 0)
+		r = tls_launch_open(&tls, &rt, &sb->config, o->secrets, err);
+	if (r == 0)
+		r = tls_launch_listen(&tls, &sb->place, err);
+	if (r == 0)
 		r = open_files(sb, image, &f, &l, err);
 	if (r == 0)
 		r = net_launch_commit(&l.net, &sb->place, err);
+	if (r == 0)
+		r = tls_launch_start(&tls, name, o->log_fd > 0 ? o->log_fd : -1,
+		                     o->log_level, &l.net, err);
 	if (r < 0)
 		return r;
 	l.runtime = &rt;
@@ -186,7 +197,12 @@ static int launch(struct msb_sandbox *sb, const struct image *image, int lock,
 	l.end_fd = f.end;
 	l.log_fds[0] = f.logs[0];
 	l.log_fds[1] = f.logs[1];
-	return launch_start(&l, &sb->machine.pid, &sb->machine.control, err);
+	r = launch_start(&l, &sb->machine.pid, &sb->machine.control, err);
+	if (r < 0)
+		return r;
+	sb->tls_pid = tls.pid; /* its end comes with the machine's */
+	tls.pid = 0;
+	return 0;
 }
 
 static int record_start(struct msb_sandbox *sb, struct err *err)
@@ -298,10 +314,12 @@ static int put_on_record(struct msb_sandbox *sb,
 /* Take it all back, under its lock. */
 static void undo(struct msb_sandbox *sb, bool added)
 {
+	struct cancel *cleanup_cancel held = cancel_hold();
 	struct state *st;
 
 	machine_release(&sb->machine);
 	sb->machine = (struct machine)MACHINE_INIT;
+	tls_launch_reap(&sb->tls_pid);
 	(void)place_mark(&sb->place);
 	if (!added) {
 		(void)image_unpin(sb->home->store, sb->id);
@@ -311,6 +329,29 @@ static void undo(struct msb_sandbox *sb, bool added)
 		home_unlock(sb->home);
 	}
 	place_release(&sb->place);
+}
+
+/* What only who starts it has. */
+static int has_values(const struct sandbox_config *c,
+                      const struct msb_secret *const *given, struct err *err)
+{
+	struct tls_launch cleanup_tls_launch tls = TLS_LAUNCH_INIT;
+	struct runtime cleanup_runtime rt = RUNTIME_INIT;
+	int r = runtime_find(&rt, err);
+
+	return r < 0 ? r : tls_launch_open(&tls, &rt, c, given, err);
+}
+
+int life_may_start(struct msb_home *home, const char *name,
+                   const struct msb_start_opts *o, struct err *err)
+{
+	struct state_sandbox cleanup_state_sandbox row = {0};
+	struct sandbox_config cleanup_sandbox_config config = {0};
+	int r = life_get(home, name, &row, err);
+
+	if (r == 0)
+		r = sandbox_config_read(row.config, &config, err);
+	return r < 0 ? r : has_values(&config, o->secrets, err);
 }
 
 static int replace(struct msb_home *home, const struct msb_sandbox_opts *o,
@@ -330,11 +371,14 @@ static int create_in(struct msb_sandbox *sb, const struct msb_sandbox_opts *o,
                      struct err *err)
 {
 	const struct msb_start_opts start = {.log_fd = o->log_fd,
-	                                     .log_level = o->log_level};
+	                                     .log_level = o->log_level,
+	                                     .secrets = o->secrets};
 	cleanup_close int lock = place_lock(&sb->place, err);
 	bool added = false;
 	int r = lock < 0 ? lock : put_on_record(sb, o, &added, err);
 
+	if (r == 0) /* from here on there is something to be had */
+		r = cancel_check(err);
 	if (r == 0 && !(o->flags & MSB_SANDBOX_NO_START))
 		r = start_machine(sb, &o->image->image, lock, &start, err);
 	if (r < 0)
@@ -356,8 +400,10 @@ static int check_record(struct msb_home *home, struct err *err)
 int life_create(struct msb_home *home, const struct msb_sandbox_opts *o,
                 struct msb_sandbox *sb, struct err *err)
 {
-	int r = make_name(o->name, sb->name, sizeof(sb->name));
+	int r = cancel_check(err);
 
+	if (r == 0)
+		r = make_name(o->name, sb->name, sizeof(sb->name));
 	sb->home = home_ref(home);
 	sb->ephemeral = !(o->flags & MSB_SANDBOX_KEEP);
 	if (r == 0)
@@ -366,6 +412,9 @@ int life_create(struct msb_home *home, const struct msb_sandbox_opts *o,
 		r = mounts_look(home, &sb->config.mounts, err);
 	if (r == 0)
 		life_reap(home);
+	if (r == 0 && sb->config.secrets.n &&
+	    !(o->flags & MSB_SANDBOX_NO_START))
+		r = has_values(&sb->config, o->secrets, err);
 	if (r == 0 && (o->flags & MSB_SANDBOX_REPLACE) && o->name)
 		r = replace(home, o, err);
 	if (r == 0)
@@ -449,9 +498,28 @@ static int join(struct msb_sandbox *sb)
 
 		if (fd >= 0 || clock_now_ns() >= end)
 			return fd;
-		(void)usleep(1000);
+		if (cancel_sleep(1) < 0)
+			return -ECANCELED;
 	}
 	return -LIB_EGONE;
+}
+
+/*
+ * msb-vmm says to each who joins how the machine is, before it answers
+ * anything: whoever looks at the handle then sees it. One that does not answer
+ * is joined all the same, to be killed.
+ */
+static int hear_state(struct msb_sandbox *sb, struct err *err)
+{
+	const struct proto_msg msg = {.type = PROTO_VMM_STATS};
+	struct machine_answer a = {.fd = -1};
+	struct err why = {0};
+	int r = sandbox_ask(sb, &msg, -1, PROTO_VMM_STATS_REPLY, HEAR_MS, &a,
+	                    &why);
+
+	if (r == 0)
+		machine_answer_release(&a);
+	return r == -ECANCELED ? err_set(err, r, "cancelled") : 0;
 }
 
 int life_open(struct msb_home *home, const char *name, struct msb_sandbox *sb,
@@ -474,12 +542,15 @@ int life_open(struct msb_home *home, const char *name, struct msb_sandbox *sb,
 	r = join(sb);
 	if (r == -LIB_EGONE)
 		return not_running(row.name, err);
+	if (r == -ECANCELED)
+		return err_set(err, r, "cancelled");
 	if (r < 0)
 		return err_set(err, r, "cannot reach %s: %s", row.name,
 		               strerror(-r));
 	sb->machine.control = r;
+	if (!place_has_tls(&sb->place)) /* they wait for its next start */
+		secrets_release(&sb->config.secrets);
 	if (row.ready_ms && !row.ended_ms) /* nobody need write it again */
-		sb->recorded = MSB_STATE_READY;
-	machine_process(&sb->machine);
-	return 0;
+		atomic_store(&sb->recorded, true);
+	return hear_state(sb, err);
 }

@@ -132,6 +132,8 @@ static void fill_config(struct msb_sandbox_info *i,
 	i->command = list(&c->command);
 	i->patches = list(&c->patches);
 	i->network = &c->network;
+	i->secrets = secrets_get(&c->secrets);
+	i->tls = &c->tls;
 	i->mounts = c->mounts.n ? (const struct msb_mount *const *)c->mounts.v
 	                        : no_mounts;
 }

@@ -21,6 +21,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "base/cancel.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/num.h"
@@ -96,7 +97,7 @@ static int next_wanted(struct msb_logs *l, const struct reclog_record **ret)
 	int r;
 
 	do {
-		r = next_any(l, ret);
+		r = cancel_fired() ? -ECANCELED : next_any(l, ret);
 	} while (r > 0 && !wanted(l, *ret));
 	return r;
 }
@@ -414,7 +415,9 @@ int msb_logs_next(struct msb_logs *l, int timeout_ms,
 			ms = 0;
 		else if (timeout_ms > 0)
 			ms = (int)((end - now) / NS_PER_MS) + 1;
-		r = poll(&pf, 1, ms);
+		r = cancel_poll(&pf, 1, ms);
+		if (r == -ECANCELED)
+			return error_return(error, r, NULL);
 		if (r > 0)
 			follow_drain(l);
 		else if (ms == 0)

@@ -6,11 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/fdio.h"
 #include "base/num.h"
@@ -28,6 +30,12 @@
 
 /* What it takes to end QEMU and wait for it; 10 to 30 ms when idle. */
 #define END_LIMIT_MS 3000
+
+/* Between two looks of who has no descriptor to be woken by. */
+#define LOOK_MS 20
+
+#define TELL_MS  1000 /* for room on the line */
+#define OWNER_MS 100  /* of what may take 200 after a cancel */
 
 bool machine_has_ended(const struct machine *m)
 {
@@ -136,36 +144,139 @@ static const struct {
 	{PROTO_VMM_NET_EXPLAINED, on_answer },
 };
 
-/*
- * What a machine_ask() waits for: the first answer of @type with the same
- * number as the question. TAKEN has none: there is one such question at a time.
- */
-struct wanted {
-	enum proto_type type;
-	uint64_t number;
-	struct machine_answer *answer; /* NULL: nothing is wanted */
-	bool found;
-};
+/* ---- who waits ----------------------------------------------------------- */
 
-static bool is_wanted(const struct wanted *w, const struct proto_msg *msg)
+/* At the end: of two alike questions, the first is answered first. */
+void machine_waiter_add(struct machine *m, struct machine_waiter *w)
 {
-	uint64_t number = w->number;
+	struct machine_waiter **at = &m->waiters;
 
-	if (!w->answer || w->found || msg->type != w->type)
-		return false;
+	while (*at)
+		at = &(*at)->next;
+	w->next = NULL;
+	*at = w;
+}
+
+void machine_waiter_del(struct machine *m, struct machine_waiter *w)
+{
+	struct machine_waiter **at = &m->waiters;
+
+	while (*at && *at != w)
+		at = &(*at)->next;
+	if (*at)
+		*at = w->next;
+}
+
+static void wake(const struct machine_waiter *w)
+{
+	const uint64_t one = 1;
+	ssize_t n = w->fd >= 0 ? write(w->fd, &one, sizeof(one)) : 0;
+
+	(void)n; /* full: it is readable */
+}
+
+static void wake_all(const struct machine *m)
+{
+	for (const struct machine_waiter *w = m->waiters; w; w = w->next)
+		wake(w);
+}
+
+static void let_go(struct machine *m)
+{
+	if (m->lock)
+		(void)pthread_mutex_unlock(m->lock);
+}
+
+static void take_back(struct machine *m)
+{
+	if (m->lock)
+		(void)pthread_mutex_lock(m->lock);
+}
+
+/* UINT64_MAX: no end. */
+static uint64_t end_of(int64_t timeout_ms)
+{
+	return timeout_ms < 0
+	               ? UINT64_MAX
+	               : clock_now_ns() + (uint64_t)timeout_ms * NS_PER_MS;
+}
+
+static int ms_until(uint64_t end)
+{
+	uint64_t now = clock_now_ns();
+
+	if (end == UINT64_MAX)
+		return -1;
+	return now < end ? (int)MIN((end - now) / NS_PER_MS + 1, INT32_MAX) : 0;
+}
+
+/* What another thread takes from the line is told by way of w->fd. */
+static void prepare_wait(struct machine *m, struct machine_waiter *w)
+{
+	if (m->lock && w->fd < 0)
+		w->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+}
+
+/* Until something may have changed: 0, -ETIMEDOUT or -ECANCELED. */
+static int wait_news(struct machine *m, struct machine_waiter *w, uint64_t end)
+{
+	struct pollfd pf[2] = {
+		{.fd = m->control, .events = POLLIN},
+		{.fd = w->fd,      .events = POLLIN}
+        };
+	int ms = ms_until(end), r;
+	uint64_t count;
+	ssize_t n = 0;
+
+	if (ms == 0)
+		return -ETIMEDOUT;
+	if (m->lock && w->fd < 0) /* there was no descriptor to be had */
+		ms = ms < 0 ? LOOK_MS : MIN(ms, LOOK_MS);
+	let_go(m);
+	r = cancel_poll(pf, ARRAY_SIZE(pf), ms);
+	take_back(m);
+	if (r > 0 && pf[1].revents)
+		n = read(w->fd, &count, sizeof(count));
+	(void)n;
+	return r == -ECANCELED ? r : 0;
+}
+
+/* ---- what arrives -------------------------------------------------------- */
+
+/*
+ * TAKEN has no number: such questions are answered in their order, those that
+ * were given up as well.
+ */
+static uint64_t answer_number(struct machine *m, const struct proto_msg *msg)
+{
+	if (msg->type == PROTO_VMM_TAKEN)
+		return ++m->taken;
 	if (msg->type == PROTO_VMM_PONG)
-		number = msg->vmm_pong.cookie;
-	else if (msg->type == PROTO_VMM_KEPT)
-		number = msg->vmm_kept.session;
-	else if (msg->type == PROTO_VMM_STATS_REPLY)
-		number = msg->vmm_stats_reply.cookie;
-	else if (msg->type == PROTO_VMM_NET_EXPLAINED)
-		number = msg->vmm_net_explained.cookie;
-	return number == w->number;
+		return msg->vmm_pong.cookie;
+	if (msg->type == PROTO_VMM_KEPT)
+		return msg->vmm_kept.session;
+	if (msg->type == PROTO_VMM_STATS_REPLY)
+		return msg->vmm_stats_reply.cookie;
+	return msg->type == PROTO_VMM_NET_EXPLAINED
+	               ? msg->vmm_net_explained.cookie
+	               : 0;
+}
+
+/* Who waits for it: the first with its number. */
+static struct machine_waiter *who_asked(struct machine *m,
+                                        const struct proto_msg *msg)
+{
+	uint64_t number = answer_number(m, msg);
+
+	for (struct machine_waiter *w = m->waiters; w; w = w->next)
+		if (w->answer && !w->found && w->type == msg->type &&
+		    w->number == number)
+			return w;
+	return NULL;
 }
 
 /* Keeps the packet, which the message points into, and the descriptor. */
-static void keep_answer(struct wanted *w, struct proto_msg *msg,
+static void keep_answer(struct machine_waiter *w, struct proto_msg *msg,
                         uint8_t **packet, int *fd)
 {
 	w->found = true;
@@ -173,17 +284,19 @@ static void keep_answer(struct wanted *w, struct proto_msg *msg,
 	*msg = (struct proto_msg){0};
 	w->answer->packet = take_ptr(*packet);
 	w->answer->fd = take_fd(*fd);
+	wake(w);
 }
 
-static int handle(struct machine *m, uint8_t **packet, size_t len, int *fd,
-                  struct wanted *w)
+static int handle(struct machine *m, uint8_t **packet, size_t len, int *fd)
 {
 	struct proto_msg cleanup_proto msg = {0};
 	ssize_t n = proto_decode(*packet, len, &msg);
+	struct machine_waiter *w;
 
 	if (n != (ssize_t)len)
 		return n < 0 ? (int)n : -EPROTO;
-	if (is_wanted(w, &msg)) {
+	w = who_asked(m, &msg);
+	if (w) {
 		keep_answer(w, &msg, packet, fd);
 		return 0;
 	}
@@ -253,13 +366,13 @@ static void on_breach(struct machine *m)
 		(void)kill(m->pid, SIGKILL);
 }
 
-/* Take the packets that are there, until none is or the answer came. */
-static void receive(struct machine *m, struct wanted *w)
+/* Take the packets that are there, until none is or the answer to @w came. */
+static void take_packets(struct machine *m, const struct machine_waiter *w)
 {
 	static const size_t max = PACKET_MAX;
 	cleanup_free uint8_t *packet = NULL;
 
-	for (int i = 0; i < TURN_MAX && !m->hung_up && !w->found; i++) {
+	for (int i = 0; i < TURN_MAX && !m->hung_up && !(w && w->found); i++) {
 		int fds[FD_PASS_MAX] = {-1};
 		size_t nfds = 0;
 		ssize_t n;
@@ -280,7 +393,7 @@ static void receive(struct machine *m, struct wanted *w)
 		if (n == -ECONNRESET)
 			continue;
 		if (n == -EMSGSIZE ||
-		    (n > 0 && handle(m, &packet, (size_t)n, &fds[0], w) < 0))
+		    (n > 0 && handle(m, &packet, (size_t)n, &fds[0]) < 0))
 			on_breach(m);
 		else if (n <= 0)
 			on_hangup(m);
@@ -288,9 +401,19 @@ static void receive(struct machine *m, struct wanted *w)
 	}
 }
 
+static void receive(struct machine *m, const struct machine_waiter *w)
+{
+	enum msb_state state = m->state;
+	bool hung_up = m->hung_up;
+
+	take_packets(m, w);
+	if (m->state != state || m->hung_up != hung_up)
+		wake_all(m);
+}
+
 void machine_process(struct machine *m)
 {
-	receive(m, &(struct wanted){0});
+	receive(m, NULL);
 }
 
 void machine_answer_release(struct machine_answer *a)
@@ -317,88 +440,132 @@ static int send_waiting(struct machine *m, const struct buf *b, int fd,
                         uint64_t end)
 {
 	for (;;) {
-		ssize_t n = fd_send(m->control, b->data, b->len, &fd,
-		                    fd >= 0 ? 1 : 0);
 		struct pollfd pf = {.fd = m->control, .events = POLLOUT};
-		uint64_t now = clock_now_ns();
+		ssize_t n;
+		int r;
 
+		if (m->hung_up || machine_has_ended(m))
+			return -LIB_EGONE;
+		n = fd_send(m->control, b->data, b->len, &fd, fd >= 0 ? 1 : 0);
 		if (n != -EAGAIN)
-			return n < 0 ? -LIB_EGONE : 0;
-		if (now >= end)
-			return -ETIMEDOUT;
-		(void)poll(&pf, 1, (int)((end - now) / NS_PER_MS) + 1);
+			return n < 0 ? (int)n : 0;
+		r = ms_until(end);
+		if (r == 0)
+			return -EAGAIN;
+		let_go(m);
+		r = cancel_poll(&pf, 1, r);
+		take_back(m);
+		if (r == -ECANCELED)
+			return r;
 	}
+}
+
+static int wait_answer(struct machine *m, struct machine_waiter *w,
+                       uint64_t end)
+{
+	int r = 0;
+
+	while (r == 0) {
+		receive(m, w);
+		if (w->found)
+			return 0;
+		r = machine_has_ended(m) ? -LIB_EGONE : wait_news(m, w, end);
+	}
+	/* The last thing that came while nobody held the lock. */
+	return w->found ? 0 : r;
+}
+
+/*
+ * Whose a session is, is changed by the question: if it can be had soon, the
+ * answer is waited for in spite of a cancel.
+ */
+static int wait_owner(struct machine *m, struct machine_waiter *w)
+{
+	struct cancel *cleanup_cancel held = cancel_hold();
+	int r = wait_answer(m, w, end_of(OWNER_MS));
+
+	return r == -ETIMEDOUT ? -ECANCELED : r;
+}
+
+static bool changes_owner(enum proto_type answer)
+{
+	return answer == PROTO_VMM_KEPT || answer == PROTO_VMM_TAKEN;
 }
 
 int machine_ask(struct machine *m, const struct proto_msg *msg, int fd,
                 enum proto_type type, int timeout_ms,
                 struct machine_answer *ret)
 {
-	uint64_t end =
-		clock_now_ns() + (uint64_t)MAX(timeout_ms, 0) * NS_PER_MS;
+	uint64_t end = end_of(timeout_ms);
 	struct machine_answer a = {.fd = -1};
-	struct wanted w = {type, question_number(msg), &a, false};
+	struct machine_waiter w = {.fd = -1,
+	                           .type = type,
+	                           .number = question_number(msg),
+	                           .answer = &a};
 	struct buf cleanup_buf b = BUF_INIT;
 	int r = proto_encode(&b, msg);
 
 	machine_process(m);
 	if (r == 0)
-		r = machine_has_ended(m) ? -LIB_EGONE
-		                         : send_waiting(m, &b, fd, end);
-	while (r == 0) {
-		struct pollfd pf = {.fd = m->control, .events = POLLIN};
-		uint64_t now;
-
-		receive(m, &w);
-		if (w.found)
-			break;
-		now = clock_now_ns();
-		if (machine_has_ended(m))
-			r = -LIB_EGONE;
-		else if (timeout_ms >= 0 && now >= end)
-			r = -ETIMEDOUT;
-		else
-			(void)poll(&pf, 1,
-			           timeout_ms < 0
-			                   ? -1
-			                   : (int)((end - now) / NS_PER_MS) +
-			                             1);
-	}
+		r = send_waiting(m, &b, fd, end);
+	if (r < 0)
+		return r == -EAGAIN      ? -ETIMEDOUT
+		       : r == -ECANCELED ? r
+		                         : -LIB_EGONE;
+	if (msg->type == PROTO_VMM_TAKE)
+		w.number = ++m->takes;
+	prepare_wait(m, &w);
+	machine_waiter_add(m, &w);
+	r = wait_answer(m, &w, end);
+	if (r == -ECANCELED && changes_owner(type))
+		r = wait_owner(m, &w);
+	machine_waiter_del(m, &w);
+	close_fd(&w.fd);
 	if (r == 0)
 		*ret = a;
 	return r;
 }
 
-int machine_wait_end(struct machine *m, uint32_t timeout_ms)
+/* Until it is in none of the states up to @last of those that pass. */
+static int wait_past(struct machine *m, enum msb_state last, int64_t timeout_ms)
 {
-	uint64_t end = clock_now_ns() + timeout_ms * NS_PER_MS;
+	uint64_t end = end_of(timeout_ms);
+	struct machine_waiter w = {.fd = -1};
+	int r = 0;
 
 	machine_process(m);
-	while (!machine_has_ended(m)) {
-		struct pollfd pf = {.fd = m->control, .events = POLLIN};
-		uint64_t now = clock_now_ns();
-
-		if (now >= end)
-			return -ETIMEDOUT;
-		(void)poll(&pf, 1, (int)((end - now) / NS_PER_MS) + 1);
+	if (m->state > last)
+		return 0;
+	prepare_wait(m, &w);
+	machine_waiter_add(m, &w);
+	while (m->state <= last && r == 0) {
+		r = wait_news(m, &w, end);
 		machine_process(m);
 	}
-	return 0;
+	machine_waiter_del(m, &w);
+	close_fd(&w.fd);
+	return m->state > last ? 0 : r;
+}
+
+_Static_assert((int)MSB_STATE_STARTING == 0 && (int)MSB_STATE_READY == 1,
+               "what passes comes first");
+
+int machine_wait_end(struct machine *m, int64_t timeout_ms)
+{
+	return wait_past(m, MSB_STATE_READY, timeout_ms);
+}
+
+int machine_wait_ready(struct machine *m, int64_t timeout_ms)
+{
+	return wait_past(m, MSB_STATE_STARTING, timeout_ms);
 }
 
 int machine_tell(struct machine *m, const struct proto_msg *msg, int fd)
 {
 	struct buf cleanup_buf b = BUF_INIT;
-	ssize_t n;
-	int r;
+	int r = proto_encode(&b, msg);
 
-	if (m->hung_up || machine_has_ended(m))
-		return -LIB_EGONE;
-	r = proto_encode(&b, msg);
-	if (r < 0)
-		return r;
-	n = fd_send(m->control, b.data, b.len, &fd, fd >= 0 ? 1 : 0);
-	return n < 0 ? (int)n : 0;
+	return r < 0 ? r : send_waiting(m, &b, fd, end_of(TELL_MS));
 }
 
 int machine_connect(struct machine *m, int sock, uint32_t port)
@@ -409,33 +576,52 @@ int machine_connect(struct machine *m, int sock, uint32_t port)
 	                    sock);
 }
 
-void machine_stop(struct machine *m, uint32_t timeout_ms)
+int machine_stop(struct machine *m, uint32_t timeout_ms)
 {
 	const struct proto_msg msg = {.type = PROTO_VMM_STOP,
 	                              .vmm_stop = {timeout_ms}};
 	uint32_t limit = MIN(timeout_ms, 86400000u) + STOP_SLACK_MS;
+	int r = 0;
 
 	machine_process(m);
 	m->stop_asked = true;
-	if (!machine_has_ended(m) && machine_tell(m, &msg, -1) == 0)
-		(void)machine_wait_end(m, limit);
-	if (!m->joined)
-		machine_kill(m);
+	if (!machine_has_ended(m))
+		r = machine_tell(m, &msg, -1);
+	if (r == 0)
+		r = machine_wait_end(m, limit);
+	if (r == -ECANCELED)
+		return r;
+	return m->joined ? 0 : machine_kill(m);
 }
 
-bool machine_await_process(int pidfd, uint32_t timeout_ms)
+int machine_await_process(int pidfd, uint32_t timeout_ms)
 {
-	uint64_t end = clock_now_ns() + timeout_ms * NS_PER_MS;
+	uint64_t end = end_of(timeout_ms);
 	struct pollfd pf = {.fd = pidfd, .events = POLLIN};
-	uint64_t now;
-	int n;
+	int r, ms;
 
 	do {
-		now = clock_now_ns();
-		n = poll(&pf, 1,
-		         now < end ? (int)((end - now) / NS_PER_MS) + 1 : 0);
-	} while (n != 1 && now < end);
-	return n == 1;
+		ms = ms_until(end);
+		r = cancel_poll(&pf, 1, ms);
+	} while (r != 1 && r != -ECANCELED && ms != 0);
+	return r == 1 ? 0 : r == -ECANCELED ? r : -ETIMEDOUT;
+}
+
+/* Nobody reaps it meanwhile: its number may be a stranger's then. */
+static int open_process(const struct machine *m)
+{
+	return (int)syscall(SYS_pidfd_open, m->pid, 0);
+}
+
+static int await_end(int pidfd)
+{
+	int r = pidfd < 0 ? -ETIMEDOUT
+	                  : machine_await_process(pidfd, END_LIMIT_MS);
+
+	if (r != -ETIMEDOUT || pidfd < 0)
+		return r;
+	(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+	return machine_await_process(pidfd, END_LIMIT_MS);
 }
 
 /*
@@ -443,26 +629,38 @@ bool machine_await_process(int pidfd, uint32_t timeout_ms)
  * nothing is left when this returns, not even a dead process for init: there
  * are containers whose init does not wait for strangers.
  */
-static void end_process(struct machine *m)
+static int end_process(struct machine *m)
 {
-	int pidfd;
+	int pidfd, r;
 
 	if (m->pid <= 0)
-		return;
+		return 0;
 	(void)shutdown(m->control, SHUT_WR);
-	pidfd = (int)syscall(SYS_pidfd_open, m->pid, 0);
-	if (pidfd < 0 || !machine_await_process(pidfd, END_LIMIT_MS))
-		(void)kill(m->pid, SIGKILL);
+	pidfd = open_process(m);
+	let_go(m);
+	r = await_end(pidfd);
 	close_fd(&pidfd);
+	take_back(m);
+	if (r == -ECANCELED)
+		return r;
+	if (r < 0 && m->pid > 0)
+		(void)kill(m->pid, SIGKILL);
 	reap(m);
+	return 0;
 }
 
-void machine_kill(struct machine *m)
+int machine_kill(struct machine *m)
 {
-	end_process(m);
+	int r = end_process(m);
+
 	machine_process(m);
-	if (!machine_has_ended(m))
+	if (r < 0)
+		return r;
+	if (!machine_has_ended(m)) {
 		end_with(m, 0, "killed", "");
+		wake_all(m);
+	}
+	return 0;
 }
 
 int machine_end_error(const struct machine *m, struct err *err)
@@ -476,9 +674,12 @@ int machine_end_error(const struct machine *m, struct err *err)
 
 void machine_release(struct machine *m)
 {
+	struct cancel *cleanup_cancel held = cancel_hold();
+
+	m->lock = NULL;
 	m->stop_asked = true;
 	if (m->control >= 0 && !m->joined)
-		machine_kill(m);
+		(void)machine_kill(m);
 	close_fd(&m->control);
 	free(m->console);
 	m->console = NULL;

@@ -9,11 +9,15 @@
  * FAILED or STOPPED with a message that says how. What msb-vmm sends is
  * checked as if it came from the guest: a guest may have taken it over.
  *
- * Not thread-safe: struct msb_sandbox holds a lock around it.
+ * Many threads may share one: then it has a lock, with which all of these are
+ * called, and which those that wait let go meanwhile. Each takes what arrives
+ * for whom it may concern: an answer goes to who asked, and a new state wakes
+ * all who wait.
  */
 #ifndef LIB_MACHINE_H
 #define LIB_MACHINE_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -23,8 +27,13 @@
 #include "microsandbox.h"
 #include "proto/proto.h"
 
+struct machine_waiter;
+
 struct machine {
-	pid_t pid;    /* 0: reaped */
+	pthread_mutex_t *lock; /* NULL: it is one thread's */
+	struct machine_waiter *waiters;
+	uint64_t takes, taken; /* questions of TAKE, and answers to them */
+	pid_t pid;             /* 0: reaped */
 	int control;  /* open until machine_release(), so that it can be polled
 	               */
 	bool hung_up; /* nothing more comes from it */
@@ -51,10 +60,35 @@ void machine_process(struct machine *m);
 
 bool machine_has_ended(const struct machine *m);
 
-/* Wait until it has; -ETIMEDOUT. */
-int machine_wait_end(struct machine *m, uint32_t timeout_ms);
+/*
+ * Wait until it has; @timeout_ms -1: as long as it takes. -ETIMEDOUT, or
+ * -ECANCELED.
+ */
+int machine_wait_end(struct machine *m, int64_t timeout_ms);
+/* The same, until it is ready or has ended. */
+int machine_wait_ready(struct machine *m, int64_t timeout_ms);
 
-/* Send a message, with @fd unless it is -1 (stays the caller's). */
+/*
+ * A place in the list of who waits. @fd becomes readable with each new state:
+ * an eventfd of the owner's, or -1.
+ */
+struct machine_waiter {
+	struct machine_waiter *next;
+	int fd;
+	/* Of a question: */
+	enum proto_type type;
+	uint64_t number;
+	struct machine_answer *answer; /* NULL: none */
+	bool found;
+};
+
+void machine_waiter_add(struct machine *m, struct machine_waiter *w);
+void machine_waiter_del(struct machine *m, struct machine_waiter *w);
+
+/*
+ * Send a message, with @fd unless it is -1 (stays the caller's). Waits for
+ * room, a moment: -EAGAIN.
+ */
 int machine_tell(struct machine *m, const struct proto_msg *msg, int fd);
 
 /* Ask for a connection to @port in the guest; @sock becomes its host end. */
@@ -69,29 +103,37 @@ struct machine_answer {
 
 void machine_answer_release(struct machine_answer *a);
 
-/* See sandbox_ask(), for which this is. */
+/*
+ * See sandbox_ask(), for which this is. -ECANCELED: it may have been asked, and
+ * done, all the same.
+ */
 int machine_ask(struct machine *m, const struct proto_msg *msg, int fd,
                 enum proto_type type, int timeout_ms,
                 struct machine_answer *ret);
 
-/* VMM_STOP, wait, then kill; a child is reaped afterwards. */
-void machine_stop(struct machine *m, uint32_t timeout_ms);
+/*
+ * VMM_STOP, wait, then kill; a child is reaped afterwards. -ECANCELED: it goes
+ * on with that by itself.
+ */
+int machine_stop(struct machine *m, uint32_t timeout_ms);
 
 /*
  * End it now: msb-vmm kills QEMU and exits when its control socket closes, and
  * gets SIGKILL (QEMU dies with it) when that takes too long. Reaps it.
+ * -ECANCELED: it ends, but was not waited for.
  */
-void machine_kill(struct machine *m);
+int machine_kill(struct machine *m);
 
 /*
- * Whether the process of @pidfd, anybody's, has ended, in time. A signal to
- * the caller's program is no reason to hurry.
+ * Wait for the end of the process of @pidfd, anybody's: 0, -ETIMEDOUT or
+ * -ECANCELED. A signal to the caller's program is no reason to hurry.
  */
-bool machine_await_process(int pidfd, uint32_t timeout_ms);
+int machine_await_process(int pidfd, uint32_t timeout_ms);
 
 /* The reason as an error: -LIB_EBOOT or -LIB_EGONE, after the end only. */
 int machine_end_error(const struct machine *m, struct err *err);
 
-void machine_release(struct machine *m); /* kills what has not only joined */
+/* Kills what has not only joined. No other thread has it any more. */
+void machine_release(struct machine *m);
 
 #endif

@@ -53,6 +53,11 @@ static void fill(struct msb_metrics *m, const struct proto_vmm_stats_reply *s)
 		.net_refused = s->net_refused,
 		.net_dns_queries = s->net_dns_queries,
 		.net_dns_denied = s->net_dns_denied,
+		.tls_flows = s->tls_flows,
+		.tls_refused = s->tls_refused,
+		.secrets_used = s->secrets_used,
+		.secret_violations = s->secret_violations,
+		.secrets_masked = s->secrets_masked,
 	};
 }
 

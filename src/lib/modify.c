@@ -9,6 +9,11 @@
  * record. A machine that runs holds the second: then what it was started with
  * counts until its next start. That configuration is kept in the file `active`
  * by the first modification that has to wait, and goes with the next start.
+ *
+ * Secrets of a machine that has msb-tls change in it first, in one step, then
+ * on record: who is cut off between has a record that says what it said before.
+ * Of what was removed or narrowed it then says too much, and the next start
+ * asks for it; of what was added nobody knows the placeholder.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,41 +23,27 @@
 #include <sys/file.h>
 
 #include "base/buf.h"
+#include "base/cancel.h"
 #include "base/fdio.h"
 #include "base/num.h"
 #include "lib/command.h"
 #include "lib/error.h"
 #include "lib/life.h"
 #include "lib/modify.h"
+#include "lib/modify_int.h"
 #include "lib/options.h"
 #include "lib/record.h"
+#include "lib/tls_launch.h"
 
 #include "base/banned.h"
 
 #define CHANGES_MAX 4096
 #define ACTIVE_MAX  (4u << 20)
 
-struct msb_plan {
-	struct msb_change *changes;
-	size_t n;
-};
-
-/* One modification, from the row to the row. */
-struct edit {
-	struct msb_home *home;
-	struct msb_modify_opts o;
-	struct place place;
-	int mutex, lock; /* lock -1: the machine runs */
-	bool runs;
-	struct state_sandbox row;
-	struct sandbox_config was, now;
-	struct strv labels;
-	struct msb_plan *plan;
-};
-
 static void edit_release(struct edit *e)
 {
 	msb_plan_free(e->plan);
+	tls_values_release(&e->update.values);
 	strv_release(&e->labels);
 	sandbox_config_release(&e->now);
 	sandbox_config_release(&e->was);
@@ -92,9 +83,8 @@ const struct msb_change *msb_plan_get(const struct msb_plan *plan, size_t i)
 	return i < plan->n ? &plan->changes[i] : NULL;
 }
 
-/* NULL values stand for none. @live: a machine that runs has it, too. */
-static int plan_add(struct edit *e, bool live, const char *field,
-                    const char *before, const char *after)
+int modify_plan(struct edit *e, bool live, const char *field,
+                const char *before, const char *after)
 {
 	struct msb_plan *p = e->plan;
 	struct msb_change c, *more;
@@ -154,7 +144,8 @@ static int plan_pair(struct edit *e, const char *prefix, const char *before,
 	(void)buf_add(&field, one, strcspn(one, "="));
 	if (!buf_ok(&field))
 		return -ENOMEM;
-	return plan_add(e, true, buf_str(&field), shown(before), shown(after));
+	return modify_plan(e, true, buf_str(&field), shown(before),
+	                   shown(after));
 }
 
 static int plan_pairs(struct edit *e, const char *prefix,
@@ -177,9 +168,9 @@ static int plan_size(struct edit *e, const char *field, uint64_t was,
 
 	if (was == now)
 		return 0;
-	return plan_add(e, false, field,
-	                num_format_size(was, before, sizeof(before)),
-	                num_format_size(now, after, sizeof(after)));
+	return modify_plan(e, false, field,
+	                   num_format_size(was, before, sizeof(before)),
+	                   num_format_size(now, after, sizeof(after)));
 }
 
 static int plan_number(struct edit *e, const char *field, const char *unit,
@@ -191,7 +182,7 @@ static int plan_number(struct edit *e, const char *field, const char *unit,
 		(void)snprintf(before, sizeof(before), "%u%s", was, unit);
 	if (now)
 		(void)snprintf(after, sizeof(after), "%u%s", now, unit);
-	return plan_add(e, false, field, before, after);
+	return modify_plan(e, false, field, before, after);
 }
 
 static int make_plan(struct edit *e)
@@ -208,7 +199,7 @@ static int make_plan(struct edit *e)
 	if (r == 0)
 		r = plan_size(e, "root_disk", a->upper_bytes, b->upper_bytes);
 	if (r == 0)
-		r = plan_add(e, false, "hostname", a->hostname, b->hostname);
+		r = modify_plan(e, false, "hostname", a->hostname, b->hostname);
 	if (r == 0)
 		r = plan_number(e, "max_duration", "s", a->max_duration_s,
 		                b->max_duration_s);
@@ -216,13 +207,15 @@ static int make_plan(struct edit *e)
 		r = plan_number(e, "idle_timeout", "s", a->idle_timeout_s,
 		                b->idle_timeout_s);
 	if (r == 0)
-		r = plan_add(e, true, "workdir", a->workdir, b->workdir);
+		r = modify_plan(e, true, "workdir", a->workdir, b->workdir);
 	if (r == 0)
-		r = plan_add(e, true, "user", a->user, b->user);
+		r = modify_plan(e, true, "user", a->user, b->user);
 	if (r == 0)
-		r = plan_add(e, true, "shell", a->shell, b->shell);
+		r = modify_plan(e, true, "shell", a->shell, b->shell);
 	if (r == 0)
 		r = plan_pairs(e, "env", &a->env, &b->env);
+	if (r == 0)
+		r = modify_plan_secrets(e);
 	return r < 0 ? r : plan_pairs(e, "label", &e->row.labels, &e->labels);
 }
 
@@ -389,6 +382,8 @@ static int check_kept(const struct edit *e, struct err *err)
 
 static int take_locks(struct edit *e, struct err *err)
 {
+	int r;
+
 	e->mutex = place_file(&e->place, "modify", O_RDWR | O_CREAT);
 	if (e->mutex == -ENOENT)
 		return life_no_such(e->row.name, err);
@@ -396,17 +391,20 @@ static int take_locks(struct edit *e, struct err *err)
 		return err_set(err, e->mutex,
 		               "cannot write to the folder of %s: %s",
 		               e->row.name, strerror(-e->mutex));
-	while (flock(e->mutex, LOCK_EX) < 0)
-		if (errno != EINTR)
-			return err_set(err, -errno, "cannot lock %s",
-			               e->row.name);
+	r = cancel_flock(e->mutex, LOCK_EX);
+	if (r < 0)
+		return r == -ECANCELED
+		               ? err_set(err, r, "cancelled")
+		               : err_set(err, r, "cannot lock %s", e->row.name);
 	/* A plan alone must not be in the way of a start. */
 	if (e->o.dry_run) {
 		e->runs = place_is_locked(&e->place);
+		e->has_tls = e->runs && place_has_tls(&e->place);
 		return 0;
 	}
 	e->lock = life_lock(&e->place, e->row.name, err);
 	e->runs = e->lock == -EBUSY;
+	e->has_tls = e->runs && place_has_tls(&e->place);
 	return e->lock < 0 && !e->runs ? e->lock : 0;
 }
 
@@ -474,6 +472,23 @@ static int write_row(struct edit *e, struct err *err)
 	return r;
 }
 
+/* All or nothing: what has begun goes on to its end. */
+static int carry_out(struct edit *e, struct err *err)
+{
+	struct cancel *cleanup_cancel held = cancel_hold();
+	int r = keep_active(e, err);
+
+	if (r == 0)
+		r = modify_send_secrets(e, err);
+	if (r < 0)
+		return r;
+	r = write_row(e, err);
+	if (r < 0 && (e->update.nset || e->update.nremove))
+		(void)err_wrap(err, "the machine that runs has the changed "
+		                    "secrets, its record has not");
+	return r;
+}
+
 static int modify(struct edit *e, const char *name, struct err *err)
 {
 	int r = check_opts(&e->o, err);
@@ -489,15 +504,18 @@ static int modify(struct edit *e, const char *name, struct err *err)
 	if (r == 0)
 		r = apply(e);
 	if (r == 0)
+		r = modify_apply_secrets(e, err);
+	if (r == 0)
 		r = check_result(e, err);
+	if (r == 0)
+		r = modify_check_secrets(e, err);
 	if (r == 0)
 		r = make_plan(e);
 	if (r == 0)
 		r = check_kept(e, err);
 	if (r < 0 || e->o.dry_run || e->plan->n == 0)
 		return r;
-	r = keep_active(e, err);
-	return r < 0 ? r : write_row(e, err);
+	return carry_out(e, err);
 }
 
 int msb_sandbox_modify(struct msb_home *home, const char *name,
@@ -553,6 +571,7 @@ static int pending(struct edit *e, const char *name, struct err *err)
 	if (r < 0 && r != -ENOENT)
 		return r;
 	e->runs = r == 0 && place_is_locked(&e->place);
+	e->has_tls = e->runs && place_has_tls(&e->place);
 	if (!e->runs ||
 	    file_read(e->place.dir_fd, MODIFY_ACTIVE_FILE, &active) < 0)
 		(void)buf_adds(&active, e->row.config);

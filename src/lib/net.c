@@ -6,112 +6,73 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/num.h"
-#include "base/strv.h"
+#include "base/cleanup.h"
+#include "lib/members.h"
 #include "lib/options.h"
 #include "lib/record.h"
 
 #include "base/banned.h"
 
-/* What a member is, for all three: copy, write, read. */
-enum kind { NUMBER, TEXT, LIST, RATE, PORTS };
-
-static const struct member {
-	const char *key;
-	enum kind kind;
-	size_t offset;
-} members[] = {
-#define MEMBER(name, kind)                                                     \
-	{                                                                      \
-#name, kind, offsetof(struct msb_network, name)                \
-	}
-	MEMBER(flags, NUMBER),
-	MEMBER(profile, TEXT),
-	MEMBER(rules, LIST),
-	MEMBER(default_egress, NUMBER),
-	MEMBER(default_ingress, NUMBER),
-	MEMBER(ports, PORTS),
-	MEMBER(nameservers, LIST),
-	MEMBER(dns_timeout_ms, NUMBER),
-	MEMBER(ipv4_pool, TEXT),
-	MEMBER(ipv6_pool, TEXT),
-	MEMBER(mtu, NUMBER),
-	MEMBER(egress_bytes, RATE),
-	MEMBER(egress_packets, RATE),
-	MEMBER(ingress_bytes, RATE),
-	MEMBER(ingress_packets, RATE),
-	MEMBER(max_connections, NUMBER),
-	MEMBER(proxy, TEXT),
-	MEMBER(socks4_user_id, TEXT),
-	MEMBER(socks5_username, TEXT),
-	MEMBER(socks5_password_env, TEXT),
-	MEMBER(vsock, LIST),
-	MEMBER(pcap, TEXT),
-#undef MEMBER
-};
-_Static_assert(sizeof(((struct msb_network *)0)->default_egress) ==
-                       sizeof(uint32_t),
-               "a NUMBER has 32 bits");
-
 typedef struct msb_port **port_list;
 
-static void *member(struct msb_network *n, const struct member *m)
+/* ---- rates --------------------------------------------------------------- */
+
+static bool read_number(const json_t *j, uint64_t max, uint64_t *ret)
 {
-	return (char *)n + m->offset;
+	json_int_t n = json_integer_value(j);
+
+	*ret = (uint64_t)n;
+	return json_is_integer(j) && n >= 0 && (uint64_t)n <= max;
 }
 
-static const void *member_const(const struct msb_network *n,
-                                const struct member *m)
+static int copy_rate(void *to, const void *from)
 {
-	return (const char *)n + m->offset;
+	memcpy(to, from, sizeof(struct msb_rate));
+	return 0;
 }
 
-/* ---- what is owned ------------------------------------------------------- */
-
-static void free_list(char **list)
+static bool is_no_rate(const void *of)
 {
-	for (char **s = list; s && *s; s++)
-		free(*s);
-	free(list);
+	return ((const struct msb_rate *)of)->per_second == 0;
 }
 
-static void free_ports(port_list list)
+static json_t *rate_json(const void *of)
 {
+	const struct msb_rate *rate = of;
+
+	return json_pack("[I, I]", (json_int_t)rate->per_second,
+	                 (json_int_t)rate->burst);
+}
+
+static int read_rate(const json_t *j, void *ret)
+{
+	struct msb_rate *rate = ret;
+
+	if (!read_number(json_array_get(j, 0), INT64_MAX, &rate->per_second) ||
+	    !read_number(json_array_get(j, 1), INT64_MAX, &rate->burst))
+		return -EINVAL;
+	return 0;
+}
+
+static const struct member_type rate_type = {
+	.copy = copy_rate,
+	.is_default = is_no_rate,
+	.json = rate_json,
+	.read = read_rate,
+};
+
+/* ---- ports --------------------------------------------------------------- */
+
+static void release_ports(void *of)
+{
+	port_list list = *(port_list *)of;
+
 	for (port_list p = list; p && *p; p++) {
 		free((char *)(uintptr_t)(*p)->bind);
 		free(*p);
 	}
 	free(list);
-}
-
-void network_release(struct msb_network *n)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
-		void *at = member(n, &members[i]);
-
-		if (members[i].kind == TEXT)
-			free(*(char **)at);
-		else if (members[i].kind == LIST)
-			free_list(*(char ***)at);
-		else if (members[i].kind == PORTS)
-			free_ports(*(port_list *)at);
-	}
-	*n = (struct msb_network){0};
-}
-
-static int copy_text(char **to, const char *from)
-{
-	*to = from ? strdup(from) : NULL;
-	return from && !*to ? -ENOMEM : 0;
-}
-
-static int copy_list(char ***to, const char *const *from)
-{
-	struct strv s = {0};
-	int r = strv_add_all(&s, (char *const *)(uintptr_t)from);
-
-	*to = s.v; /* also of a part: it is freed with the whole */
-	return r;
+	*(port_list *)of = NULL;
 }
 
 /* Takes what @one points to, also on failure. */
@@ -134,87 +95,29 @@ static int add_port(port_list *list, size_t n, const struct msb_port *one)
 	return 0;
 }
 
-static int copy_ports(port_list *to, const struct msb_port *const *from)
+static int copy_ports(void *to, const void *from)
 {
+	const struct msb_port *const *list =
+		*(const struct msb_port *const *const *)from;
 	int r = 0;
 
-	*to = NULL;
-	for (size_t n = 0; from && from[n] && r == 0; n++) {
+	*(port_list *)to = NULL;
+	for (size_t n = 0; list && list[n] && r == 0; n++) {
 		struct msb_port p = MSB_PORT_INIT;
 
-		if (!options_take(&p, sizeof(p), from[n]))
+		if (!options_take(&p, sizeof(p), list[n]))
 			return -EINVAL;
 		p.size = sizeof(p);
-		r = copy_text((char **)(uintptr_t)&p.bind, p.bind);
-		if (r == 0)
-			r = add_port(to, n, &p);
+		if (p.bind && !(p.bind = strdup(p.bind)))
+			return -ENOMEM;
+		r = add_port(to, n, &p);
 	}
 	return r;
 }
 
-/* A path of the host that means the same wherever msb is started. */
-static int make_absolute(const char **path)
+static bool is_no_port(const void *of)
 {
-	cleanup_free char *cwd = NULL;
-	char *whole;
-
-	if (!*path || **path == '/')
-		return 0;
-	cwd = getcwd(NULL, 0);
-	if (!cwd)
-		return -errno;
-	if (asprintf(&whole, "%s/%s", strcmp(cwd, "/") ? cwd : "", *path) < 0)
-		return -ENOMEM;
-	free((char *)(uintptr_t)*path);
-	*path = whole;
-	return 0;
-}
-
-static int copy_member(const struct member *m, void *to, const void *from)
-{
-	switch (m->kind) {
-	case TEXT:
-		return copy_text(to, *(const char *const *)from);
-	case LIST:
-		return copy_list(to, *(const char *const *const *)from);
-	case PORTS:
-		return copy_ports(to,
-		                  *(const struct msb_port *const *const *)from);
-	case RATE:
-		memcpy(to, from, sizeof(struct msb_rate));
-		return 0;
-	case NUMBER:
-		memcpy(to, from, sizeof(uint32_t));
-		return 0;
-	}
-	return -EINVAL;
-}
-
-int network_take(struct msb_network *ret, const struct msb_network *from)
-{
-	struct msb_network given = MSB_NETWORK_INIT;
-	int r = options_take(&given, sizeof(given), from) ? 0 : -EINVAL;
-
-	*ret = (struct msb_network)MSB_NETWORK_INIT;
-	for (size_t i = 0; i < ARRAY_SIZE(members) && r == 0; i++)
-		r = copy_member(&members[i], member(ret, &members[i]),
-		                member_const(&given, &members[i]));
-	return r < 0 ? r : make_absolute(&ret->pcap);
-}
-
-/* ---- the record ---------------------------------------------------------- */
-
-static json_t *list_json(const char *const *list)
-{
-	json_t *a = json_array();
-
-	for (; a && *list; list++) {
-		if (json_array_append_new(a, record_text(*list)) < 0) {
-			json_decref(a);
-			return NULL;
-		}
-	}
-	return a;
+	return !*(const void *const *)of;
 }
 
 static json_t *port_json(const struct msb_port *p)
@@ -231,8 +134,11 @@ static json_t *port_json(const struct msb_port *p)
 	return o;
 }
 
-static json_t *ports_json(const struct msb_port *const *list)
+/* Only of a list that is there. */
+static json_t *ports_json(const void *of)
 {
+	const struct msb_port *const *list =
+		*(const struct msb_port *const *const *)of;
 	json_t *a = json_array();
 
 	for (; a && *list; list++) {
@@ -242,74 +148,6 @@ static json_t *ports_json(const struct msb_port *const *list)
 		}
 	}
 	return a;
-}
-
-/* NULL with *@skip: its default, which need not be written. */
-static json_t *member_json(const struct member *m, const void *at, bool *skip)
-{
-	const struct msb_rate *rate = at;
-	const void *const *pointer = at;
-
-	switch (m->kind) {
-	case NUMBER:
-		*skip = *(const uint32_t *)at == 0;
-		return *skip ? NULL : json_integer(*(const uint32_t *)at);
-	case RATE:
-		*skip = rate->per_second == 0;
-		return *skip ? NULL
-		             : json_pack("[I, I]", (json_int_t)rate->per_second,
-		                         (json_int_t)rate->burst);
-	case TEXT:
-		*skip = !*pointer;
-		return *skip ? NULL : record_text(*pointer);
-	case LIST:
-		*skip = !*pointer;
-		return *skip ? NULL : list_json(*pointer);
-	case PORTS:
-		*skip = !*pointer;
-		return *skip ? NULL : ports_json(*pointer);
-	}
-	return NULL;
-}
-
-json_t *network_json(const struct msb_network *n)
-{
-	json_t *o = json_object();
-
-	for (size_t i = 0; o && i < ARRAY_SIZE(members); i++) {
-		bool skip = false;
-		json_t *j = member_json(&members[i],
-		                        member_const(n, &members[i]), &skip);
-
-		if (!skip && json_object_set_new(o, members[i].key, j) < 0) {
-			json_decref(o);
-			return NULL;
-		}
-	}
-	return o;
-}
-
-static bool read_number(const json_t *j, uint64_t max, uint64_t *ret)
-{
-	json_int_t n = json_integer_value(j);
-
-	*ret = (uint64_t)n;
-	return json_is_integer(j) && n >= 0 && (uint64_t)n <= max;
-}
-
-static int read_list(const json_t *j, char ***ret)
-{
-	struct strv s = {0};
-	int r = json_is_array(j) ? 0 : -EINVAL;
-
-	for (size_t i = 0; r == 0 && i < json_array_size(j); i++) {
-		cleanup_free char *text =
-			record_read_text(json_array_get(j, i));
-
-		r = text ? strv_add(&s, text) : -EINVAL;
-	}
-	*ret = s.v;
-	return r;
 }
 
 static int read_port(const json_t *o, struct msb_port *ret)
@@ -331,7 +169,7 @@ static int read_port(const json_t *o, struct msb_port *ret)
 	return bind && !ret->bind ? -EINVAL : 0;
 }
 
-static int read_ports(const json_t *j, port_list *ret)
+static int read_ports(const json_t *j, void *ret)
 {
 	size_t n = json_array_size(j);
 	int r = json_is_array(j) && n <= MSB_PORTS_MAX ? 0 : -EINVAL;
@@ -346,52 +184,90 @@ static int read_ports(const json_t *j, port_list *ret)
 	return r;
 }
 
-static int read_rate(const json_t *j, struct msb_rate *ret)
+static const struct member_type ports_type = {
+	.copy = copy_ports,
+	.release = release_ports,
+	.is_default = is_no_port,
+	.json = ports_json,
+	.read = read_ports,
+};
+
+/* ---- all of it ----------------------------------------------------------- */
+
+static const struct member members[] = {
+	MEMBER(struct msb_network, flags, MEMBER_NUMBER),
+	MEMBER(struct msb_network, profile, MEMBER_TEXT),
+	MEMBER(struct msb_network, rules, MEMBER_LIST),
+	MEMBER(struct msb_network, default_egress, MEMBER_NUMBER),
+	MEMBER(struct msb_network, default_ingress, MEMBER_NUMBER),
+	MEMBER_TYPED(struct msb_network, ports, &ports_type),
+	MEMBER(struct msb_network, nameservers, MEMBER_LIST),
+	MEMBER(struct msb_network, dns_timeout_ms, MEMBER_NUMBER),
+	MEMBER(struct msb_network, ipv4_pool, MEMBER_TEXT),
+	MEMBER(struct msb_network, ipv6_pool, MEMBER_TEXT),
+	MEMBER(struct msb_network, mtu, MEMBER_NUMBER),
+	MEMBER_TYPED(struct msb_network, egress_bytes, &rate_type),
+	MEMBER_TYPED(struct msb_network, egress_packets, &rate_type),
+	MEMBER_TYPED(struct msb_network, ingress_bytes, &rate_type),
+	MEMBER_TYPED(struct msb_network, ingress_packets, &rate_type),
+	MEMBER(struct msb_network, max_connections, MEMBER_NUMBER),
+	MEMBER(struct msb_network, proxy, MEMBER_TEXT),
+	MEMBER(struct msb_network, socks4_user_id, MEMBER_TEXT),
+	MEMBER(struct msb_network, socks5_username, MEMBER_TEXT),
+	MEMBER(struct msb_network, socks5_password_env, MEMBER_TEXT),
+	MEMBER(struct msb_network, vsock, MEMBER_LIST),
+	MEMBER(struct msb_network, pcap, MEMBER_TEXT),
+	{0}};
+_Static_assert(sizeof(((struct msb_network *)0)->default_egress) ==
+                       sizeof(uint32_t),
+               "a number has 32 bits");
+
+void network_release(struct msb_network *n)
 {
-	if (!read_number(json_array_get(j, 0), INT64_MAX, &ret->per_second) ||
-	    !read_number(json_array_get(j, 1), INT64_MAX, &ret->burst))
-		return -EINVAL;
+	members_release(members, n);
+	*n = (struct msb_network){0};
+}
+
+/* A path of the host that means the same wherever msb is started. */
+static int make_absolute(const char **path)
+{
+	cleanup_free char *cwd = NULL;
+	char *whole;
+
+	if (!*path || **path == '/')
+		return 0;
+	cwd = getcwd(NULL, 0);
+	if (!cwd)
+		return -errno;
+	if (asprintf(&whole, "%s/%s", strcmp(cwd, "/") ? cwd : "", *path) < 0)
+		return -ENOMEM;
+	free((char *)(uintptr_t)*path);
+	*path = whole;
 	return 0;
 }
 
-static int read_member(const json_t *j, const struct member *m, void *at)
+int network_take(struct msb_network *ret, const struct msb_network *from)
 {
-	uint64_t n;
+	struct msb_network given = MSB_NETWORK_INIT;
+	int r = options_take(&given, sizeof(given), from) ? 0 : -EINVAL;
 
-	switch (m->kind) {
-	case NUMBER:
-		if (!read_number(j, UINT32_MAX, &n))
-			return -EINVAL;
-		*(uint32_t *)at = (uint32_t)n;
-		return 0;
-	case RATE:
-		return read_rate(j, at);
-	case TEXT:
-		*(char **)at = record_read_text(j);
-		return *(char **)at ? 0 : -EINVAL;
-	case LIST:
-		return read_list(j, at);
-	case PORTS:
-		return read_ports(j, at);
-	}
-	return -EINVAL;
+	*ret = (struct msb_network)MSB_NETWORK_INIT;
+	if (r == 0)
+		r = members_copy(members, ret, &given);
+	return r < 0 ? r : make_absolute(&ret->pcap);
+}
+
+json_t *network_json(const struct msb_network *n)
+{
+	return members_json(members, n);
 }
 
 int network_read(const json_t *j, struct msb_network *ret)
 {
 	struct msb_network n = MSB_NETWORK_INIT;
-	int r = json_is_object(j) ? 0 : -EINVAL;
+	int r = members_read(members, j, &n);
 
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(members); i++) {
-		const json_t *one = json_object_get(j, members[i].key);
-
-		r = one ? read_member(one, &members[i], member(&n, &members[i]))
-		        : 0;
-	}
-	if (r < 0) {
-		network_release(&n);
-		return r;
-	}
-	*ret = n;
-	return 0;
+	if (r == 0)
+		*ret = n;
+	return r;
 }

@@ -10,6 +10,7 @@
 
 #include "base/fdio.h"
 #include "base/num.h"
+#include "image/host_cas.h"
 #include "lib/net_ports.h"
 #include "lib/place.h"
 
@@ -28,6 +29,7 @@ void net_launch_release(struct net_launch *n)
 	for (size_t i = 0; i < n->nvsock; i++)
 		close_fd(&n->vsock[i].dir_fd);
 	close_fd(&n->pcap_fd);
+	close_fd(&n->tls_fd);
 	strv_release(&n->servers);
 	free(n->ports);
 	free(n->vsock);
@@ -200,45 +202,48 @@ char *net_cas_read(const char *text)
 	return buf_ok(&b) && b.len ? buf_steal(&b) : NULL;
 }
 
-/* The bundle that SSL_CERT_FILE names, else where a distribution has it. */
-static const char *find_bundle(struct buf *b)
-{
-	static const char *const places[] = {
-		"/etc/ssl/certs/ca-certificates.crt", /* Debian, Alpine, Arch */
-		"/etc/pki/tls/certs/ca-bundle.crt",   /* Red Hat */
-		"/etc/ssl/ca-bundle.pem",             /* SUSE */
-		"/etc/ssl/cert.pem",                  /* LibreSSL's */
-	};
-	const char *set = getenv("SSL_CERT_FILE");
-
-	if (set && *set)
-		return file_read(AT_FDCWD, set, b) == 0 ? set : NULL;
-	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
-		if (file_read(AT_FDCWD, places[i], b) == 0)
-			return places[i];
-	return NULL;
-}
-
-static int take_cas(struct net_launch *n, struct err *err)
+int net_host_cas(char **ret, struct err *err)
 {
 	struct buf cleanup_buf b = BUF_INIT_MAX(PEM_MAX);
-	const char *path;
+	const char *path = host_cas_path();
 
-	if (!(n->opts->flags & MSB_NET_TRUST_HOST_CAS))
-		return 0;
-	path = find_bundle(&b);
-	if (!path) {
+	if (!path || file_read(AT_FDCWD, path, &b) < 0) {
 		err_set(err, -ENOENT,
 		        "this host's trusted certificates were not found");
 		err_hint(err, "set SSL_CERT_FILE to a PEM file that can be "
 		              "read");
 		return -ENOENT;
 	}
-	n->cas = net_cas_read(buf_str(&b));
-	return n->cas ? 0
-	              : err_set(err, -EINVAL,
-	                        "%s: no certificates, or more than %u KiB",
-	                        path, NET_LAUNCH_CAS_MAX >> 10);
+	*ret = net_cas_read(buf_str(&b));
+	return *ret ? 0
+	            : err_set(err, -EINVAL,
+	                      "%s: no certificates, or more than %u KiB", path,
+	                      NET_LAUNCH_CAS_MAX >> 10);
+}
+
+static int take_cas(struct net_launch *n, struct err *err)
+{
+	return n->opts->flags & MSB_NET_TRUST_HOST_CAS
+	               ? net_host_cas(&n->cas, err)
+	               : 0;
+}
+
+int net_launch_add_ca(struct net_launch *n, const char *pem, struct err *err)
+{
+	struct buf cleanup_buf b = BUF_INIT_MAX(NET_LAUNCH_CAS_MAX);
+	char *all;
+
+	(void)buf_printf(&b, "%s%s", n->cas ? n->cas : "", pem);
+	if (!buf_ok(&b))
+		return err_set(err, -E2BIG,
+		               "this host trusts so many authorities that "
+		               "there is no room for the sandbox's own");
+	all = buf_steal(&b);
+	if (!all)
+		return -ENOMEM;
+	free(n->cas);
+	n->cas = all;
+	return 0;
 }
 
 /* ---- proxy --------------------------------------------------------------- */
@@ -402,6 +407,8 @@ int net_launch_each_fd(const struct net_launch *n, int (*fn)(void *arg, int fd),
 		r = fn(arg, n->ports[i].fd);
 	if (n->pcap_fd >= 0 && r == 0)
 		r = fn(arg, n->pcap_fd);
+	if (n->tls_fd >= 0 && r == 0)
+		r = fn(arg, n->tls_fd);
 	for (size_t i = 0; i < n->nvsock && r == 0; i++)
 		r = fn(arg, n->vsock[i].dir_fd);
 	return r;
@@ -538,7 +545,9 @@ static json_t *net_json(const struct net_launch *n, int *next)
 		"proxy", proxy_json(n), "pcap_fd", pcap, "log_denied",
 		(o->flags & MSB_NET_LOG_DENIED) != 0);
 
-	if (net)
+	if (net && n->tls_fd >= 0)
+		r = json_object_set_new(net, "tls_fd", json_integer((*next)++));
+	if (net && r == 0)
 		r = add_addresses(net, &n->plan) | add_policy(net, o) |
 		    add_limits(net, o);
 	if (r < 0) {

@@ -57,13 +57,14 @@ struct net_launch {
 	struct net_launch_vsock *vsock;
 	size_t nvsock;
 	int pcap_fd;
+	int tls_fd; /* owned, to msb-tls; -1: nothing is intercepted */
 	struct network_proxy proxy; /* kind NULL: none */
 	char *password, *cas;       /* NULL: none */
 };
 
 #define NET_LAUNCH_INIT                                                        \
 	{                                                                      \
-		.pcap_fd = -1                                                  \
+		.pcap_fd = -1, .tls_fd = -1                                    \
 	}
 
 void net_launch_release(struct net_launch *n);
@@ -87,6 +88,9 @@ int net_launch_each_fd(const struct net_launch *n, int (*fn)(void *arg, int fd),
 /* Add "net" (if it has one), "vsock" and "cas"; numbers begin at *@next. */
 int net_launch_json(const struct net_launch *n, json_t *config, int *next);
 
+/* One more certificate for the guest to trust. */
+int net_launch_add_ca(struct net_launch *n, const char *pem, struct err *err);
+
 /* ---- parts of it --------------------------------------------------------- */
 
 int net_plan_make(const struct msb_network *opts, const char *id,
@@ -97,5 +101,8 @@ int net_servers_read(const char *text, struct strv *ret);
 
 /* The certificates of PEM @text without what is around them; NULL: none. */
 char *net_cas_read(const char *text);
+
+/* Those that this host trusts. -ENOENT: there are none to be found. Free it. */
+int net_host_cas(char **ret, struct err *err);
 
 #endif

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fdio.h"
+#include "files/name.h"
 #include "lib/out_file.h"
 
 #include "base/banned.h"
@@ -78,6 +79,7 @@ static int open_folder(struct out_file *f)
 int out_file_open(struct out_file *f, const char *path, mode_t mode,
                   struct err *err)
 {
+	bool held = files_is_held(path);
 	struct stat st;
 	int r = 0;
 
@@ -87,14 +89,17 @@ int out_file_open(struct out_file *f, const char *path, mode_t mode,
 		f->fd = fcntl(1, F_DUPFD_CLOEXEC, 3);
 		return f->fd < 0 ? failed("standard output", -errno, err) : 0;
 	}
-	f->path = realpath(path, NULL);
+	f->path = held ? NULL : realpath(path, NULL);
 	if (!f->path)
 		f->path = strdup(path);
 	if (!f->path)
 		return err_set(err, -ENOMEM, "out of memory");
-	if (stat(f->path, &st) == 0 && !S_ISREG(st.st_mode)) {
+	if (fstatat(AT_FDCWD, f->path, &st, held ? AT_SYMLINK_NOFOLLOW : 0) ==
+	            0 &&
+	    !S_ISREG(st.st_mode)) {
 		f->direct = true;
-		f->fd = open(f->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+		f->fd = open(f->path, O_WRONLY | O_CLOEXEC | O_NOCTTY |
+		                              (held ? O_NOFOLLOW : 0));
 		r = f->fd < 0 ? -errno : 0;
 		return r < 0 ? failed(path, r, err) : 0;
 	}

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/cancel.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fdio.h"
@@ -143,39 +144,43 @@ int place_wait_unlocked(const struct place *p, uint32_t timeout_ms)
 	while (place_is_locked(p)) {
 		if (clock_now_ns() >= end)
 			return -ETIMEDOUT;
-		(void)usleep(LOOK_MS * 1000);
+		if (cancel_sleep(LOOK_MS) < 0)
+			return -ECANCELED;
 	}
 	return 0;
 }
+
+#define AGENT_SOCKET "agent.sock"
+#define TLS_SOCKET   "tls.sock"
 
 /*
  * A socket's path may have 107 bytes, a home folder's more: so it is named
  * through the folder's descriptor.
  */
-static int socket_address(const struct place *p, struct sockaddr_un *ret)
+static int socket_address(const struct place *p, const char *name,
+                          struct sockaddr_un *ret)
 {
 	int n;
 
 	*ret = (struct sockaddr_un){.sun_family = AF_UNIX};
 	n = snprintf(ret->sun_path, sizeof(ret->sun_path),
-	             "/proc/self/fd/%d/agent.sock", p->dir_fd);
+	             "/proc/self/fd/%d/%s", p->dir_fd, name);
 	return n < (int)sizeof(ret->sun_path) ? 0 : -ENAMETOOLONG;
 }
 
-int place_listen(const struct place *p, struct err *err)
+static int listen_at(const struct place *p, const char *name, int type,
+                     struct err *err)
 {
-	cleanup_close int fd =
-		socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	cleanup_close int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 	struct sockaddr_un at;
-	int r = fd < 0 ? -errno : socket_address(p, &at);
+	int r = fd < 0 ? -errno : socket_address(p, name, &at);
 
-	if (r == 0 && unlinkat(p->dir_fd, "agent.sock", 0) < 0 &&
-	    errno != ENOENT)
+	if (r == 0 && unlinkat(p->dir_fd, name, 0) < 0 && errno != ENOENT)
 		r = -errno;
 	if (r == 0 && bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
 		r = -errno;
-	if (r == 0 && (fchmodat(p->dir_fd, "agent.sock", 0600, 0) < 0 ||
-	               listen(fd, BACKLOG) < 0))
+	if (r == 0 &&
+	    (fchmodat(p->dir_fd, name, 0600, 0) < 0 || listen(fd, BACKLOG) < 0))
 		r = -errno;
 	if (r < 0)
 		return err_set(err, r, "cannot make its socket: %s",
@@ -183,19 +188,49 @@ int place_listen(const struct place *p, struct err *err)
 	return take_fd(fd);
 }
 
-int place_connect(const struct place *p)
+/* Who listens may accept nobody: a blocking call would wait for it. */
+static int connect_to(const struct place *p, const char *name, int type)
 {
-	/* Who listens may accept nobody: a blocking call would wait for it. */
-	cleanup_close int fd = socket(
-		AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	cleanup_close int fd =
+		socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un at;
-	int r = fd < 0 ? -errno : socket_address(p, &at);
+	int r = fd < 0 ? -errno : socket_address(p, name, &at);
 
 	if (r < 0)
 		return r;
 	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
 		return -errno;
 	return take_fd(fd);
+}
+
+int place_listen(const struct place *p, struct err *err)
+{
+	return listen_at(p, AGENT_SOCKET, SOCK_SEQPACKET, err);
+}
+
+int place_listen_tls(const struct place *p, struct err *err)
+{
+	return listen_at(p, TLS_SOCKET, SOCK_STREAM, err);
+}
+
+int place_connect(const struct place *p)
+{
+	return connect_to(p, AGENT_SOCKET, SOCK_SEQPACKET);
+}
+
+int place_connect_tls(const struct place *p)
+{
+	return connect_to(p, TLS_SOCKET, SOCK_STREAM);
+}
+
+bool place_has_tls(const struct place *p)
+{
+	return faccessat(p->dir_fd, TLS_SOCKET, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+void place_forget_tls(const struct place *p)
+{
+	(void)unlinkat(p->dir_fd, TLS_SOCKET, 0);
 }
 
 int place_read_end(const struct place *p, struct place_end *ret)

@@ -4,6 +4,7 @@
  *	lock          held by its msb-vmm for as long as that lives; nothing
  *	              else says that a sandbox runs
  *	agent.sock    where msb-vmm listens for who joins later
+ *	tls.sock      where msb-tls does for changed secrets, if there is one
  *	end.json      how the last run ended, written by msb-vmm; empty while it
  *	              runs or when msb-vmm itself was killed
  *	vm.log.0 .1   what the console, detached commands and msb-vmm said
@@ -75,12 +76,19 @@ int place_wait_unlocked(const struct place *p, uint32_t timeout_ms);
 
 /* A new listening socket in place of the old one. Under the lock. */
 int place_listen(const struct place *p, struct err *err);
+int place_listen_tls(const struct place *p, struct err *err);
 
 /*
  * A line to the msb-vmm that listens there. -ECONNREFUSED, -ENOENT; -EAGAIN
  * when it listens, and too many wait for it already. Never waits.
  */
 int place_connect(const struct place *p);
+
+/* The same to its msb-tls, which only a machine with secrets has. */
+int place_connect_tls(const struct place *p);
+/* Whether its last start was one with msb-tls; and take that back. */
+bool place_has_tls(const struct place *p);
+void place_forget_tls(const struct place *p);
 
 /* Open a file in it. Ours alone; never through a link. */
 int place_file(const struct place *p, const char *name, int flags);

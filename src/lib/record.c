@@ -11,7 +11,7 @@
 
 #include "base/banned.h"
 
-enum kind { NUMBER32, NUMBER64, TEXT, LIST, MOUNTS, NETWORK };
+enum kind { NUMBER32, NUMBER64, TEXT, LIST, MOUNTS, NETWORK, SECRETS, TLS };
 
 static const struct field {
 	const char *key;
@@ -51,6 +51,8 @@ static const struct field {
 	FIELD(upper, NUMBER32),
 	FIELD(patches, LIST),
 	FIELD(network, NETWORK),
+	FIELD(secrets, SECRETS),
+	FIELD(tls, TLS),
 	FIELD(has_main, NUMBER32),
 	NAMED("image_entrypoint", image.entrypoint, LIST),
 	NAMED("image_cmd", image.cmd, LIST),
@@ -84,6 +86,10 @@ void sandbox_config_release(struct sandbox_config *c)
 			mounts_release(member(c, &fields[i]));
 		else if (fields[i].kind == NETWORK)
 			network_release(member(c, &fields[i]));
+		else if (fields[i].kind == SECRETS)
+			secrets_release(member(c, &fields[i]));
+		else if (fields[i].kind == TLS)
+			tls_options_release(member(c, &fields[i]));
 	}
 	*c = (struct sandbox_config){0};
 }
@@ -168,6 +174,10 @@ int sandbox_config_take(struct sandbox_config *ret,
 	if (r == 0)
 		r = network_take(&c.network, o->network);
 	if (r == 0)
+		r = secrets_take(&c.secrets, o->secrets);
+	if (r == 0)
+		r = tls_options_take(&c.tls, o->tls);
+	if (r == 0)
 		r = copy_image(&c.image, image);
 	if (r < 0)
 		return r;
@@ -216,6 +226,14 @@ static json_t *network_value(const struct msb_network *n, bool *skip)
 	return o;
 }
 
+static json_t *tls_value(const struct msb_tls *t, bool *skip)
+{
+	json_t *o = tls_options_json(t);
+
+	*skip = o && json_object_size(o) == 0;
+	return o;
+}
+
 /* NULL with *@skip: its default, which need not be written. */
 static json_t *value_of(const struct field *f, const void *m, bool *skip)
 {
@@ -242,6 +260,11 @@ static json_t *value_of(const struct field *f, const void *m, bool *skip)
 		return mounts_json(m);
 	case NETWORK:
 		return network_value(m, skip);
+	case SECRETS:
+		*skip = ((const struct secret_list *)m)->n == 0;
+		return secrets_json(m);
+	case TLS:
+		return tls_value(m, skip);
 	}
 	return NULL;
 }
@@ -312,6 +335,15 @@ static int read_list(const json_t *j, struct strv *ret)
 	return r;
 }
 
+int record_read_list(const json_t *j, char ***ret)
+{
+	struct strv s = {0};
+	int r = read_list(j, &s);
+
+	*ret = s.v;
+	return r;
+}
+
 static int read_field(const struct field *f, const json_t *j, void *m)
 {
 	json_int_t n = json_integer_value(j);
@@ -336,6 +368,10 @@ static int read_field(const struct field *f, const json_t *j, void *m)
 		return mounts_read(j, m);
 	case NETWORK:
 		return network_read(j, m);
+	case SECRETS:
+		return secrets_read(j, m);
+	case TLS:
+		return tls_options_read(j, m);
 	}
 	return -EINVAL;
 }
@@ -353,7 +389,7 @@ int sandbox_config_read(const char *text, struct sandbox_config *ret,
                         struct err *err)
 {
 	struct sandbox_config cleanup_sandbox_config c = {
-		.network = MSB_NETWORK_INIT};
+		.network = MSB_NETWORK_INIT, .tls = MSB_TLS_INIT};
 	json_t *cleanup_json o =
 		json_parse(text, strlen(text), "the sandbox's record", err);
 

@@ -18,6 +18,7 @@
 #include "lib/mounts.h"
 #include "lib/net.h"
 #include "lib/root_source.h"
+#include "lib/secret.h"
 #include "microsandbox.h"
 
 struct sandbox_config {
@@ -34,6 +35,8 @@ struct sandbox_config {
 	uint32_t upper;      /* enum msb_upper */
 	struct strv patches; /* KIND PATH, for people: the pin has them */
 	struct msb_network network; /* owns what it points to */
+	struct secret_list secrets; /* without their values */
+	struct msb_tls tls;         /* owns what it points to */
 	uint32_t has_main; /* there is a main command; `command` may be empty */
 	/* The image's: so that a command needs no look into the store. */
 	struct image_config image;
@@ -55,6 +58,9 @@ json_t *record_text(const char *s);
 /* The other way, a copy; NULL also when it is no text. */
 char *record_read_text(const json_t *j);
 json_t *record_list(const struct strv *s);
+/* The other way: a list that ends with NULL, or NULL for an empty one; also on
+   failure the caller's to free. -EINVAL, -ENOMEM. */
+int record_read_list(const json_t *j, char ***ret);
 
 #define cleanup_sandbox_config cleanup(sandbox_config_release)
 

@@ -1,16 +1,14 @@
 #include "lib/sandbox.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/cancel.h"
 #include "base/clock.h"
-#include "base/fdio.h"
 #include "base/json.h"
 #include "base/num.h"
 #include "base/virt.h"
@@ -24,6 +22,7 @@
 #include "lib/patch.h"
 #include "lib/root.h"
 #include "lib/snapshot.h"
+#include "lib/tls_launch.h"
 
 #include "base/banned.h"
 
@@ -32,8 +31,6 @@
 #define HOSTNAME_LEN 63
 #define BOOT_MIN_MS  100
 #define BOOT_MAX_MS  3600000
-#define LOST_WAIT_MS 3000
-#define END_WAIT_MS  5000 /* from a machine's last word to its end */
 
 bool sandbox_is_name(const char *s, size_t max)
 {
@@ -189,6 +186,25 @@ int sandbox_check_values(const struct msb_sandbox_opts *o, struct err *err)
 	return r < 0 ? r : check_labels(o->labels, err);
 }
 
+static int check_secrets(const struct msb_sandbox_opts *o, struct err *err)
+{
+	return secrets_check(&(struct secret_checked){.secrets = o->secrets,
+	                                              .tls = o->tls,
+	                                              .env = o->env,
+	                                              .network = o->network},
+	                     err);
+}
+
+/* Once more, with those that were made. */
+static int check_placeholders(const struct sandbox_config *c, struct err *err)
+{
+	return secrets_check(
+		&(struct secret_checked){.secrets = secrets_get(&c->secrets),
+	                                 .tls = &c->tls,
+	                                 .recorded = true},
+		err);
+}
+
 static int check_opts(const struct msb_sandbox_opts *o, struct err *err)
 {
 	int r;
@@ -216,6 +232,8 @@ static int check_opts(const struct msb_sandbox_opts *o, struct err *err)
 		r = mounts_check(o->mounts, err);
 	if (r == 0)
 		r = network_check(o->network, err);
+	if (r == 0)
+		r = check_secrets(o, err);
 	return r < 0 ? r : check_init(o, err);
 }
 
@@ -230,24 +248,7 @@ static bool wants_emulated_kvm(uint32_t engine, uint32_t accel)
 	return virt_is_emulated(&v);
 }
 
-/* Take what msb-vmm said. That it is ready or ended goes on record. */
-static void process(struct msb_sandbox *sb)
-{
-	struct machine *m = &sb->machine;
-	struct state *st;
-
-	machine_process(m);
-	if (sb->recorded == (int32_t)m->state)
-		return;
-	sb->recorded = (int32_t)m->state;
-	if (m->state != MSB_STATE_READY || !sb->home ||
-	    home_lock(sb->home, &st, NULL) < 0)
-		return;
-	(void)state_set_ready(st, sb->id, m->engine, m->accel, NULL);
-	home_unlock(sb->home);
-}
-
-static struct msb_sandbox *new_sandbox(void)
+struct msb_sandbox *sandbox_new(void)
 {
 	struct msb_sandbox *sb = calloc(1, sizeof(*sb));
 
@@ -257,8 +258,10 @@ static struct msb_sandbox *new_sandbox(void)
 	sb->refs = 1;
 	sb->machine = (struct machine)MACHINE_INIT;
 	sb->place = (struct place)PLACE_INIT;
-	sb->recorded = -1;
+	sb->news.fd = sb->news_fd = -1;
 	(void)pthread_mutex_init(&sb->lock, NULL);
+	(void)pthread_mutex_init(&sb->recording, NULL);
+	sb->machine.lock = &sb->lock;
 	return sb;
 }
 
@@ -323,7 +326,7 @@ int msb_sandbox_create(struct msb_home *home,
 	if (!options_take(&o, sizeof(o), opts))
 		return error_set(error, -EINVAL,
 		                 "msb_sandbox_opts: wrong size");
-	sb = new_sandbox();
+	sb = sandbox_new();
 	if (!sb)
 		return error_return(error, -ENOMEM, NULL);
 	r = check_opts(&o, &err);
@@ -338,6 +341,8 @@ int msb_sandbox_create(struct msb_home *home,
 		r = root_source_copy(&sb->config.root, &o.image->root);
 	if (r == 0)
 		r = command_check(&sb->config, &err);
+	if (r == 0)
+		r = check_placeholders(&sb->config, &err);
 	if (r == 0)
 		r = lib_patch_apply(home, &o, &patch, &err);
 	if (r == 0)
@@ -361,7 +366,7 @@ int msb_sandbox_start(struct msb_home *home, const char *name,
 
 	if (!options_take(&o, sizeof(o), opts) || o.flags)
 		return error_set(error, -EINVAL, "msb_start_opts are wrong");
-	sb = new_sandbox();
+	sb = sandbox_new();
 	if (!sb)
 		return error_return(error, -ENOMEM, NULL);
 	r = life_start(home, name, &o, sb, &err);
@@ -371,7 +376,7 @@ int msb_sandbox_start(struct msb_home *home, const char *name,
 int msb_sandbox_open(struct msb_home *home, const char *name,
                      struct msb_sandbox **ret_sandbox, struct msb_error *error)
 {
-	struct msb_sandbox *sb = new_sandbox();
+	struct msb_sandbox *sb = sandbox_new();
 	struct err err = {0};
 	int r;
 
@@ -386,11 +391,18 @@ int msb_sandbox_restart(struct msb_home *home, const char *name,
                         struct msb_sandbox **ret_sandbox,
                         struct msb_error *error)
 {
+	struct msb_start_opts o = MSB_START_OPTS_INIT;
 	struct msb_error local = {0};
 	struct msb_sandbox *sb = NULL;
+	struct err err = {0};
 	int r;
 
 	error = error ? error : &local;
+	if (!options_take(&o, sizeof(o), opts))
+		return error_set(error, -EINVAL, "msb_start_opts are wrong");
+	r = life_may_start(home, name, &o, &err);
+	if (r < 0)
+		return error_return(error, r, &err);
 	r = msb_sandbox_open(home, name, &sb, error);
 	if (r == 0)
 		r = msb_sandbox_stop(sb, timeout_ms, error);
@@ -419,17 +431,23 @@ struct msb_sandbox *sandbox_ref(struct msb_sandbox *sb)
 	return sb;
 }
 
-/* A child that lives on is waited for by the home. */
-static void leave_child(struct msb_sandbox *sb)
+/* Children that live on are waited for by the home. */
+static void leave_children(struct msb_sandbox *sb)
 {
 	struct machine *m = &sb->machine;
 
-	if (m->joined && m->pid > 0 && waitpid(m->pid, NULL, WNOHANG) == 0)
+	if (!m->joined)
+		return;
+	if (m->pid > 0 && waitpid(m->pid, NULL, WNOHANG) == 0)
 		home_leave_child(sb->home, m->pid);
+	if (sb->tls_pid > 0 && waitpid(sb->tls_pid, NULL, WNOHANG) == 0)
+		home_leave_child(sb->home, sb->tls_pid);
+	sb->tls_pid = 0;
 }
 
 void sandbox_unref(struct msb_sandbox *sb)
 {
+	struct cancel *cleanup_cancel held = cancel_hold();
 	unsigned left;
 
 	(void)pthread_mutex_lock(&sb->lock);
@@ -437,54 +455,18 @@ void sandbox_unref(struct msb_sandbox *sb)
 	(void)pthread_mutex_unlock(&sb->lock);
 	if (left)
 		return;
-	leave_child(sb);
+	leave_children(sb);
 	machine_release(&sb->machine);
+	tls_launch_reap(&sb->tls_pid);
+	close_fd(&sb->news_fd);
+	close_fd(&sb->news.fd);
 	place_release(&sb->place);
-	free(sb->file_text);
 	sandbox_config_release(&sb->config);
 	if (sb->home)
 		home_unref(sb->home);
+	(void)pthread_mutex_destroy(&sb->recording);
 	(void)pthread_mutex_destroy(&sb->lock);
 	free(sb);
-}
-
-/* An attached one ends with its handle, whoever else still refers to it. */
-void msb_sandbox_free(struct msb_sandbox *sb)
-{
-	if (!sb)
-		return;
-	(void)pthread_mutex_lock(&sb->lock);
-	if (!sb->machine.joined) {
-		sb->machine.stop_asked = true;
-		machine_kill(&sb->machine);
-	}
-	process(sb);
-	if (machine_has_ended(&sb->machine))
-		life_ended(sb);
-	(void)pthread_mutex_unlock(&sb->lock);
-	sandbox_unref(sb);
-}
-
-int msb_sandbox_detach(struct msb_sandbox *sb, struct msb_error *error)
-{
-	const struct proto_msg msg = {.type = PROTO_VMM_DETACH};
-	struct err err = {0};
-	struct state *st;
-	int r;
-
-	(void)pthread_mutex_lock(&sb->lock);
-	process(sb);
-	r = machine_tell(&sb->machine, &msg, -1);
-	if (r == 0)
-		sb->machine.joined = true;
-	if (r == 0 && (r = home_lock(sb->home, &st, &err)) == 0) {
-		r = state_set_detached(st, sb->id, &err);
-		home_unlock(sb->home);
-	}
-	(void)pthread_mutex_unlock(&sb->lock);
-	if (r == -EPIPE || r == -ECONNRESET || r == -LIB_EGONE)
-		r = sandbox_lost(sb, &err);
-	return r < 0 ? error_return(error, r, &err) : 0;
 }
 
 const char *msb_sandbox_name(const struct msb_sandbox *sb)
@@ -497,22 +479,6 @@ const char *msb_sandbox_id(const struct msb_sandbox *sb)
 	return sb->id;
 }
 
-int msb_sandbox_fd(const struct msb_sandbox *sb)
-{
-	return sb->machine.control;
-}
-
-enum msb_state msb_sandbox_state(struct msb_sandbox *sb)
-{
-	enum msb_state state;
-
-	(void)pthread_mutex_lock(&sb->lock);
-	process(sb);
-	state = sb->machine.state;
-	(void)pthread_mutex_unlock(&sb->lock);
-	return state;
-}
-
 #define EMULATED                                                               \
 	"KVM is emulated on this host (the processor shows neither vmx nor "   \
 	"svm): a whole Linux does not run on it"
@@ -522,152 +488,14 @@ const char *msb_sandbox_warning(const struct msb_sandbox *sb)
 	return sb->emulated ? EMULATED : "";
 }
 
-/* Why it ended, under the lock. */
-static int explain_end(const struct msb_sandbox *sb, struct err *err)
-{
-	int r = machine_end_error(&sb->machine, err);
-
-	if (sb->emulated && r != -LIB_EGONE)
-		err_hint(err, EMULATED "; leave --engine and --accel at auto, "
-		                       "or take --engine qemu --accel tcg");
-	return r;
-}
-
-static int end_error(struct msb_sandbox *sb, struct msb_error *error)
-{
-	struct err err = {0};
-	int r;
-
-	(void)pthread_mutex_lock(&sb->lock);
-	r = explain_end(sb, &err);
-	(void)pthread_mutex_unlock(&sb->lock);
-	return error_return(error, r, &err);
-}
-
-/*
- * Wait until the state is none of the @n of @passing, which *ret_state is then
- * another of; -ETIMEDOUT.
- */
-static int wait_state(struct msb_sandbox *sb, int timeout_ms,
-                      const enum msb_state *passing, size_t n,
-                      enum msb_state *ret_state)
-{
-	uint64_t end =
-		clock_now_ns() + (uint64_t)MAX(timeout_ms, 0) * NS_PER_MS;
-
-	for (;;) {
-		struct pollfd pf = {.fd = sb->machine.control,
-		                    .events = POLLIN};
-		enum msb_state state = msb_sandbox_state(sb);
-		uint64_t now = clock_now_ns();
-		size_t i = 0;
-
-		while (i < n && passing[i] != state)
-			i++;
-		if (i == n) {
-			*ret_state = state;
-			return 0;
-		}
-		if (timeout_ms >= 0 && now >= end)
-			return -ETIMEDOUT;
-		(void)poll(&pf, 1,
-		           timeout_ms < 0 ? -1
-		                          : (int)((end - now) / NS_PER_MS) + 1);
-	}
-}
-
-int msb_sandbox_wait_ready(struct msb_sandbox *sb, int timeout_ms,
-                           struct msb_error *error)
-{
-	static const enum msb_state passing[] = {MSB_STATE_STARTING};
-	enum msb_state state;
-	int r = wait_state(sb, timeout_ms, passing, ARRAY_SIZE(passing),
-	                   &state);
-
-	if (r < 0)
-		return error_set(error, r, "%s is not ready after %d ms",
-		                 sb->name, timeout_ms);
-	return state == MSB_STATE_READY ? 0 : end_error(sb, error);
-}
-
-/*
- * Who joined cannot wait for the process. That it has ended is its own word
- * until it is gone: a guest may have taken it over.
- */
-static int stop_joined(struct msb_sandbox *sb)
-{
-	struct machine *m = &sb->machine;
-	bool over = machine_has_ended(m) || m->hung_up;
-	int r = life_kill(&sb->place, m->pid > 0 ? m->pid : sb->vmm_pid,
-	                  over ? END_WAIT_MS : 0);
-
-	return r == 0 && !over ? machine_wait_end(m, LOST_WAIT_MS) : r;
-}
-
-int msb_sandbox_stop(struct msb_sandbox *sb, uint32_t timeout_ms,
-                     struct msb_error *error)
-{
-	int r = 0;
-
-	(void)pthread_mutex_lock(&sb->lock);
-	machine_stop(&sb->machine, timeout_ms);
-	process(sb);
-	if (sb->machine.joined)
-		r = stop_joined(sb);
-	process(sb); /* its line is closed by now */
-	if (r == 0)
-		life_ended(sb);
-	(void)pthread_mutex_unlock(&sb->lock);
-	if (r < 0)
-		return error_set(error, r, "%s cannot be killed: process %lld",
-		                 sb->name, (long long)sb->vmm_pid);
-	return 0;
-}
-
-int msb_sandbox_kill(struct msb_sandbox *sb, struct msb_error *error)
-{
-	return msb_sandbox_stop(sb, 0, error);
-}
-
-int msb_sandbox_wait(struct msb_sandbox *sb, int timeout_ms,
-                     struct msb_error *error)
-{
-	static const enum msb_state passing[] = {MSB_STATE_STARTING,
-	                                         MSB_STATE_READY};
-	enum msb_state state;
-	int r = wait_state(sb, timeout_ms, passing, ARRAY_SIZE(passing),
-	                   &state);
-
-	if (r < 0)
-		return error_set(error, r, "%s still runs", sb->name);
-	(void)pthread_mutex_lock(&sb->lock);
-	if (!sb->machine.joined)
-		machine_kill(&sb->machine); /* it is over: waits for it */
-	life_ended(sb);
-	(void)pthread_mutex_unlock(&sb->lock);
-	return 0;
-}
-
-int msb_sandbox_touch(struct msb_sandbox *sb, struct msb_error *error)
-{
-	const struct proto_msg msg = {.type = PROTO_VMM_TOUCH};
-	int r;
-
-	(void)pthread_mutex_lock(&sb->lock);
-	process(sb);
-	r = machine_tell(&sb->machine, &msg, -1);
-	(void)pthread_mutex_unlock(&sb->lock);
-	return r < 0 ? end_error(sb, error) : 0;
-}
-
 void msb_sandbox_times(struct msb_sandbox *sb,
                        struct msb_sandbox_times *ret_times)
 {
 	struct msb_sandbox_times t = {.create_ns = sb->create_ns,
 	                              .launched_ns = sb->launched_ns};
 
+	sandbox_look(sb);
 	(void)pthread_mutex_lock(&sb->lock);
-	process(sb);
 	t.spawn_ns = sb->machine.spawn_ns;
 	t.init_ns = sb->machine.init_ns;
 	t.ready_ns = sb->machine.ready_ns;
@@ -722,56 +550,4 @@ const char *const *msb_sandbox_walls(const struct msb_sandbox *sb)
 	ret = (const char *const *)strv_list(&sb->machine.walls);
 	(void)pthread_mutex_unlock(lock_of(sb));
 	return ret;
-}
-
-int sandbox_connect(struct msb_sandbox *sb, uint32_t port)
-{
-	cleanup_close int ours = -1, theirs = -1;
-	int pair[2], r;
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return -errno;
-	ours = pair[0];
-	theirs = pair[1];
-	r = fd_set_nonblock(ours);
-	if (r < 0)
-		return r;
-	(void)pthread_mutex_lock(&sb->lock);
-	process(sb);
-	r = machine_connect(&sb->machine, theirs, port);
-	(void)pthread_mutex_unlock(&sb->lock);
-	return r < 0 ? r : take_fd(ours);
-}
-
-int sandbox_lost(struct msb_sandbox *sb, struct err *err)
-{
-	int r;
-
-	(void)pthread_mutex_lock(&sb->lock);
-	r = machine_wait_end(&sb->machine, LOST_WAIT_MS);
-	if (r == 0)
-		r = explain_end(sb, err);
-	else
-		r = err_set(err, -LIB_EGONE,
-		            "the guest dropped the command (was it shut down "
-		            "from inside?)");
-	(void)pthread_mutex_unlock(&sb->lock);
-	return r;
-}
-
-int sandbox_ask(struct msb_sandbox *sb, const struct proto_msg *msg, int fd,
-                enum proto_type type, int timeout_ms,
-                struct machine_answer *ret, struct err *err)
-{
-	int r;
-
-	(void)pthread_mutex_lock(&sb->lock);
-	r = machine_ask(&sb->machine, msg, fd, type, timeout_ms, ret);
-	process(sb);
-	if (r == -LIB_EGONE)
-		r = explain_end(sb, err);
-	else if (r == -ETIMEDOUT)
-		r = err_set(err, r, "%s does not answer", sb->name);
-	(void)pthread_mutex_unlock(&sb->lock);
-	return r;
 }

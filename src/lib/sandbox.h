@@ -1,12 +1,17 @@
 /*
- * sandbox.h - a machine shared by its handle and its commands: counted, with
- * a lock, so that handles may be freed in any order and commands be used by
- * different threads.
+ * sandbox.h - a machine shared by its handle, which many threads may use at
+ * once, and its commands: counted, with a lock, so that handles may be freed in
+ * any order.
+ *
+ * The lock is held for moments only: who waits lets it go (machine.h), and what
+ * goes on record is written without it. Order: recording, lock; the home's lock
+ * is not taken with `lock`.
  */
 #ifndef LIB_SANDBOX_H
 #define LIB_SANDBOX_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "lib/home.h"
 #include "lib/machine.h"
@@ -18,9 +23,14 @@ struct msb_sandbox {
 	pthread_mutex_t lock;
 	unsigned refs; /* the handle and each msb_exec */
 	struct machine machine;
-	int32_t recorded; /* the state that the record knows of */
-	char *file_text;  /* strings of msb_file_stat()'s last answer */
+	uint64_t asked;             /* numbers of questions */
+	pid_t tls_pid;              /* our child msb-tls, which ends with the
+	                               machine; 0 */
+	struct machine_waiter news; /* behind msb_sandbox_fd() */
+	int news_fd;                /* an epoll; -1: nobody asked for it */
 	/* the members to here: under the lock */
+	pthread_mutex_t recording;
+	atomic_bool recorded;  /* that it is ready */
 	struct msb_home *home; /* a reference; NULL in unit tests */
 	struct place place;
 	char name[MSB_NAME_MAX + 1];
@@ -35,6 +45,8 @@ struct msb_sandbox {
 /* Sizes, hostname and labels of @o: -EINVAL says what cannot be. */
 int sandbox_check_values(const struct msb_sandbox_opts *o, struct err *err);
 
+/* One of which nothing is known yet, with one reference; or NULL. */
+struct msb_sandbox *sandbox_new(void);
 struct msb_sandbox *sandbox_ref(struct msb_sandbox *sb);
 void sandbox_unref(struct msb_sandbox *sb);
 
@@ -44,12 +56,16 @@ int sandbox_connect(struct msb_sandbox *sb, uint32_t port);
 /*
  * Ask msb-vmm: send @msg, with the descriptor @fd unless it is -1 (stays the
  * caller's), and wait for an answer of @type. What else arrives is handled.
- * -ETIMEDOUT, or -LIB_EGONE with the reason. Release @ret with
+ * -ETIMEDOUT, -ECANCELED, or -LIB_EGONE with the reason. A number in @msg by
+ * which the answer is known is given here. Release @ret with
  * machine_answer_release().
  */
 int sandbox_ask(struct msb_sandbox *sb, const struct proto_msg *msg, int fd,
                 enum proto_type type, int timeout_ms,
                 struct machine_answer *ret, struct err *err);
+
+/* Take what msb-vmm said; that the machine is ready goes on record. */
+void sandbox_look(struct msb_sandbox *sb);
 
 /*
  * A stream from the guest ended early: say why. Waits a moment for msb-vmm to

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/num.h"
 #include "lib/disk_tree.h"
@@ -31,6 +32,8 @@ int snapshot_tick(void *arg, uint64_t bytes)
 	struct msb_copy_event event = {.path = m->name, .files = 0};
 	uint64_t now;
 
+	if (cancel_fired())
+		return -ECANCELED;
 	m->bytes += bytes;
 	if (!m->fn)
 		return 0;
@@ -265,6 +268,7 @@ static int verify(struct store *s, const char *name, struct err *err)
 {
 	struct snapshot_disk cleanup_snapshot_disk d = {0};
 	struct snapshot cleanup_snapshot sn = {0};
+	struct snapshot_meter meter = {.name = name};
 	char got[DIGEST_TEXT_LEN + 1];
 	struct digest digest;
 	int r = snapshot_find_open(s, name, &sn, &d, err);
@@ -273,7 +277,7 @@ static int verify(struct store *s, const char *name, struct err *err)
 		return r;
 	if (!*sn.text.content)
 		return no_content(&sn, err);
-	r = disk_tree_of(d.disk, NULL, NULL, &digest, err);
+	r = disk_tree_of(d.disk, snapshot_tick, &meter, &digest, err);
 	if (r < 0)
 		return r;
 	if (strcmp(digest_text(&digest, got), sn.text.content) == 0)

@@ -12,9 +12,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cancel.h"
 #include "base/fdio.h"
 #include "base/json.h"
 #include "base/num.h"
+#include "files/name.h"
 #include "image/bundle.h"
 #include "image/inflate.h"
 #include "image/manifest.h"
@@ -77,19 +79,21 @@ static ssize_t read_file(void *arg, void *data, size_t len, struct err *err)
 	struct loading *l = arg;
 	ssize_t n;
 
-	do {
-		n = read(l->in, data, len);
-	} while (n < 0 && errno == EINTR);
-	return n < 0 ? err_set(err, -errno, "cannot read the archive: %s",
-	                       strerror(errno))
+	n = cancel_read(l->in, data, len);
+	if (n == -ECANCELED)
+		return err_set(err, (int)n, "cancelled");
+	return n < 0 ? err_set(err, (int)n, "cannot read the archive: %s",
+	                       strerror((int)-n))
 	             : n;
 }
 
 static ssize_t next_chunk(void *arg, const uint8_t **ret, struct err *err)
 {
 	struct loading *l = arg;
-	ssize_t n = inflate_read(l->z, l->chunk, CHUNK, err);
+	ssize_t n = cancel_check(err);
 
+	if (n == 0)
+		n = inflate_read(l->z, l->chunk, CHUNK, err);
 	if (n <= 0)
 		return n;
 	l->out += (uint64_t)n;
@@ -404,8 +408,10 @@ static int publish(struct loading *l)
 
 static int open_in(const char *path, struct err *err)
 {
-	int fd = strcmp(path, "-") == 0 ? fcntl(0, F_DUPFD_CLOEXEC, 3)
-	                                : open(path, O_RDONLY | O_CLOEXEC);
+	int link = files_is_held(path) ? O_NOFOLLOW : 0;
+	int fd = strcmp(path, "-") == 0
+	                 ? fcntl(0, F_DUPFD_CLOEXEC, 3)
+	                 : open(path, O_RDONLY | O_CLOEXEC | link);
 
 	return fd < 0 ? err_set(err, -errno, "cannot open %s: %s", path,
 	                        strerror(errno))

@@ -7,6 +7,7 @@
 #include <zstd.h>
 
 #include "base/buf.h"
+#include "base/cancel.h"
 #include "base/fdio.h"
 #include "base/json.h"
 #include "base/num.h"
@@ -57,8 +58,10 @@ static void saving_release(struct saving *v)
 
 static int put_plain(struct saving *v, const void *data, size_t len)
 {
-	int r = fd_write_full(v->fd, data, len);
+	int r = cancel_write_full(v->fd, data, len);
 
+	if (r == -ECANCELED)
+		return err_set(v->err, r, "cancelled");
 	return r < 0 ? err_set(v->err, r, "cannot write the archive: %s",
 	                       strerror(-r))
 	             : 0;
@@ -263,6 +266,9 @@ static int put_segment(struct saving *v, const struct tar_segment *g)
 		size_t n = (size_t)MIN(end - at, CHUNK);
 		struct iovec iov = {v->data, n};
 
+		r = cancel_check(v->err);
+		if (r < 0)
+			return r;
 		r = disk_read(v->disk.disk, &iov, 1, at);
 		if (r < 0)
 			return err_set(v->err, r, "cannot read the disk: %s",

@@ -503,6 +503,8 @@ int upper_copy(struct disk *d, int fd, upper_tick_fn tick, void *arg,
 	}
 	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
+	if (r == -ECANCELED)
+		return err_set(err, r, "cancelled");
 	return r < 0 ? err_set(err, r, "cannot copy the disk: %s", strerror(-r))
 	             : 0;
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/fdio.h"
 #include "base/json.h"
@@ -44,6 +45,8 @@ static int open_parent(const struct store *s, bool make)
 static int cannot(const struct store *s, const char *what, const char *name,
                   int r, struct err *err)
 {
+	if (r == -ECANCELED)
+		return err_set(err, r, "cancelled");
 	return err_set(err, r, "cannot %s %s/" FOLDER "/%s: %s", what, s->home,
 	               name, strerror(-r));
 }
@@ -495,7 +498,8 @@ static int lock_for_use(const struct store *s, const struct volume *v,
 			return r;
 		if (clock_now_ns() >= end)
 			return -EBUSY;
-		(void)usleep(LOOK_MS * 1000);
+		if (cancel_sleep(LOOK_MS) < 0)
+			return -ECANCELED;
 	}
 }
 

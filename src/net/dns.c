@@ -301,6 +301,11 @@ void dns_input(struct net *n, struct pkt *p)
 	struct dns_from from = {.server = p->dst,
 	                        .guest = p->src,
 	                        .guest_port = get_be16(p->head + p->l4)};
+	const struct tuple t = {p->src, p->dst, from.guest_port, DNS_PORT};
+	const struct iov all = {
+		&(struct iovec){d->in, p->payload.len},
+                 1, p->payload.len
+        };
 	size_t len = p->payload.len;
 
 	if (addr_kind(&p->dst) == ADDR_MULTICAST)
@@ -309,7 +314,8 @@ void dns_input(struct net *n, struct pkt *p)
 		net_bad(n, "a DNS query that is too long");
 		return;
 	}
-	dns_take(d, &from, d->in, len);
+	if (intercept_datagram(n, &t, &all))
+		dns_take(d, &from, d->in, len);
 }
 
 /* ---- life ---- */

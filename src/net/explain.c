@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/json.h"
 #include "base/num.h"
 
 #include "base/banned.h"
@@ -70,11 +71,39 @@ static void find(struct net *n, const char *host, struct known *k)
 		add(n, k, &pinned[i]);
 }
 
+/* Would msb-tls look into it? @port 0: at any port. */
+static bool is_intercepted(const struct net *n, const char *host, uint16_t port,
+                           enum policy_proto proto)
+{
+	struct sniff s = {.kind = SNIFF_TLS};
+	struct addr a;
+
+	if (proto != POLICY_TCP)
+		return false;
+	if (addr_parse(host, &a) < 0 && policy_name(host, s.name) < 0)
+		return false;
+	return intercept_takes(n, port, &s);
+}
+
+/* @text with one more member; NULL: no memory. */
+static char *add_intercepted(const char *text, bool is)
+{
+	cleanup_json json_t *j = json_parse(text, strlen(text), "", NULL);
+
+	if (!j || json_object_set_new(j, "intercepted", json_boolean(is)) < 0)
+		return NULL;
+	return json_text(j, JSON_COMPACT);
+}
+
 char *net_explain(struct net *n, const char *host, uint16_t port,
                   enum policy_proto proto)
 {
+	cleanup_free char *text = NULL;
 	struct known k = {0};
 
 	find(n, host, &k);
-	return policy_explain(n->cfg.policy, host, port, proto, k.seen, k.n);
+	text = policy_explain(n->cfg.policy, host, port, proto, k.seen, k.n);
+	if (!text || !n->intercept)
+		return take_ptr(text);
+	return add_intercepted(text, is_intercepted(n, host, port, proto));
 }

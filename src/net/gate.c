@@ -152,6 +152,18 @@ enum verdict gate_ingress(struct net *n, enum policy_proto proto,
 	return decide(n, &f);
 }
 
+void gate_quic(struct net *n, const struct tuple *t)
+{
+	char addr[ADDR_TEXT_MAX];
+
+	count(&n->counters.denied);
+	if (n->cfg.log_denied)
+		net_say(n,
+		        "denied: udp to %s port %u: QUIC cannot be "
+		        "intercepted",
+		        addr_text(&t->peer, addr), t->pport);
+}
+
 void gate_refused(struct net *n, const char *what)
 {
 	count(&n->counters.refused);

@@ -46,6 +46,9 @@ bool gate_is_gateway(const struct net *n, const struct addr *a);
 /* Is it the gateway's or one of the host's own? */
 bool gate_is_host(struct net *n, const struct addr *a);
 
+/* UDP that is not let out, so that its TLS can be looked into: as a denial. */
+void gate_quic(struct net *n, const struct tuple *t);
+
 /* A limit of ours refused a flow: counted, logged now and then. */
 void gate_refused(struct net *n, const char *what);
 

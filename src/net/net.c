@@ -320,6 +320,15 @@ static int open_dns(struct net *n, struct err *err)
 	return dns_new(n, &n->dns, err);
 }
 
+static int open_intercept(struct net *n, struct err *err)
+{
+	int r = n->cfg.tls_fd ? intercept_new(n, &n->intercept) : 0;
+
+	return r < 0 ? err_set(err, r, "cannot speak to msb-tls: %s",
+	                       strerror(-r))
+	             : 0;
+}
+
 static int open_publish(struct net *n, struct err *err)
 {
 	return publish_new(n, &n->publish, err);
@@ -327,8 +336,8 @@ static int open_publish(struct net *n, struct err *err)
 
 /* In this order; net_free() goes the other way round. */
 static int (*const parts[])(struct net *n, struct err *err) = {
-	open_hostaddr, open_pcap, open_pins, open_frags,   open_icmp,
-	open_udp,      open_tcp,  open_dns,  open_publish,
+	open_hostaddr, open_pcap, open_pins, open_intercept, open_frags,
+	open_icmp,     open_udp,  open_tcp,  open_dns,       open_publish,
 };
 
 void net_free(struct net *n)
@@ -342,6 +351,7 @@ void net_free(struct net *n)
 	icmp_free(n->icmp);
 	frags_free(n->frags);
 	out_release(n);
+	intercept_free(n->intercept);
 	pins_free(n->pins);
 	pcap_free(n->pcap);
 	hostaddr_free(n->hostaddr);
@@ -371,6 +381,8 @@ int net_new(const struct net_config *cfg, struct loop *loop,
 	for (size_t i = 0; i < ARRAY_SIZE(parts) && r == 0; i++)
 		r = parts[i](n, err);
 	if (r < 0) {
+		if (n->intercept)
+			intercept_leave_link(n->intercept);
 		net_free(n);
 		return r;
 	}

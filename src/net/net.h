@@ -14,7 +14,7 @@
  * One machine's network lives in one thread, its loop's; nothing in here has a
  * lock but the counters, which any thread may read. A flow's far side is always
  * a descriptor: a socket of the host, or one end of a socket pair to whoever
- * serves the flow here (DNS over TCP; later the TLS helper).
+ * serves the flow here (DNS over TCP) or elsewhere (msb-tls).
  *
  * The guest is hostile: a frame's headers are copied once and checked, its
  * payload stays where it is and is read once. What breaks the rules is dropped
@@ -111,6 +111,13 @@ struct net_config {
 	struct net_proxy proxy;
 	int pcap_fd; /* -1: none; owned by the net */
 	bool log_denied;
+	/* To msb-tls, base/tlslink.h; 0: nothing is intercepted. Owned by the
+	   net. */
+	int tls_fd;
+	/* A secret's placeholder went where it ends the machine; NULL: nobody
+	   ends it. Once, in the loop's thread. */
+	void (*violated)(void *arg, const char *why);
+	void *violated_arg;
 	/* Keeps such a line, of NET_SAY_MAX bytes at most; NULL: nobody does.
 	 */
 	void (*say)(void *arg, const char *line);
@@ -143,6 +150,10 @@ struct net_counters {
 	_Atomic uint64_t refused; /* flows, by a limit of ours */
 	_Atomic uint64_t bad;     /* frames that break the rules */
 	_Atomic uint64_t lost;    /* frames for the guest, without room */
+	/* Flows that msb-tls got, those that it or we refused; the rest is as
+	   it says (base/tlslink.h). */
+	_Atomic uint64_t tls_flows, tls_refused;
+	_Atomic uint64_t secrets_used, secret_violations, secrets_masked;
 };
 
 struct net;

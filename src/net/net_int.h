@@ -10,6 +10,7 @@
 #include "net/gate.h"
 #include "net/hostaddr.h"
 #include "net/icmp.h"
+#include "net/intercept.h"
 #include "net/net.h"
 #include "net/out.h"
 #include "net/pcap.h"
@@ -20,6 +21,12 @@
 #include "net/udp.h"
 #include "net/wheel.h"
 
+/* How many lines of one kind were said in the window that began then. */
+struct say {
+	uint64_t ns;
+	unsigned said, unsaid;
+};
+
 struct net {
 	struct net_config cfg;
 	struct loop *loop;
@@ -27,6 +34,7 @@ struct net {
 	struct wheel wheel;
 	struct hostaddr *hostaddr; /* NULL: cfg.host answers */
 	struct pins *pins;
+	struct intercept *intercept; /* NULL: nothing is */
 	/* In the order in which they are made; freed the other way round. */
 	struct frags *frags;
 	struct icmp *icmp;
@@ -46,10 +54,8 @@ struct net {
 	bool udp_first; /* of the last time that the link had room */
 	struct shape egress, ingress;
 	struct wheel_timer egress_timer, ingress_timer, pcap_timer;
-	struct pkt pkt; /* the frame at hand */
-	/* say.c */
-	uint64_t say_ns;       /* when its window began */
-	unsigned said, unsaid; /* lines in it */
+	struct pkt pkt;          /* the frame at hand */
+	struct say denied, told; /* say.c */
 	struct net_counters counters;
 };
 
@@ -66,6 +72,13 @@ int net_connect(struct net *n, int fd, const struct addr *a, uint16_t port);
 
 /* A line about what was denied, for cfg.say; some are left out. */
 void net_say(struct net *n, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/*
+ * The same about secrets and TLS: apart from the others, who cannot use up what
+ * is left for it. Whether or not denials are told.
+ */
+void net_tell(struct net *n, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* A frame that breaks the rules: counted, a line in the log now and then. */

@@ -1,4 +1,4 @@
-/* What was denied, for the user to read: a bounded number of lines. */
+/* What is told to the user: a bounded number of lines. */
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -10,44 +10,74 @@
 #define WINDOW_NS (10 * NS_PER_S)
 #define LINES_MAX 20 /* in a window */
 
-static void put(const struct net *n, const char *line)
+static void pass_on(const struct net *n, const char *line)
 {
-	log_limited(LOG_WARN, "%s", line);
 	if (n->cfg.say)
 		n->cfg.say(n->cfg.say_arg, line);
 }
 
-/* Whether one more line may be said; tells of those that were not. */
-static bool may_say(struct net *n)
+/*
+ * Whether one more line may be said, and into @more what is to be told of those
+ * that were not; "": nothing.
+ */
+static bool may_say(const struct net *n, struct say *s, const char *what,
+                    char more[64])
 {
 	uint64_t now = net_now(n);
-	char more[64];
 
-	if (now - n->say_ns >= WINDOW_NS) {
-		(void)snprintf(more, sizeof(more), "denied: and %u more",
-		               n->unsaid);
-		if (n->unsaid)
-			put(n, more);
-		n->say_ns = now;
-		n->said = n->unsaid = 0;
+	*more = '\0';
+	if (now - s->ns >= WINDOW_NS) {
+		if (s->unsaid)
+			(void)snprintf(more, 64, "%s: and %u more", what,
+			               s->unsaid);
+		*s = (struct say){.ns = now};
 	}
-	if (n->said < LINES_MAX) {
-		n->said++;
+	if (s->said < LINES_MAX) {
+		s->said++;
 		return true;
 	}
-	n->unsaid++;
+	s->unsaid++;
 	return false;
+}
+
+static void put_denied(const struct net *n, const char *line)
+{
+	log_limited(LOG_WARN, "%s", line);
+	pass_on(n, line);
+}
+
+static void put_told(const struct net *n, const char *line)
+{
+	log_limited(LOG_WARN, "%s", line);
+	pass_on(n, line);
 }
 
 void net_say(struct net *n, const char *fmt, ...)
 {
-	char line[NET_SAY_MAX];
+	char line[NET_SAY_MAX], more[64];
 	va_list ap;
 
-	if (!may_say(n))
+	if (!may_say(n, &n->denied, "denied", more))
 		return;
+	if (*more)
+		put_denied(n, more);
 	va_start(ap, fmt);
 	(void)vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	put(n, line);
+	put_denied(n, line);
+}
+
+void net_tell(struct net *n, const char *fmt, ...)
+{
+	char line[NET_SAY_MAX], more[64];
+	va_list ap;
+
+	if (!may_say(n, &n->told, "secrets and TLS", more))
+		return;
+	if (*more)
+		put_told(n, more);
+	va_start(ap, fmt);
+	(void)vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	put_told(n, line);
 }

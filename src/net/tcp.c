@@ -234,7 +234,8 @@ static void close_socket(struct tcp_flow *f, bool reset)
 	if (reset && f->sock.fd >= 0)
 		(void)setsockopt(f->sock.fd, SOL_SOCKET, SO_LINGER, &now,
 		                 sizeof(now));
-	loop_close(f->n->loop, &f->sock);
+	/* Made here; what others get a copy of is replaced (intercept.c). */
+	loop_close_sole(f->n->loop, &f->sock);
 }
 
 static void bury(struct tcp_flow *f, bool reset)
@@ -248,6 +249,10 @@ static void bury(struct tcp_flow *f, bool reset)
 	wheel_del(&n->wheel, &f->timer);
 	ring_clear(&t->pool, &f->up);
 	ring_clear(&t->pool, &f->down);
+	if (f->slot)
+		intercept_gone(f);
+	clear_free(f->clear);
+	f->clear = NULL;
 	close_socket(f, reset);
 	if (tcp_has(f, TCP_F_PINNED))
 		pins_drop(n->pins, &f->f.t.peer, net_now(n));
@@ -385,7 +390,7 @@ void tcp_free(struct tcp *t)
 
 		if (is_opening(f))
 			f->sock.fd = -1;
-		else if (f->state == TCP_OPEN)
+		else if (f->state == TCP_OPEN && !f->first)
 			tcp_drain(f);
 		bury(f, false);
 	}

@@ -6,6 +6,7 @@
 #include "net/tcp_int.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 
@@ -18,6 +19,8 @@
 #define OPT_NOP   1
 #define OPT_MSS   2
 #define OPT_SCALE 3
+
+#define TLS_HANDSHAKE 0x16
 
 #define SYN_AGAIN_NS (1 * NS_PER_S) /* of tcp_open(), doubled each time */
 
@@ -229,6 +232,8 @@ void tcp_begin(struct net *n, const struct tcp_in *s)
 	}
 	tcp_state(f, TCP_DIALLING);
 	f->flags = verdict == VERDICT_NEED_NAME ? TCP_F_NAME : 0;
+	f->open_text = n->intercept != NULL;
+	f->first = t.pport != DNS_PORT && intercept_is_on(n);
 	f->rcv_nxt = f->rcv_adv = s->seq + 1;
 	tcp_options(f, s->p);
 	if (t.pport == DNS_PORT) {
@@ -292,6 +297,104 @@ static bool may_pass(struct tcp_flow *f, const struct sniff *s)
 	       (s->kind != SNIFF_CONNECT || allowed_beyond(f->n, &f->f.t, s));
 }
 
+/*
+ * The first bytes of @up, SNIFF_MAX at most, in one piece: they are unless
+ * empty lines went before them. @copy has room for them.
+ */
+static const uint8_t *first_bytes(const struct tcp_flow *f, uint8_t *copy,
+                                  size_t *ret_len)
+{
+	struct iovec v[2] = {0};
+	unsigned n = ring_get(&f->up, 0, MIN(f->up.used, SNIFF_MAX), v);
+
+	*ret_len = v[0].iov_len + v[1].iov_len;
+	if (n < 2)
+		return v[0].iov_base;
+	memcpy(copy, v[0].iov_base, v[0].iov_len);
+	memcpy(copy + v[0].iov_len, v[1].iov_base, v[1].iov_len);
+	return copy;
+}
+
+static bool is_full(const struct tcp_flow *f)
+{
+	return f->up.used >=
+	       MIN(SNIFF_MAX, ring_limit(&f->n->tcp->pool, &f->up));
+}
+
+/* Nothing but empty lines so far: servers skip them, and so do we. */
+static bool is_blank(const uint8_t *data, size_t len)
+{
+	while (len && (data[len - 1] == '\r' || data[len - 1] == '\n'))
+		len--;
+	return !len;
+}
+
+/* It goes on as if there were no msb-tls. */
+static void look_no_more(struct tcp_flow *f)
+{
+	f->first = false;
+	tcp_drain(f);
+}
+
+/* It would be msb-tls's, as far as one can see, and nobody can see more. */
+static void refuse_hello(struct tcp_flow *f)
+{
+	gate_refused(f->n, "a TLS connection whose first bytes are broken");
+	atomic_fetch_add_explicit(&f->n->counters.tls_refused, 1,
+	                          memory_order_relaxed);
+	tcp_abort(f);
+}
+
+/* To msb-tls, if the policy is content with what the flow says now. */
+static void hand_over(struct tcp_flow *f, const struct sniff *s)
+{
+	bool may = s->kind == SNIFF_CONNECT ? allowed_beyond(f->n, &f->f.t, s)
+	                                    : allowed(f->n, &f->f.t, s->name);
+	int r = -EACCES;
+
+	/* Nobody answers a hello of which the host's side saw the end. */
+	if (may && !(f->flags & (TCP_F_EOF | TCP_F_BROKEN)))
+		r = intercept_give(f, s);
+	if (r == -EAGAIN)
+		return;
+	if (r < 0) {
+		tcp_abort(f);
+		return;
+	}
+	tcp_search_no_more(f);
+	look_no_more(f);
+}
+
+void tcp_look(struct tcp_flow *f, bool last)
+{
+	uint16_t port = f->f.t.pport;
+	uint8_t copy[SNIFF_MAX];
+	struct sniff s = {.kind = SNIFF_OTHER};
+	const uint8_t *data;
+	size_t len;
+	bool more;
+
+	if (!f->up.used || f->state != TCP_OPEN)
+		return;
+	data = first_bytes(f, copy, &len);
+	if (is_blank(data, len)) {
+		tcp_drain(f);
+		f->first = !f->up.used;
+		return;
+	}
+	if (intercept_may_take(f->n, port, data, len))
+		sniff(data, len, &s);
+	more = s.kind == SNIFF_MORE && !last;
+	if (more && !is_full(f))
+		return;
+	if (intercept_takes(f->n, port, &s))
+		hand_over(f, &s);
+	else if (data[0] == TLS_HANDSHAKE && (more || s.kind == SNIFF_BAD))
+		refuse_hello(f);
+	else
+		look_no_more(f);
+}
+
 /* Nothing was taken out of @up yet: its bytes are in one piece. */
 void tcp_judge(struct tcp_flow *f, bool last)
 {
@@ -310,7 +413,10 @@ void tcp_judge(struct tcp_flow *f, bool last)
 	}
 	tcp_state(f, TCP_OPEN);
 	f->deadline_ns = 0;
-	tcp_drain(f);
+	if (f->first)
+		tcp_look(f, tcp_has(f, TCP_F_GFIN));
+	else
+		tcp_drain(f);
 }
 
 /* ---- too late ------------------------------------------------------------ */

@@ -63,8 +63,14 @@ static void finish_got(struct tcp_flow *f)
 	f->batch = 0;
 	if (f->state == TCP_DEAD)
 		return;
+	if (f->stopped) {
+		tcp_abort(f);
+		return;
+	}
 	if (f->state == TCP_HELD)
 		tcp_judge(f, tcp_has(f, TCP_F_GFIN));
+	else if (f->first)
+		tcp_look(f, tcp_has(f, TCP_F_GFIN));
 	tcp_push(f);
 	tcp_settle(f);
 }
@@ -204,6 +210,11 @@ static void orphan(struct tcp_flow *f)
 	struct tuple t = {.peer = f->f.t.peer};
 	uint64_t used = f->f.used_ns;
 
+	/* What waits for tcp_look() goes nowhere. */
+	if (f->first || f->stopped) {
+		tcp_kill(f, /* reset= */ true);
+		return;
+	}
 	/* No packet has these addresses; some number is free among 65536. */
 	while (flow_find(table, &t) && t.gport < 65535)
 		t.gport++;

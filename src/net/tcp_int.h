@@ -89,11 +89,16 @@ struct tcp_flow {
 	uint32_t recover;
 	uint16_t mss, flags;
 	uint8_t state, scale, tries, dups;
-	uint8_t batch; /* its place in the batch + 1 */
-	bool active;   /* tcp_open() */
-	bool half;     /* counted in tcp.half */
-	bool watched;  /* by the kernel's keep-alive */
-	bool other;    /* dialled at the host's other loopback */
+	uint8_t batch;  /* its place in the batch + 1 */
+	bool active;    /* tcp_open() */
+	bool half;      /* counted in tcp.half */
+	bool watched;   /* by the kernel's keep-alive */
+	bool other;     /* dialled at the host's other loopback */
+	bool first;     /* its first bytes stay in @up, until tcp_look() */
+	bool open_text; /* the guest's bytes are to be searched (clear.h) */
+	bool stopped;   /* ... and had what must not go out: it ends */
+	uint32_t slot;  /* of intercept.c + 1; 0: none */
+	struct clear *clear;
 	union {
 		struct dial *dial; /* DIALLING */
 		struct {           /* SYN_SENT and SYN_RCVD of tcp_open() */
@@ -194,6 +199,11 @@ void tcp_established(struct tcp_flow *f);
 /* In HELD: look at what it said; @last: there will be no more. */
 void tcp_judge(struct tcp_flow *f, bool last);
 void tcp_begin_late(struct tcp_flow *f); /* the timer, before OPEN */
+/*
+ * Its first bytes (f->first): are they for msb-tls? Once that is known they go
+ * where they belong; @last: there will be no more.
+ */
+void tcp_look(struct tcp_flow *f, bool last);
 
 /* ---- tcp_out.c: segments to the guest ------------------------------------ */
 
@@ -222,6 +232,8 @@ void tcp_push(struct tcp_flow *f);
  * bytes have a place now; less than all only when memory is short.
  */
 size_t tcp_pass(struct tcp_flow *f, struct iovec *v, unsigned n, size_t len);
+/* Its bytes are none of clear.h's any more. */
+void tcp_search_no_more(struct tcp_flow *f);
 /* Write what is in @up. */
 void tcp_drain(struct tcp_flow *f);
 /* What follows from the flags: closed halves, the end, events, the timer. */

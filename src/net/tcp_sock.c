@@ -50,6 +50,12 @@ static size_t read_host(struct tcp_flow *f)
 	do
 		r = readv(f->sock.fd, v, (int)n);
 	while (r < 0 && errno == EINTR);
+	/* Of msb-tls: has it said before that it is a reset? */
+	if (r == 0 && f->slot) {
+		intercept_poll(f->n);
+		if (f->state == TCP_DEAD)
+			return 0;
+	}
 	if (r > 0) {
 		ring_added(&f->down, (uint32_t)r);
 		return (size_t)r;
@@ -114,11 +120,12 @@ static void give_up_writing(struct tcp_flow *f)
 		fill(f);
 }
 
-size_t tcp_pass(struct tcp_flow *f, struct iovec *v, unsigned n, size_t len)
+static size_t place(struct tcp_flow *f, struct iovec *v, unsigned n, size_t len)
 {
 	size_t done = 0;
 
-	if (f->state == TCP_OPEN && !f->up.used && !tcp_has(f, TCP_F_BROKEN))
+	if (f->state == TCP_OPEN && !f->up.used && !f->first &&
+	    !tcp_has(f, TCP_F_BROKEN))
 		done = write_host(f, v, n);
 	if (tcp_has(f, TCP_F_BROKEN)) {
 		give_up_writing(f);
@@ -128,6 +135,61 @@ size_t tcp_pass(struct tcp_flow *f, struct iovec *v, unsigned n, size_t len)
 	    ring_reserve(pool_of(f), &f->up, (uint32_t)(len - done)) == 0)
 		done += ring_put(&f->up, v, n, done);
 	return done;
+}
+
+/* The same for bytes that are searched before they go anywhere. */
+static size_t place_searched(struct tcp_flow *f, struct clear_texts *texts,
+                             struct iovec *v, unsigned n, size_t len)
+{
+	int r = clear_stream(f->n, &f->clear, texts, &f->f.t, v, n);
+	size_t done;
+
+	if (r == -ENOMEM)
+		return 0;
+	if (r == CLEAR_STOP)
+		f->stopped = true;
+	if (f->stopped) /* it ends with the batch */
+		return len;
+	if (r == CLEAR_TLS)
+		tcp_search_no_more(f);
+	done = place(f, v, n, len);
+	if (done < len && f->clear)
+		clear_back(f->clear, v, n, done);
+	return done;
+}
+
+void tcp_search_no_more(struct tcp_flow *f)
+{
+	f->open_text = false;
+	clear_free(f->clear);
+	f->clear = NULL;
+}
+
+/*
+ * Most of the time the first byte says that it is none to wait for. A guest
+ * that changes it under us has a flow without msb-tls, and so without values.
+ */
+static bool may_be_first(const struct tcp_flow *f, const struct iovec *v,
+                         unsigned n)
+{
+	unsigned i = 0;
+
+	if (f->up.used)
+		return true;
+	while (i < n && !v[i].iov_len)
+		i++;
+	return i < n &&
+	       intercept_may_take(f->n, f->f.t.pport, v[i].iov_base, 1);
+}
+
+size_t tcp_pass(struct tcp_flow *f, struct iovec *v, unsigned n, size_t len)
+{
+	struct clear_texts *texts = intercept_texts(f->n);
+
+	if (f->first && f->state == TCP_OPEN && !may_be_first(f, v, n))
+		f->first = false;
+	return texts && f->open_text ? place_searched(f, texts, v, n, len)
+	                             : place(f, v, n, len);
 }
 
 void tcp_drain(struct tcp_flow *f)
@@ -160,7 +222,7 @@ static uint32_t wanted(const struct tcp_flow *f)
 		return 0;
 	if (!(f->flags & deaf))
 		events |= EPOLLIN;
-	if (f->up.used)
+	if (f->up.used && !f->first)
 		events |= EPOLLOUT;
 	return events;
 }
@@ -187,7 +249,7 @@ static void on_socket(void *arg, uint32_t events)
 	const uint32_t bad = EPOLLERR | EPOLLHUP;
 	struct net *n = f->n;
 
-	if (events & (EPOLLOUT | bad) && f->up.used)
+	if (events & (EPOLLOUT | bad) && f->up.used && !f->first)
 		tcp_drain(f);
 	if (events & (EPOLLIN | bad) && wanted(f) & EPOLLIN)
 		fill(f);

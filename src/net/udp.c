@@ -285,6 +285,11 @@ static bool may_begin(struct net *n, const struct pkt *p, const struct tuple *t)
 {
 	enum verdict v = gate_egress(n, POLICY_UDP, t, NULL);
 
+	if (v == VERDICT_ALLOW && intercept_blocks_udp(n, t->pport)) {
+		gate_quic(n, t);
+		v = VERDICT_NEED_NAME;
+	}
+
 	if (v != VERDICT_ALLOW)
 		icmp_error(n, p,
 		           v == VERDICT_DENY ? ICMP_PROHIBITED : ICMP_NO_PORT,
@@ -368,7 +373,7 @@ void udp_input(struct net *n, struct pkt *p)
 	if (!found && is_chatter(n, &t))
 		return;
 	f = found ? container_of(found, struct udp_flow, f) : begin(n, p, &t);
-	if (!f)
+	if (!f || !intercept_datagram(n, &t, &p->payload))
 		return;
 	flow_touch(&u->flows, &f->f, net_now(n));
 	udp_queue(&f->s, p, NULL);

@@ -271,7 +271,12 @@
 	F(m, u64, net_denied)          /* flows, by the policy */ \
 	F(m, u64, net_refused)         /* flows, by a limit */ \
 	F(m, u64, net_dns_queries) \
-	F(m, u64, net_dns_denied)
+	F(m, u64, net_dns_denied) \
+	F(m, u64, tls_flows) \
+	F(m, u64, tls_refused) \
+	F(m, u64, secrets_used) \
+	F(m, u64, secret_violations) \
+	F(m, u64, secrets_masked)
 #define PROTO_VMM_NET_EXPLAIN_FIELDS(F, m) /* lib -> vmm */ \
 	F(m, u64, cookie) \
 	F(m, str, host)                /* a name or an address */ \

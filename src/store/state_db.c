@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/num.h"
 
@@ -128,6 +129,8 @@ int db_fail(struct state *st, int rc, struct err *err)
 	char reason[96] = "";
 	int code;
 
+	if ((rc & 0xff) == SQLITE_BUSY && cancel_fired())
+		return err_set(err, -ECANCELED, "cancelled");
 	for (size_t i = 0; i < ARRAY_SIZE(failures); i++)
 		if (failures[i].rc == (rc & 0xff))
 			f = failures[i];
@@ -156,7 +159,7 @@ static bool wait_a_bit(struct state *st, int tries)
 	              (now / 64 + (uint64_t)getpid() * 7919) % (4 * NS_PER_MS);
 	struct timespec ts = {.tv_nsec = (long)ns};
 
-	if (now >= st->deadline_ns)
+	if (now >= st->deadline_ns || cancel_fired())
 		return false;
 	(void)nanosleep(&ts, NULL);
 	return true;

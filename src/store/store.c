@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/cancel.h"
 #include "base/fdio.h"
 #include "base/num.h"
 #include "store/stage.h"
@@ -227,12 +228,12 @@ int store_lock(struct store *s, const char *name, unsigned flags,
 		               strerror(errno));
 	if (flags & STORE_LOCK_TRY)
 		op |= LOCK_NB;
-	do {
-		r = flock(fd, op);
-	} while (r < 0 && errno == EINTR);
+	r = cancel_flock(fd, op);
+	if (r == -ECANCELED)
+		return err_set(err, r, "cancelled");
 	if (r < 0)
-		return err_set(err, -errno, "cannot take the lock %s: %s", path,
-		               strerror(errno));
+		return err_set(err, r, "cannot take the lock %s: %s", path,
+		               strerror(-r));
 	return take_fd(fd);
 }
 

@@ -235,6 +235,8 @@ static const struct field net_fields[] = {
 	{.key = "pcap_fd", .read = read_pcap, .offset = AT(net.cfg.pcap_fd),
 	 .min = VMM_FD_FIRST, .max = INT_MAX},
 	NET("log_denied", field_bool, log_denied),
+	{.key = "tls_fd", .read = field_socket, .offset = AT(net.cfg.tls_fd),
+	 .min = VMM_FD_FIRST, .max = INT_MAX, .optional = true},
 	{0},
 };
 /* clang-format on */

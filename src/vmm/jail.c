@@ -33,7 +33,6 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
-#include <linux/securebits.h>
 #include <malloc.h>
 #include <sched.h>
 #include <signal.h>
@@ -47,6 +46,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/confine.h"
 #include "base/fdio.h"
 #include "base/log.h"
 #include "base/num.h"
@@ -71,9 +71,6 @@
 	(1ull << CAP_DAC_OVERRIDE | 1ull << CAP_DAC_READ_SEARCH |              \
 	 1ull << CAP_FOWNER)
 
-/* How far a log may grow once the jail is closed. */
-#define LOG_ROOM (64 * MIB)
-
 static struct {
 	atomic_uint state; /* JAIL_* bits */
 	uint64_t ns;       /* how long it all took */
@@ -95,16 +92,6 @@ static bool is_held(uint32_t bit)
 }
 
 /* ---- early ---- */
-
-/* Guest memory is mapped here: no core file, no debugger of the same user. */
-static int hide_memory(void)
-{
-	const struct rlimit none = {0, 0};
-
-	if (setrlimit(RLIMIT_CORE, &none) < 0)
-		return -errno;
-	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? -errno : 0;
-}
 
 /* No program started from here gains rights, setuid or not. */
 static int refuse_privileges(void)
@@ -171,12 +158,12 @@ static int run_stages(const struct stage *list, size_t n, struct err *err)
 int jail_early(struct err *err)
 {
 	static const struct stage list[] = {
-		{"hide its memory",       hide_memory      },
-		{"refuse privileges",     refuse_privileges},
-		{"set its file mode",     private_files    },
-		{"raise its file limits", allow_files      },
-		{"close its input",       empty_stdin      },
-		{"bound its memory",      one_arena        },
+		{"hide its memory",       confine_hide_memory},
+		{"refuse privileges",     refuse_privileges  },
+		{"set its file mode",     private_files      },
+		{"raise its file limits", allow_files        },
+		{"close its input",       empty_stdin        },
+		{"bound its memory",      one_arena          },
 	};
 
 	return run_stages(list, ARRAY_SIZE(list), err);
@@ -208,38 +195,6 @@ int jail_close_others(const int *fds, size_t nfds)
 		next = MAX(next, sorted[i] + 1);
 	}
 	return close_range((unsigned)next, ~0U, 0) < 0 ? -errno : 0;
-}
-
-/* ---- capabilities ---- */
-
-static int set_capabilities(uint64_t caps)
-{
-	struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
-	struct __user_cap_data_struct data[2] = {
-		{(uint32_t)caps,         (uint32_t)caps,         0},
-		{(uint32_t)(caps >> 32), (uint32_t)(caps >> 32), 0},
-	};
-
-	return syscall(SYS_capset, &head, data) < 0 ? -errno : 0;
-}
-
-/*
- * What an exec could give back: the bounding set, and what uid 0 means. Both
- * take CAP_SETPCAP, which those who have nothing to give back may lack.
- */
-static void close_capabilities(void)
-{
-	for (unsigned long cap = 0; cap < 64; cap++)
-		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno == EINVAL)
-			break;
-	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	(void)prctl(
-		PR_SET_SECUREBITS,
-		SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
-			SECBIT_NO_SETUID_FIXUP_LOCKED |
-			SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
-			SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED,
-		0, 0, 0);
 }
 
 /* ---- enter ---- */
@@ -346,10 +301,11 @@ int jail_enter(const struct jail_needs *needs, struct jail_paths *ret,
 		               "msb-vmm cannot hide the host's files: "
 		               "%s",
 		               strerror(-r));
-	close_capabilities();
+	confine_close_capabilities();
 	/* To empty the root when QEMU has started: jail_seal(). */
-	r = set_capabilities(jail.fs_caps |
-	                     (is_held(JAIL_ROOT) ? 1ull << CAP_SYS_ADMIN : 0));
+	r = confine_set_capabilities(
+		jail.fs_caps |
+		(is_held(JAIL_ROOT) ? 1ull << CAP_SYS_ADMIN : 0));
 	if (r == 0)
 		r = jail_filter_report();
 	if (r < 0)
@@ -397,9 +353,9 @@ int jail_child(const char *program, int ask)
 {
 	int listener = -1, r = child_limits();
 
-	close_capabilities();
+	confine_close_capabilities();
 	if (r == 0)
-		r = set_capabilities(0);
+		r = confine_set_capabilities(0);
 	if (r == 0)
 		r = jail_filter_load(JAIL_FILTER_QEMU, program,
 		                     ask >= 0 ? &listener : NULL);
@@ -447,8 +403,8 @@ int jail_thread(enum jail_thread_kind kind)
 	if (kind != JAIL_MAIN) /* jail_seal() does that one */
 		escape_hook(kind);
 	if (kind == JAIL_NET) /* it began before the others gave theirs up */
-		close_capabilities();
-	r = set_capabilities(kind == JAIL_FS ? jail.fs_caps : 0);
+		confine_close_capabilities();
+	r = confine_set_capabilities(kind == JAIL_FS ? jail.fs_caps : 0);
 	if (r == 0)
 		r = limit_files(kind);
 	if (r == 0 && !escape_without_filter) {
@@ -476,30 +432,6 @@ static int limit_child(pid_t child)
 	               : 0;
 }
 
-/* A log that was long before may go on for a while. */
-static uint64_t with_log(uint64_t most, int fd)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
-		most = MAX(most, (uint64_t)st.st_size + LOG_ROOM);
-	return most;
-}
-
-/* No thread is made any more, and nothing fills the host's disk. */
-static int limit_self(void)
-{
-	const struct rlimit none = {0, 0};
-	uint64_t most = with_log(with_log(jail.file_max, 1), 2);
-	const struct rlimit size = {most, most};
-
-	(void)signal(SIGXFSZ, SIG_IGN); /* EFBIG will do */
-	return setrlimit(RLIMIT_NPROC, &none) < 0 ||
-	                       setrlimit(RLIMIT_FSIZE, &size) < 0
-	               ? -errno
-	               : 0;
-}
-
 int jail_seal(pid_t child, struct err *err)
 {
 	uint64_t start = clock_now_ns();
@@ -511,7 +443,7 @@ int jail_seal(pid_t child, struct err *err)
 		r = limit_child(child);
 	escape_hook(JAIL_MAIN);
 	if (r == 0)
-		r = limit_self();
+		r = confine_limits(jail.file_max);
 	if (r == 0)
 		r = jail_thread(JAIL_MAIN);
 	if (r < 0)

@@ -6,38 +6,15 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/confine.h"
 #include "base/fdio.h"
 #include "base/num.h"
 #include "vmm/jail_root.h"
 
 #include "base/banned.h"
-
-static int write_file(const char *path, const char *text)
-{
-	cleanup_close int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	return fd_write_full(fd, text, strlen(text));
-}
-
-/* One user and one group, ourselves, who are called 0 in there. */
-static int map_ids(uid_t uid, gid_t gid)
-{
-	char text[64];
-	int r = write_file("/proc/self/setgroups", "deny");
-
-	(void)snprintf(text, sizeof(text), "0 %u 1", uid);
-	if (r == 0)
-		r = write_file("/proc/self/uid_map", text);
-	(void)snprintf(text, sizeof(text), "0 %u 1", gid);
-	return r < 0 ? r : write_file("/proc/self/gid_map", text);
-}
 
 struct map {
 	unsigned inside, outside, count;
@@ -74,22 +51,6 @@ bool jail_has_all_users(void)
 	       m.count == UINT32_MAX;
 }
 
-static bool own_user_namespace(void)
-{
-	uid_t uid = geteuid();
-	gid_t gid = getegid();
-	int r;
-
-	if (unshare(CLONE_NEWUSER) < 0)
-		return false;
-	/* A process that hides its memory does not own its files in /proc. */
-	(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-	r = map_ids(uid, gid);
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		return false;
-	return r == 0;
-}
-
 static int before_net(const struct jail_needs *needs)
 {
 	return needs->before_net ? needs->before_net(needs->before_net_arg) : 0;
@@ -106,7 +67,7 @@ int jail_namespaces(const struct jail_needs *needs, uint32_t *ret)
 	*ret = 0;
 	if (library_made_them())
 		*ret = JAIL_USER_NS | JAIL_PID_NS;
-	else if (own_user_namespace())
+	else if (confine_own_users() == 0)
 		*ret = JAIL_USER_NS;
 	else
 		return before_net(needs);

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/confine.h"
 #include "base/num.h"
 #include "vmm/jail_filter.h"
 
@@ -15,9 +16,6 @@
 #include "base/banned.h"
 
 #define FILTER_MAX 512 /* instructions; the kernel takes 4096 */
-
-/* What a shell would show for a process that died of SIGSYS. */
-#define EXIT_SIGSYS (128 + SIGSYS)
 
 static const struct {
 	const char *name;
@@ -44,9 +42,6 @@ _Static_assert(ARRAY_SIZE(filter_main) <= FILTER_MAX &&
                        ARRAY_SIZE(filter_sockets) <= FILTER_MAX &&
                        ARRAY_SIZE(filter_qemu) <= FILTER_MAX,
                "a filter does not fit into jail_filter_load()'s copy");
-
-/* Which one holds this thread, for the report. */
-static _Thread_local const char *mine = "?";
 
 /* Put this run's values where the lists have their stand-ins. */
 static void fill_in(struct sock_filter *f, const char *program)
@@ -77,7 +72,7 @@ int jail_filter_load(enum jail_filter which, const char *program,
 	memcpy(code, filters[which].code, prog.len * sizeof(code[0]));
 	for (size_t i = 0; i < prog.len; i++)
 		fill_in(&code[i], program);
-	mine = filters[which].name;
+	confine_name_thread(filters[which].name);
 	r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
 	            ret_listener ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0, &prog);
 	if (r < 0)
@@ -87,38 +82,8 @@ int jail_filter_load(enum jail_filter which, const char *program,
 	return 0;
 }
 
-static size_t put(char *line, size_t n, const char *s)
-{
-	size_t len = strlen(s);
-
-	memcpy(line + n, s, len);
-	return n + len;
-}
-
-/* No stdio here: the thread may be anywhere, or not itself any more. */
-static void stopped(int sig, siginfo_t *si, void *context)
-{
-	char line[128], digits[12] = {0};
-	size_t n = 0, d = sizeof(digits) - 1;
-	ssize_t w;
-
-	(void)sig;
-	(void)context;
-	for (unsigned v = (unsigned)si->si_syscall; v || !digits[d]; v /= 10)
-		digits[--d] = (char)('0' + v % 10);
-	n = put(line, n, "msb-vmm: error: the jail stopped thread ");
-	n = put(line, n, mine);
-	n = put(line, n, " at system call ");
-	n = put(line, n, digits + d);
-	line[n++] = '\n';
-	w = write(2, line, n);
-	(void)w;
-	_exit(EXIT_SIGSYS);
-}
-
 int jail_filter_report(void)
 {
-	struct sigaction sa = {.sa_sigaction = stopped, .sa_flags = SA_SIGINFO};
-
-	return sigaction(SIGSYS, &sa, NULL) < 0 ? -errno : 0;
+	confine_name_thread("?"); /* until it has a filter of its own */
+	return confine_report("msb-vmm: error: the jail stopped");
 }

@@ -41,19 +41,6 @@ static const struct {
 	{"engine", vm_run_engine   },
 };
 
-static void setup_log(void)
-{
-	static const char *const levels[] = {"none", "error", "warn",
-	                                     "info", "debug", "trace"};
-	const char *want = getenv("MSB_LOG");
-	enum log_level level = LOG_WARN;
-
-	for (unsigned i = 0; want && i < ARRAY_SIZE(levels); i++)
-		if (strcmp(want, levels[i]) == 0)
-			level = (enum log_level)i;
-	log_setup("msb-vmm", 2, level);
-}
-
 int main(void)
 {
 	static struct vm vm = {.control_fd = VMM_FD_CONTROL,
@@ -63,7 +50,7 @@ int main(void)
 	                       .main_code = KEEP_NO_CODE};
 	struct err err = {0};
 
-	setup_log();
+	log_setup_env("msb-vmm");
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
 		if (steps[i].run(&vm, &err) < 0) {
 			vm_fail(&vm, steps[i].stage, &err);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -26,11 +27,9 @@ struct net_dev {
 	struct virtio_dev *model;
 	pthread_t thread; /* never joined, as a device's */
 	sem_t ready, go;
-	bool route6;             /* the host has one */
-	int result;              /* of net_new() */
-	struct loop *lines_loop; /* NULL: nobody reads what was denied */
-	void (*lines)(void *arg, const char *line);
-	void *lines_arg;
+	bool route6; /* the host has one */
+	int result;  /* of net_new() */
+	struct net_dev_lines lines;
 	struct err err;
 };
 
@@ -130,7 +129,8 @@ static bool has_route6(void)
 }
 
 struct line {
-	const struct net_dev *nd;
+	void (*to)(void *arg, const char *line);
+	void *arg;
 	char text[];
 };
 
@@ -139,30 +139,47 @@ static void pass_line(void *arg)
 {
 	struct line *l = arg;
 
-	l->nd->lines(l->nd->lines_arg, l->text);
+	l->to(l->arg, l->text);
 	free(l);
 }
 
-static void on_denied(void *arg, const char *text)
+static int post_line(const struct net_dev *nd,
+                     void (*to)(void *arg, const char *line), const char *text)
 {
-	const struct net_dev *nd = arg;
 	size_t len = strlen(text) + 1;
-	struct line *l = nd->lines_loop ? malloc(sizeof(*l) + len) : NULL;
+	struct line *l = to ? malloc(sizeof(*l) + len) : NULL;
+	int r;
 
 	if (!l)
-		return;
-	l->nd = nd;
+		return to ? -ENOMEM : 0;
+	l->to = to;
+	l->arg = nd->lines.arg;
 	memcpy(l->text, text, len);
-	if (loop_post(nd->lines_loop, pass_line, l) < 0)
+	r = loop_post(nd->lines.loop, pass_line, l);
+	if (r < 0)
 		free(l);
+	return r;
 }
 
-void net_dev_on_denied(struct net_dev *nd, struct loop *l,
-                       void (*fn)(void *arg, const char *line), void *arg)
+static void on_say(void *arg, const char *text)
 {
-	nd->lines_loop = l;
-	nd->lines = fn;
-	nd->lines_arg = arg;
+	const struct net_dev *nd = arg;
+
+	(void)post_line(nd, nd->lines.said, text);
+}
+
+/* The machine must not live on because there was no memory to tell. */
+static void on_violated(void *arg, const char *why)
+{
+	const struct net_dev *nd = arg;
+
+	if (post_line(nd, nd->lines.violated, why) < 0)
+		_exit(1);
+}
+
+void net_dev_on_lines(struct net_dev *nd, const struct net_dev_lines *lines)
+{
+	nd->lines = *lines;
 }
 
 /*
@@ -192,8 +209,10 @@ static void *thread_main(void *arg)
 	int r;
 
 	cfg.connections_max = flows_within(cfg.connections_max);
-	cfg.say = on_denied;
+	cfg.say = on_say;
 	cfg.say_arg = nd;
+	cfg.violated = on_violated;
+	cfg.violated_arg = nd;
 	(void)pthread_setname_np(pthread_self(), "net");
 	nd->route6 = has_route6();
 	nd->result = net_new(&cfg, nd->loop, &link, &nd->net, &nd->err);

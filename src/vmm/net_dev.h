@@ -33,11 +33,17 @@ void net_dev_go(struct net_dev *nd);
 /* Any thread. */
 const struct net_counters *net_dev_counters(const struct net_dev *nd);
 
-/*
- * Before net_dev_go(): lines about what was denied come to @fn, in @l's thread.
- */
-void net_dev_on_denied(struct net_dev *nd, struct loop *l,
-                       void (*fn)(void *arg, const char *line), void *arg);
+/* Lines from the network, in @loop's thread; NULL: not wanted. */
+struct net_dev_lines {
+	struct loop *loop;
+	void (*said)(void *arg, const char *line); /* for the machine's log */
+	/* A secret's placeholder was sent where that ends the machine. */
+	void (*violated)(void *arg, const char *why);
+	void *arg;
+};
+
+/* Before net_dev_go(). */
+void net_dev_on_lines(struct net_dev *nd, const struct net_dev_lines *lines);
 
 /* What the agent is told: BOOT.net (proto/proto.h). -ENOMEM */
 int net_dev_boot(const struct net_dev *nd, struct strv *ret);

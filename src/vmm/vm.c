@@ -111,6 +111,7 @@ static void exited(struct vm *vm, const char *reason, const char *message)
 	log_info("the machine ended: %s%s%s", reason, *message ? ": " : "",
 	         message);
 	reason = vm->reason ? vm->reason : reason;
+	message = *vm->message ? vm->message : message;
 	m.vmm_exited = (struct proto_vmm_exited){.reason = reason,
 	                                         .message = message,
 	                                         .console = console_tail(vm),
@@ -276,6 +277,16 @@ void vm_stop_because(struct vm *vm, const char *reason)
 	journal_mark(&vm->journal, 0, "stopping: %s", reason);
 	vm->reason = reason;
 	vm_stop(vm, VM_TERM_TIMEOUT_MS);
+}
+
+void vm_end_violated(struct vm *vm, const char *why)
+{
+	if (vm->state == VM_ENDED)
+		return;
+	log_info("the machine ends: %s", why);
+	(void)snprintf(vm->message, sizeof(vm->message), "%s", why);
+	vm->reason = "secret_violation";
+	vm_stop(vm, 0);
 }
 
 static void main_is_lost(void *arg)

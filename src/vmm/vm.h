@@ -63,8 +63,10 @@ struct vm {
 	struct pings pings;
 	struct pings explains; /* VMM_NET_EXPLAIN, the same way */
 	bool detached;
-	const char *reason; /* of the end, where it is not the engine's */
-	int main_code;      /* how the main command ended, or KEEP_NO_CODE */
+	/* Of the end, where they are not the engine's. */
+	const char *reason;
+	char message[ERR_MSG_MAX];
+	int main_code; /* how the main command ended, or KEEP_NO_CODE */
 	struct boot boot;
 	struct relay relay;
 	struct loop_fd signals;

@@ -28,6 +28,9 @@ void vm_stop(struct vm *vm, uint32_t timeout_ms);
 /* Stop it; @reason is what its end will be called. */
 void vm_stop_because(struct vm *vm, const char *reason);
 
+/* At once: a secret's placeholder went where that is the end. */
+void vm_end_violated(struct vm *vm, const char *why);
+
 /* The main command is gone and did not say how it ended. */
 void vm_lost_main(struct vm *vm);
 

@@ -253,6 +253,11 @@ static void add_net(const struct vm *vm, struct proto_vmm_stats_reply *ret)
 	ret->net_refused = c->refused;
 	ret->net_dns_queries = c->dns_queries;
 	ret->net_dns_denied = c->dns_denied;
+	ret->tls_flows = c->tls_flows;
+	ret->tls_refused = c->tls_refused;
+	ret->secrets_used = c->secrets_used;
+	ret->secret_violations = c->secret_violations;
+	ret->secrets_masked = c->secrets_masked;
 }
 
 static void on_stats(struct vm *vm, struct client *from,

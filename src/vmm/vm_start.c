@@ -148,6 +148,8 @@ static size_t config_fds(const struct vmm_config *c, int *fds)
 		fds[n++] = c->net.cfg.ports[i].fd;
 	if (c->net.on && c->net.cfg.pcap_fd >= 0)
 		fds[n++] = c->net.cfg.pcap_fd;
+	if (c->net.on && c->net.cfg.tls_fd > 0)
+		fds[n++] = c->net.cfg.tls_fd;
 	for (unsigned i = 0; i < c->vsock.n; i++)
 		fds[n++] = c->vsock.v[i].dir_fd;
 	return n;
@@ -156,7 +158,7 @@ static size_t config_fds(const struct vmm_config *c, int *fds)
 int vm_close_others(struct vm *vm, struct err *err)
 {
 	size_t n = CONFIG_FDS + 2 * vm->cfg.nshares + vm->cfg.nlocks +
-	           vm->cfg.net.cfg.nports + 1 + vm->cfg.vsock.n;
+	           vm->cfg.net.cfg.nports + 2 + vm->cfg.vsock.n;
 	cleanup_free int *fds = NULL;
 	int r = -ENOMEM;
 
@@ -257,11 +259,16 @@ static void to_journal(void *arg, const void *data, size_t len)
 	journal_console(&vm->journal, data, len);
 }
 
-static void on_denied(void *arg, const char *line)
+static void on_said(void *arg, const char *line)
 {
 	struct vm *vm = arg;
 
 	journal_mark(&vm->journal, 0, "%s", line);
+}
+
+static void on_violated(void *arg, const char *why)
+{
+	vm_end_violated(arg, why);
 }
 
 int vm_start_engine(struct vm *vm, struct err *err)
@@ -278,7 +285,11 @@ int vm_start_engine(struct vm *vm, struct err *err)
 		return r;
 	vm->devices.net = vm->net;
 	if (vm->net)
-		net_dev_on_denied(vm->net, vm->loop, on_denied, vm);
+		net_dev_on_lines(vm->net, &(struct net_dev_lines){
+						  .loop = vm->loop,
+						  .said = on_said,
+						  .violated = on_violated,
+						  .arg = vm});
 	return vm->ops->start(
 		&(struct engine_opts){.loop = vm->loop,
 	                              .cfg = &vm->cfg,

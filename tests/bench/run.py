@@ -25,7 +25,9 @@ import kvm  # noqa: E402
 import live  # noqa: E402
 import net  # noqa: E402
 import peer  # noqa: E402
+import sdk  # noqa: E402
 import share  # noqa: E402
+import tls  # noqa: E402
 
 PHASES = [("boot: QEMU start to init", "spawn", "init"),
           ("boot: init to agent ready", "init", "ready"),
@@ -264,6 +266,8 @@ def main():
         share.root_rows(b)
         share.rows(b)
         net.add_rows(b.table, build)
+        tls.add_rows(b.table, build, 3)
+        sdk.rows(b)
     b.table.print()
     b.table.save(build / "bench.json")
     missed = [r["name"] for r in b.table.rows if r["met"] is False]

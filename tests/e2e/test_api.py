@@ -87,5 +87,11 @@ def test_a_program_with_threads(build_dir, msb, busybox_image, tmp_path):
     assert said == (0, "input one\ninput two\ndone\n", "")
 
 
+def test_secrets_that_a_program_has(build_dir, msb, busybox_image, tmp_path):
+    assert api_program(build_dir, msb, busybox_image, tmp_path, "secrets") == (0, "done\n", "")
+    assert subprocess.run(["grep", "-rqF", "that-the-program-has", tmp_path, "--include=*.json", "--include=*.log*",
+                           "--include=*.db*"], check=False).returncode == 1
+
+
 def test_every_way_to_an_end_and_back(build_dir, msb, busybox_image, tmp_path):
     assert api_program(build_dir, msb, busybox_image, tmp_path, "restart") == (0, "done\n", "")

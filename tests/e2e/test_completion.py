@@ -120,7 +120,7 @@ def test_every_command_and_option_is_offered(shell, cli):
         if options:
             assert set(options) | {"--help", "--debug"} <= shell.offers(path + " --"), path
     assert not {"rmi", "launch"} & shell.offers("msb ") and "--times" not in shell.offers("msb run --")
-    assert not {"--secret-conf"} & shell.offers("msb run --")
+    assert "--secret-violation-action" not in shell.offers("msb run --")
 
 
 @pytest.mark.parametrize("line, offers", [

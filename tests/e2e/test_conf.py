@@ -168,9 +168,9 @@ def test_a_pipe_is_a_file(cli, write):
     ("a: [b\n", "bad.yaml:2:1: "),
     ("mounts: {}\n", "bad.yaml:1:9: mounts is not a list"),
     ("network: pubic\n", "bad.yaml:1:10: network: 'pubic' is no policy"),
-    ("network: {tls: {enabled: true}}\n", "bad.yaml:1:11: tls cannot be set yet"),
+    ("network: {tls: {enable: true}}\n", "bad.yaml:1:17: unknown key enable"),
     ("ports: [80]\n", "bad.yaml:1:9: '80' is not [BIND:]HOST:GUEST"),
-    ("secrets: {A: {allow: [b]}}\n", "bad.yaml:1:1: secrets cannot be set yet"),
+    ("secrets: {A: {value: hunter2, allow: [b]}}\n", "bad.yaml:1:22: a secret's value cannot stand in a file"),
     ("patches: [{mkdir: {path: a}}]\n", "bad.yaml:1:19: a is not an absolute path"),
     ("[" * 100, "bad.yaml:1:17: nested more than 16 levels"),
     ("", "bad.yaml: there is nothing in it"),
@@ -179,12 +179,6 @@ def test_a_pipe_is_a_file(cli, write):
 def test_a_wrong_file_is_told_with_its_place(cli, write, text, message):
     err = refused(cli, "--conf", write("bad.yaml", text), IMAGE)
     assert message in err and err.startswith("error: ")
-
-
-@pytest.mark.parametrize("option, issue", [("--secret-conf", 7)])
-def test_files_of_later_things_are_refused(cli, write, option, issue):
-    err = refused(cli, option, write("x.yaml", "a: b\n"), IMAGE)
-    assert f"{option} cannot be used yet" in err and f"issue {issue}" in err
 
 
 def test_other_wrong_options_of_a_sandbox(cli, write):

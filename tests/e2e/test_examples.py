@@ -66,7 +66,7 @@ def call(programs, cli, installed):
 
 
 def test_there_is_one_for_each_area():
-    assert NAMES == ["files", "images", "life", "logs", "many", "metrics", "run", "stream", "terminal", "volumes"]
+    assert NAMES == ["files", "images", "life", "logs", "many", "metrics", "run", "secret", "stream", "terminal", "volumes"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -136,6 +136,14 @@ def test_terminal(call, box):
         assert t.wait() == 5 and t.is_restored()
     finally:
         t.close()
+
+
+def test_secret(call):
+    """The guest has the same placeholder before and after the key is rotated; nothing was sent."""
+    r = call("secret", IMAGE, "api.example.com", "sh", "-c", "echo $API_KEY")
+    assert r.returncode == 0, r.stderr
+    first, again, counts = r.stdout.splitlines()
+    assert re.fullmatch("MSB_[0-9a-f]{32}", first) and again == first and counts == "0 values put in, 0 violations"
 
 
 def test_life(call, cli):

@@ -1,4 +1,5 @@
 """Sandboxes that live: create, start, stop, restart, kill, rm, ls, ps, inspect, ping, touch, modify."""
+import contextlib
 import json
 import os
 import re
@@ -49,8 +50,10 @@ def nothing_is_left_behind(cli):
     yield
     cli.reap()
     for id_ in folders(cli) - {s["id"] for s in json.loads(cli.ok("ls", "--format", "json"))}:
-        # Of an msb that was killed before its sandbox was on record: rubbish a minute later.
-        os.utime(cli.home / "sandboxes" / id_, (time.time() - 120,) * 2)
+        # Of an msb that was killed before its sandbox was on record: rubbish a minute later. Or of one that was just
+        # about to go.
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(cli.home / "sandboxes" / id_, (time.time() - 120,) * 2)
     known = json.loads(cli.ok("ls", "--format", "json"))
     wait_until(lambda: folders(cli) == {s["id"] for s in known}, 5, "folders without sandboxes")
 

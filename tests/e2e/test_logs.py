@@ -246,7 +246,7 @@ def test_a_flood_is_bounded_and_its_end_is_kept(cli, box, now):
 def test_a_killed_writer_leaves_readable_logs(cli, box, now):
     flood = cli.popen("exec", box, "--", "sh", "-c", "while :; do echo line-of-the-flood; done",
                       stdout=subprocess.DEVNULL)
-    wait_until(lambda: "flood" in cli.ok("logs", box, *now, "--tail", "1"), 20, "no flood")
+    wait_until(lambda: cli.ok("logs", box, *now, "--tail", "9").count("flood") == 9, 20, "no flood")
     flood.kill()
     flood.wait()
     shell(cli, box, "echo after")

@@ -17,7 +17,8 @@ FIELDS = {"name", "state", "cpus", "timestamp", "cpu_percent", "vcpu_time_ns", "
           "memory_host_resident_bytes", "memory_limit_bytes", "memory_returned_bytes", "disk_read_bytes",
           "disk_write_bytes", "disk_reads", "disk_writes", "net_rx_bytes", "net_tx_bytes", "upper_limit_bytes",
           "upper_host_allocated_bytes", "sessions", "uptime_secs", "net_rx_packets", "net_tx_packets", "net_flows",
-          "net_open", "net_denied", "net_refused", "net_dns_queries", "net_dns_denied"}
+          "net_open", "net_denied", "net_refused", "net_dns_queries", "net_dns_denied", "tls_flows", "tls_refused",
+          "secrets_used", "secret_violations", "secrets_masked"}
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 msb pull and msb load end with an error or do the work all the same, and what
 they leave in the store is whole."""
 
+import json
 import os
 import pathlib
 import random
@@ -142,3 +143,26 @@ def test_patches(tmp_path, prepared, preload, call):
         prepared.ok("image", "prune", "-q", "-y")
         assert_store_clean(prepared.home, images=1)
         assert prepared.ok("ls", "-q") == "", where
+
+
+@pytest.mark.parametrize("call", ["malloc", "openat", "write"])
+def test_secrets(tmp_path, prepared, preload, call):
+    """No sandbox, or one with all that was said of its secrets; a change is whole or is none."""
+    def names():
+        return [s["name"] for s in json.loads(prepared.ok("inspect", "s", "--format", "json"))["config"]["secrets"]]
+
+    (tmp_path / "s.yaml").write_text("A: {allow: [a.org], inject: [body], mask: true}\n")
+    for r, where in each_failure(prepared, preload, call, tmp_path / "count",
+                                 ["create", "-q", "--no-start", "-n", "s", "--secret-conf", tmp_path / "s.yaml",
+                                  "--secret", "B:from=X@*.b.org", "--tls-bypass", "c.org", "localhost/x:1"]):
+        if "s" in prepared.ok("ls", "-q").split():
+            assert names() == ["A", "B"], where
+            prepared.ok("rm", "-q", "s")
+        else:
+            assert r.returncode, where
+    prepared.ok("create", "-q", "--no-start", "-n", "s", "--secret", "A@a.org", "localhost/x:1")
+    for r, where in each_failure(prepared, preload, call, tmp_path / "count",
+                                 ["modify", "-q", "s", "--secret", "B@b.org", "--secret-rm", "A"]):
+        assert names() == (["A"] if r.returncode else ["B"]), where
+        if not r.returncode:
+            prepared.ok("modify", "-q", "s", "--secret", "A@a.org", "--secret-rm", "B")

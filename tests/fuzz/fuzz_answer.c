@@ -30,10 +30,9 @@ void sandbox_unref(struct msb_sandbox *s)
 	(void)s;
 }
 
-enum msb_state msb_sandbox_state(struct msb_sandbox *s)
+void sandbox_look(struct msb_sandbox *s)
 {
 	machine_process(&s->machine);
-	return s->machine.state;
 }
 
 int sandbox_connect(struct msb_sandbox *s, uint32_t port)

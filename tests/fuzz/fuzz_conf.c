@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/num.h"
-#include "cli/conf.h"
-#include "cli/yaml_tree.h"
+#include "forms/conf.h"
+#include "forms/yaml_tree.h"
 
 #include "base/banned.h"
 

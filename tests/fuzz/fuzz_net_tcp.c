@@ -4,16 +4,24 @@
  * reads, closes and resets, time that passes, a link that is full, memory that
  * is short. What each side gets must be what the other has sent, in order: a
  * byte tells its place in the stream.
+ *
+ * There is a link to msb-tls, which is played here and says what it likes:
+ * connection 2 begins with a ClientHello, 3 with a CONNECT, and their bytes go
+ * on where they are handed over; 4 has a placeholder in it, of which nobody
+ * ever gets the end.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fdio.h"
 #include "base/log.h"
 #include "base/num.h"
+#include "base/tlslink.h"
 #include "net/tcp_int.h"
 
 #define CONNS 6
@@ -21,10 +29,19 @@
 #define OPENS 8
 #define PORT  1000
 
+#define NAME    "api.example.com"
+#define KEY     "MSB_0123456789abcdef"
+#define KEY_AT  300
+#define KEY_LEN (sizeof(KEY) - 1)
+
+enum { CONN_HELLO = 2, CONN_CONNECT, CONN_KEY };
+
 /* The far end of what the stack dialled. */
 struct side {
-	int fd, inner; /* inner: the stack's end, to know it by */
-	bool known;    /* the two below are right */
+	int fd;
+	unsigned conn;
+	ino_t inner; /* the stack's end, to know it by */
+	bool known;  /* the two below are right */
 	uint32_t seq, iss;
 	uint32_t got, put;
 };
@@ -42,6 +59,9 @@ static struct fuzz {
 	uint32_t isn;
 	void *keep[64];
 	unsigned nkeep;
+	unsigned dialling; /* whose SYN is on its way */
+	int tls;           /* msb-tls's end of the link; -1: closed */
+	uint64_t id;       /* of the last flow that it got */
 } z;
 
 static void check(bool right, const char *what)
@@ -71,6 +91,36 @@ static uint8_t pattern(uint32_t at)
 	return (uint8_t)(at * 167 + (at >> 8));
 }
 
+/* A ClientHello for NAME. */
+static const char hello[] =
+	"\x16\3\1\0\x4d\1\0\0\x49\3\3"
+	"01234567890123456789012345678901"
+	"\0\0\2\x13\1\1\0\0\x1e\0\0\0\x14\0\x12\0\0\x0f" NAME
+	"\x0a\x0a\0\2\0\0";
+
+static const char connect_head[] =
+	"CONNECT " NAME ":80 HTTP/1.1\r\nHost: " NAME ":80\r\n\r\n";
+
+/* The @at-th byte that the guest says, whose number is @seq. */
+static uint8_t said(unsigned conn, uint32_t at, uint32_t seq)
+{
+	if (conn == CONN_HELLO && at < sizeof(hello) - 1)
+		return (uint8_t)hello[at];
+	if (conn == CONN_CONNECT && at < sizeof(connect_head) - 1)
+		return (uint8_t)connect_head[at];
+	if (conn == CONN_KEY && at >= KEY_AT && at < KEY_AT + KEY_LEN)
+		return (uint8_t)KEY[at - KEY_AT];
+	return pattern(seq);
+}
+
+static ino_t inode(int fd)
+{
+	struct stat st = {0};
+
+	(void)fstat(fd, &st);
+	return st.st_ino;
+}
+
 /* ---- the host ------------------------------------------------------------ */
 
 static uint64_t host_now(void *arg)
@@ -93,7 +143,8 @@ static int host_socket(void *arg, int domain, int type, int protocol)
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd) < 0)
 		return -errno;
 	z.nsides++;
-	*s = (struct side){.fd = fd[1], .inner = fd[0]};
+	*s = (struct side){
+		.fd = fd[1], .conn = z.dialling, .inner = inode(fd[0])};
 	return fd[0];
 }
 
@@ -150,9 +201,12 @@ static void host_reads(void)
 	n = recv(s->fd, data, number(2), 0);
 	for (ssize_t i = 0; i < n; i++)
 		check(s->known &&
-		              data[i] == pattern(s->seq + s->got + (uint32_t)i),
+		              data[i] == said(s->conn, s->got + (uint32_t)i,
+		                              s->seq + s->got + (uint32_t)i),
 		      "the host got other bytes");
 	s->got += n > 0 ? (uint32_t)n : 0;
+	check(s->conn != CONN_KEY || s->got < KEY_AT + KEY_LEN,
+	      "a placeholder got out");
 }
 
 static void host_ends(void)
@@ -181,11 +235,11 @@ static struct tcp_flow *flow_of(unsigned conn)
 	return f ? container_of(f, struct tcp_flow, f) : NULL;
 }
 
-/* Descriptors are used again: the last one who had it. */
+/* The last that was dialled for it. */
 static struct side *side_of(const struct tcp_flow *f)
 {
 	for (unsigned i = z.nsides; f && !f->active && i--;)
-		if (z.side[i].inner == f->sock.fd)
+		if (z.side[i].conn == f->f.t.gport - PORT)
 			return &z.side[i];
 	return NULL;
 }
@@ -296,6 +350,7 @@ static void guest_sends(unsigned conn, uint8_t flags)
 {
 	static const uint8_t syn[] = {2, 4, 5, 0xb4, 1, 3, 3, 7};
 	struct tcp_flow *f = flow_of(conn);
+	const struct side *s = side_of(f);
 	size_t opt = flags & TCP_SYN ? byte() % 3 * 4 : 0;
 	size_t len = flags & TCP_SYN ? 0 : number(2) % 65400;
 	uint32_t right = f ? f->rcv_nxt : (z.isn += 0x01234567), seq;
@@ -319,8 +374,13 @@ static void guest_sends(unsigned conn, uint8_t flags)
 	t[13] = flags;
 	put_be16(t + 14, byte() & 1 ? 65535 : (uint16_t)number(2));
 	memcpy(t + 20, syn, opt);
-	for (size_t i = 0; i < len; i++)
-		t[20 + opt + i] = pattern(seq + (uint32_t)i);
+	for (size_t i = 0; i < len; i++) {
+		uint32_t at = seq + (uint32_t)i;
+		uint32_t first = s && s->known ? s->seq : f ? f->rcv_nxt : at;
+
+		t[20 + opt + i] = said(conn, at - first, at);
+	}
+	z.dialling = conn;
 	give(frame, 54 + opt + len, len > 1460);
 }
 
@@ -351,7 +411,7 @@ static void check_flow(const struct tcp_flow *f, size_t *memory)
 	 */
 	if (f->state == TCP_OPEN && !f->batch && f->down.used)
 		check(f->deadline_ns && wheel_is_set(&f->timer), "no timer");
-	if (f->state == TCP_OPEN && !f->batch && f->up.used)
+	if (f->state == TCP_OPEN && !f->batch && f->up.used && !f->first)
 		check(f->sock.added && f->sock.events & EPOLLOUT,
 		      "no EPOLLOUT");
 	*memory += ring_size(&f->up) + ring_size(&f->down);
@@ -420,6 +480,127 @@ static void answer_open(void)
 		give(frame, 54, false);
 		return;
 	}
+}
+
+/* ---- msb-tls ------------------------------------------------------------- */
+
+static void tls_sends(const void *p, size_t len)
+{
+	if (z.tls >= 0)
+		(void)send(z.tls, p, len, MSG_NOSIGNAL);
+}
+
+static void tls_config(const char *names)
+{
+	char text[600];
+	uint32_t type = TLSLINK_CONFIG;
+	int n = snprintf(text + 4, sizeof(text) - 4,
+	                 "{\"ports\": [80], \"block_quic\": true, "
+	                 "\"intercept\": [%s], \"bypass\": [], "
+	                 "\"placeholders\": [{\"name\": \"KEY\", \"text\": "
+	                 "\"" KEY "\", \"violation\": \"block-and-log\"}]}",
+	                 names);
+
+	memcpy(text, &type, 4);
+	tls_sends(text, 4 + (size_t)n);
+}
+
+/* It is the far end from now on, with what the old one still had. */
+static void take_over(struct side *s, int guest, int server)
+{
+	uint8_t data[65536];
+	ssize_t n;
+
+	while ((n = recv(server, data, sizeof(data), 0)) > 0)
+		(void)send(guest, data, (size_t)n, MSG_NOSIGNAL);
+	(void)close(server);
+	close_fd(&s->fd);
+	s->fd = guest;
+}
+
+static void tls_takes(void)
+{
+	struct tlslink_flow m;
+	int fds[FD_PASS_MAX];
+	size_t nfds = 0;
+	unsigned i = 0;
+
+	if (z.tls < 0 || fd_recv(z.tls, &m, sizeof(m), fds, &nfds) <= 0)
+		return;
+	check(nfds == 2 && m.type == TLSLINK_FLOW && m.id > z.id, "a FLOW");
+	check(memchr(m.name, 0, sizeof(m.name)) && strcmp(m.name, NAME) == 0,
+	      "its name");
+	z.id = m.id;
+	while (i < z.nsides && z.side[i].inner != inode(fds[1]))
+		i++;
+	check(i < z.nsides && (z.side[i].conn == CONN_HELLO ||
+	                       z.side[i].conn == CONN_CONNECT),
+	      "nobody's socket");
+	take_over(&z.side[i], fds[0], fds[1]);
+}
+
+/* One that nobody took. */
+static bool drop_flow(void)
+{
+	struct tlslink_flow m;
+	int fds[FD_PASS_MAX];
+	size_t nfds = 0;
+	ssize_t n = fd_recv(z.tls, &m, sizeof(m), fds, &nfds);
+
+	while (nfds)
+		(void)close(fds[--nfds]);
+	return n > 0;
+}
+
+static void says_abort(void)
+{
+	const struct tlslink_abort a = {.type = TLSLINK_ABORT,
+	                                .id = byte() & 1 ? z.id : number(2)};
+
+	tls_sends(&a, sizeof(a));
+}
+
+static void says_event(void)
+{
+	struct tlslink_event e = {.type = TLSLINK_EVENT, .what = byte()};
+
+	e.flags = byte();
+	e.count = byte();
+	memcpy(e.text, "text", 5);
+	tls_sends(&e, sizeof(e));
+}
+
+static void says_config(void)
+{
+	static const char *const names[] = {"\"*\"", "\"" NAME "\"", ""};
+
+	tls_config(names[byte() % ARRAY_SIZE(names)]);
+}
+
+static void says_anything(void)
+{
+	uint8_t raw[64];
+	size_t len = byte() % sizeof(raw) + 1;
+
+	for (size_t i = 0; i < len; i++)
+		raw[i] = byte();
+	tls_sends(raw, len);
+}
+
+static void ends_link(void)
+{
+	if (byte() == 0xaa)
+		close_fd(&z.tls);
+}
+
+static void tls_says(void)
+{
+	static void (*const words[])(void) = {
+		says_abort,  says_abort,    says_event,
+		says_config, says_anything, ends_link,
+	};
+
+	words[byte() % ARRAY_SIZE(words)]();
 }
 
 static void pass_time(void)
@@ -495,7 +676,7 @@ static void (*const steps[])(void) = {
 	any_segment, syn,         ack,       ack,         fin,
 	host_writes, host_reads,  host_ends, pass_time,   turn,
 	turn,        set_link,    set_batch, set_connect, set_memory,
-	open_into,   answer_open, reset,
+	open_into,   answer_open, reset,     tls_takes,   tls_says,
 };
 
 static void start(const struct policy *policy)
@@ -512,7 +693,13 @@ static void start(const struct policy *policy)
 	                       .pcap_fd = -1,
 	                       .host = &host};
 	struct err err = {0};
+	int pair[2];
 
+	check(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair) == 0,
+	      "the link");
+	z.tls = pair[1];
+	c.tls_fd = pair[0];
+	tls_config("\"" NAME "\"");
 	memcpy(c.guest_mac, "\2\0\0\0\0\2", 6);
 	memcpy(c.gateway_mac, "\2\0\0\0\0\1", 6);
 	c.guest4 = addr_v4(0xac100002);
@@ -545,6 +732,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (unsigned i = 0; i < z.nsides; i++)
 		close_fd(&z.side[i].fd);
 	net_free(z.net);
+	while (z.tls >= 0 && drop_flow())
+		;
+	close_fd(&z.tls);
 	loop_free(z.loop);
 	return 0;
 }

@@ -5,7 +5,7 @@ import struct
 
 CORPUS = pathlib.Path(__file__).resolve().parent / "corpus" / "net_tcp"
 (SEGMENT, SYN, ACK, ACK2, FIN, WRITE, READ, END, TIME, TURN, TURN2, LINK, BATCH, CONNECT, MEMORY, OPEN, ANSWER,
- RESET) = range(18)
+ RESET, TAKE, SAY) = range(20)
 EXACT = b"\0"
 
 
@@ -61,6 +61,15 @@ SEEDS = {
     "open": bytes([OPEN, ANSWER, 0, 0, 0x12, TURN, TURN]) + bytes([ANSWER, 0, 0, 0x11, OPEN, ANSWER, 0, 0, 0x14]),
     "both-open": bytes([OPEN, ANSWER, 0, 0, 2, ANSWER, 0, 0, 0x10]),
     "reset": OPENED + write(0, 50) + segment(SEGMENT, 0, 0, flags=b"\4") + syn(3) + bytes([RESET, 0xaa]) + syn(2),
+    "hello": syn(2) + ack(2) + ack(2, 300) + bytes([TURN, TAKE]) + read(0, 600) + write(0, 900) + ack(2) + fin(2),
+    "hello-pieces": syn(2) + ack(2) + ack(2, 5) + ack(2, 20) + write(0, 50) + ack(2, 60) + bytes([TURN, TAKE])
+    + read(0, 600) + ack(2, 700) + read(0, 900),
+    "connect": syn(3) + ack(3) + ack(3, 4) + ack(3, 300) + bytes([TURN, TAKE]) + write(0, 300) + read(0, 400),
+    "abort": syn(2) + ack(2) + ack(2, 300) + bytes([TURN, TAKE, SAY, 0, 1, TURN, TURN]) + ack(2, 5),
+    "link-ends": syn(2) + ack(2) + ack(2, 300) + bytes([TURN, SAY, 5, 0xaa, TURN]) + syn(3) + ack(3) + ack(3, 200),
+    "key": syn(4) + ack(4) + ack(4, 305) + ack(4, 10) + read(0, 600) + ack(4, 10) + read(0, 100),
+    "key-resent": syn(4) + ack(4) + ack(4, 310) + ack(4, 40, seq=b"\xa0\xf8") + read(0, 600),
+    "other-config": syn(4) + ack(4) + ack(4, 310) + bytes([SAY, 3, 0, TURN]) + ack(4, 40) + read(0, 600),
     "many": b"".join(syn(i) + ack(i) for i in range(6)) + b"".join(ack(i, 900) + write(i, 900) for i in range(6)),
 }
 

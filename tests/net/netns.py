@@ -126,8 +126,11 @@ class Namespaces:
 class Stack:
     """One nettap; the guest's side is set up. Use it with `with`."""
 
-    def __init__(self, spaces, *options, mtu=1500, env=None):
-        self.spaces, self.mtu = spaces, mtu
+    def __init__(self, spaces, *options, mtu=1500, env=None, tls=None):
+        """@tls: a socket to msb-tls; it is closed here once the stack has it."""
+        self.spaces, self.mtu, self.tls = spaces, mtu, tls
+        if tls:
+            options += ("--tls-fd", tls.fileno())
         self.argv = ["ip", "netns", "exec", spaces.host, str(NETTAP), "--netns", spaces.guest, "--tap", "tap0",
                      "--mtu", str(mtu), *map(str, options)]
         self.env = env
@@ -135,7 +138,10 @@ class Stack:
 
     def __enter__(self):
         self.log = open(f"/tmp/nettap-{self.spaces.guest}.log", "w+b")
-        self.p = subprocess.Popen(self.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, env=self.env)
+        self.p = subprocess.Popen(self.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, env=self.env,
+                                  pass_fds=[self.tls.fileno()] if self.tls else [])
+        if self.tls:
+            self.tls.close()
         line = self.read_line(20)
         assert line == b"ready\n", (line, self.log_text())
         g = self.spaces.guest

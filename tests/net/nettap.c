@@ -11,6 +11,10 @@
  *	stats                    counters as JSON
  *	explain HOST PORT PROTO  net_explain()
  *
+ * What is told to the user goes to standard error ("said: ..."), and why a
+ * machine would end ("violated: ..."). --tls-fd N is an inherited socket to
+ * msb-tls (base/tlslink.h), or to who plays it.
+ *
  * The end of standard input is its end. The guest's side is the caller's to set
  * up: addresses 172.16.0.2/30 and fd42:6d73:62::2/64, gateways .1 and ::1, MAC
  * 02:00:00:00:00:02 (see netns.py).
@@ -162,6 +166,21 @@ static void open_tap(const char *netns, const char *name, bool offload)
 		die("setns", errno);
 }
 
+/* ---- lines ----------------------------------------------------------------
+ */
+
+static void on_said(void *arg, const char *line)
+{
+	(void)arg;
+	fprintf(stderr, "said: %s\n", line);
+}
+
+static void on_violated(void *arg, const char *why)
+{
+	(void)arg;
+	fprintf(stderr, "violated: %s\n", why);
+}
+
 /* ---- questions ----------------------------------------------------------- */
 
 static void say_stats(void)
@@ -171,19 +190,24 @@ static void say_stats(void)
 		const char *name;
 		uint64_t value;
 	} list[] = {
-		{"rx_bytes",    c->rx_bytes   },
-		{"rx_packets",  c->rx_packets },
-		{"tx_bytes",    c->tx_bytes   },
-		{"tx_packets",  c->tx_packets },
-		{"tcp_flows",   c->tcp_flows  },
-		{"udp_flows",   c->udp_flows  },
-		{"icmp_flows",  c->icmp_flows },
-		{"open",        c->open       },
-		{"denied",      c->denied     },
-		{"dns_queries", c->dns_queries},
-		{"dns_denied",  c->dns_denied },
-		{"refused",     c->refused    },
-		{"bad",         c->bad        },
+		{"rx_bytes",          c->rx_bytes         },
+		{"rx_packets",        c->rx_packets       },
+		{"tx_bytes",          c->tx_bytes         },
+		{"tx_packets",        c->tx_packets       },
+		{"tcp_flows",         c->tcp_flows        },
+		{"udp_flows",         c->udp_flows        },
+		{"icmp_flows",        c->icmp_flows       },
+		{"open",              c->open             },
+		{"denied",            c->denied           },
+		{"dns_queries",       c->dns_queries      },
+		{"dns_denied",        c->dns_denied       },
+		{"refused",           c->refused          },
+		{"bad",               c->bad              },
+		{"tls_flows",         c->tls_flows        },
+		{"tls_refused",       c->tls_refused      },
+		{"secrets_used",      c->secrets_used     },
+		{"secret_violations", c->secret_violations},
+		{"secrets_masked",    c->secrets_masked   },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(list); i++)
@@ -343,6 +367,7 @@ enum {
 	O_EGRESS_PACKETS,
 	O_INGRESS_BYTES,
 	O_INGRESS_PACKETS,
+	O_TLS_FD,
 };
 
 static const struct option options[] = {
@@ -366,6 +391,7 @@ static const struct option options[] = {
 	{"egress-packets",  required_argument, NULL, O_EGRESS_PACKETS },
 	{"ingress-bytes",   required_argument, NULL, O_INGRESS_BYTES  },
 	{"ingress-packets", required_argument, NULL, O_INGRESS_PACKETS},
+	{"tls-fd",          required_argument, NULL, O_TLS_FD         },
 	{NULL,              0,                 NULL, 0                },
 };
 
@@ -435,6 +461,9 @@ static void one_option(struct args *a, int o)
 	case O_INGRESS_PACKETS:
 		c->ingress_packets = parse_rate(optarg);
 		break;
+	case O_TLS_FD:
+		c->tls_fd = (int)number(optarg);
+		break;
 	default:
 		exit(2);
 	}
@@ -452,6 +481,8 @@ static void set_defaults(struct args *a)
 	c->dns_timeout_ms = 5000;
 	c->rebind_protection = true;
 	c->pcap_fd = -1;
+	c->say = on_said;
+	c->violated = on_violated;
 	(void)addr_parse("172.16.0.2", &c->guest4);
 	(void)addr_parse("172.16.0.1", &c->gateway4);
 	(void)addr_parse("fd42:6d73:62::2", &c->guest6);

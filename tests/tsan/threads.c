@@ -8,7 +8,8 @@
  * One home for all threads. Two sandboxes; of each several commands, each in a
  * thread of its own, while their owner asks for metrics, pings and logs, and
  * other threads list, inspect and open the same sandboxes by name. Then parents
- * are freed before their children, and while these are in use.
+ * are freed before their children, and while these are in use. At last one
+ * handle of one sandbox is used by many (shared.c).
  *
  * Exit code 0 and "done" when all went well; TSan makes it 66 after a race, as
  * --race shows with one of its own.
@@ -21,6 +22,7 @@
 #include <string.h>
 
 #include "microsandbox.h"
+#include "shared.h"
 
 #define SANDBOXES 2
 #define COMMANDS  4
@@ -312,6 +314,7 @@ int main(int argc, char **argv)
 	stop = 1;
 	for (int i = 0; i < 6; i++)
 		(void)pthread_join(rest[i], NULL);
+	failures += shared(home, image);
 	msb_home_free(home); /* before its image */
 	msb_image_free(image);
 	if (failures == 0)

@@ -90,6 +90,8 @@ int main(int argc, char **argv)
 	      -MSB_ERR_BUSY);
 	CHECK(msb_sandbox_remove(home, NAME, 0, &error) == -MSB_ERR_BUSY);
 	CHECK(msb_sandbox_open(home, NAME, &other, &error) == 0);
+	CHECK(msb_sandbox_state(other) == MSB_STATE_READY);
+	CHECK(*msb_sandbox_engine(other) && *msb_sandbox_walls(other));
 	CHECK(msb_sandbox_detach(sb, &error) == 0);
 	CHECK(msb_sandbox_detach(sb, &error) == 0);
 	msb_sandbox_free(sb);

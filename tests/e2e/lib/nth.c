@@ -42,6 +42,7 @@ __attribute__((destructor)) static void end(void)
 	int fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600) : -1;
 	int len = snprintf(text, sizeof(text), "%ld", atomic_load(&count));
 
+	call = NULL; /* our own write is nobody's n-th */
 	if (fd >= 0 && write(fd, text, (size_t)len) != len)
 		_exit(125);
 }

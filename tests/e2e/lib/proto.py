@@ -55,7 +55,8 @@ MESSAGES = [
      "u64 memory_resident_bytes, u64 memory_returned_bytes, u64 disk_read_bytes, u64 disk_write_bytes, "
      "u64 disk_reads, u64 disk_writes, u64 net_rx_bytes, u64 net_tx_bytes, u32 cpus, u32 sessions, "
      "u64 net_rx_packets, u64 net_tx_packets, u64 net_flows, u64 net_open, u64 net_denied, u64 net_refused, "
-     "u64 net_dns_queries, u64 net_dns_denied"),
+     "u64 net_dns_queries, u64 net_dns_denied, u64 tls_flows, u64 tls_refused, u64 secrets_used, "
+     "u64 secret_violations, u64 secrets_masked"),
     (80, "VMM_NET_EXPLAIN", "u64 cookie, str host, u16 port, str protocol"),
     (81, "VMM_NET_EXPLAINED", "u64 cookie, i32 error, str json"),
 ]

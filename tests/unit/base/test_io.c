@@ -295,6 +295,35 @@ static void a_removed_source_gets_no_event_of_the_round(void **state)
 	loop_free(l);
 }
 
+/* Somebody else has it open as well: what it says is not ours any more. */
+static void a_closed_source_is_out_whoever_has_a_copy(void **state)
+{
+	struct loop *l = loop_new();
+	struct counted c = {.l = l};
+	int p[2], copy;
+
+	(void)state;
+	assert_int_equal(pipe(p), 0);
+	copy = dup(p[0]);
+	assert_int_equal(loop_add(l, &c.src, p[0], EPOLLIN, on_readable, &c),
+	                 0);
+	loop_close(l, &c.src);
+	loop_close(l, &c.src);
+	assert_int_equal(c.src.fd, -1);
+	assert_int_equal(write(p[1], "x", 1), 1);
+	assert_int_equal(loop_step(l, 20), 0);
+	assert_int_equal(c.calls, 0);
+	assert_int_equal(loop_add(l, &c.src, copy, EPOLLIN, on_readable, &c),
+	                 0);
+	assert_int_equal(loop_step(l, 20), 0);
+	assert_int_equal(c.calls, 1);
+	loop_close_sole(l, &c.src);
+	assert_int_equal(loop_step(l, 0), 0);
+	assert_int_equal(c.calls, 1);
+	close(p[1]);
+	loop_free(l);
+}
+
 static void *post_from_thread(void *arg)
 {
 	struct counted *c = arg;
@@ -354,6 +383,7 @@ int main(void)
 		cmocka_unit_test(timers_run_in_order_and_once),
 		cmocka_unit_test(a_timer_in_the_past_runs_once_a_round),
 		cmocka_unit_test(a_removed_source_gets_no_event_of_the_round),
+		cmocka_unit_test(a_closed_source_is_out_whoever_has_a_copy),
 		cmocka_unit_test(posted_work_arrives_from_other_threads),
 		cmocka_unit_test(readable_descriptors_are_level_triggered),
 	};

@@ -7,7 +7,7 @@
 
 #include "base/buf.h"
 #include "base/num.h"
-#include "cli/conf.h"
+#include "forms/conf.h"
 #include "microsandbox.h"
 
 static struct conf conf;
@@ -124,64 +124,86 @@ static void wrong_values_name_their_place(void **state)
 	static const struct {
 		const char *text, *message;
 	} rows[] = {
-		{"image: a\nworkdirr: /\n",          "dir/f.yaml:2:1: unknown key"      },
-		{"[a]",			      "1:1: the value is not a map"      },
-		{"cpus: many",                       "1:7: cpus is not a number from 1" },
-		{"cpus: 0",                          "cpus is not a number"             },
-		{"cpus: 65",                         "cpus is not a number"             },
-		{"cpus: [1]",                        "cpus is a list, not a text"       },
-		{"memory: lots",                     "1:9: memory is not a size"        },
-		{"memory: 0",                        "memory is not a size"             },
-		{"max_duration: long",               "max_duration is not a duration"   },
-		{"pull_policy: often",               "pull_policy is not missing"       },
-		{"workdir:",                         "workdir has no value"             },
-		{"workdir: ''",                      "workdir is empty"                 },
-		{"workdir: {a: b}",                  "workdir is a map, not a text"     },
-		{"shell: true",                      "shell is a boolean, not a text"   },
-		{"entrypoint: /bin/sh",              "1:13: entrypoint is not a list"   },
-		{"cmd: [a, [b]]",                    "1:10: the value is a list"        },
-		{"env: [A=1]",                       "1:6: env is not a map"            },
-		{"env: {A: }",                       "A has no value"                   },
-		{"env: {A: no}",                     "1:10: unquoted no"                },
-		{"env: {'A=B': 1}",                  "1:7: 'A=B' has a ="               },
-		{"rlimits: [nofile=1]",              "the value is not a map"           },
-		{"rlimits: [{resource: nofile}]",    "needs resource and soft"          },
-		{"rlimits: [{resource: a, max: 1}]", "unknown key max"                  },
-		{"init: auto",                       "1:7: init is not a map"           },
-		{"init: {cmd: a, arg: b}",           "1:16: unknown key arg"            },
-		{"scripts: {../a: x}",               "1:11: '../a' cannot be a script's"},
-		{"scripts: {a: {path: x}}",          "a is a map, not a text"           },
-		{"image: {oci: a, bind: ./b}",       "image needs one of oci, bind"     },
-		{"image: {upper_size: 1G}",          "image needs one of oci, bind"     },
-		{"image: {bind: b}",                 "b is not a path"                  },
+		{"image: a\nworkdirr: /\n",                                 "dir/f.yaml:2:1: unknown key"      },
+		{"[a]",						     "1:1: the value is not a map"      },
+		{"cpus: many",					      "1:7: cpus is not a number from 1" },
+		{"cpus: 0",						 "cpus is not a number"             },
+		{"cpus: 65",						"cpus is not a number"             },
+		{"cpus: [1]",					       "cpus is a list, not a text"       },
+		{"memory: lots",					    "1:9: memory is not a size"        },
+		{"memory: 0",					       "memory is not a size"             },
+		{"max_duration: long",                                      "max_duration is not a duration"   },
+		{"pull_policy: often",                                      "pull_policy is not missing"       },
+		{"workdir:",						"workdir has no value"             },
+		{"workdir: ''",					     "workdir is empty"                 },
+		{"workdir: {a: b}",					 "workdir is a map, not a text"     },
+		{"shell: true",					     "shell is a boolean, not a text"   },
+		{"entrypoint: /bin/sh",                                     "1:13: entrypoint is not a list"   },
+		{"cmd: [a, [b]]",					   "1:10: the value is a list"        },
+		{"env: [A=1]",					      "1:6: env is not a map"            },
+		{"env: {A: }",					      "A has no value"                   },
+		{"env: {A: no}",					    "1:10: unquoted no"                },
+		{"env: {'A=B': 1}",					 "1:7: 'A=B' has a ="               },
+		{"rlimits: [nofile=1]",                                     "the value is not a map"           },
+		{"rlimits: [{resource: nofile}]",                           "needs resource and soft"          },
+		{"rlimits: [{resource: a, max: 1}]",                        "unknown key max"                  },
+		{"init: auto",					      "1:7: init is not a map"           },
+		{"init: {cmd: a, arg: b}",                                  "1:16: unknown key arg"            },
+		{"scripts: {../a: x}",                                      "1:11: '../a' cannot be a script's"},
+		{"scripts: {a: {path: x}}",                                 "a is a map, not a text"           },
+		{"image: {oci: a, bind: ./b}",                              "image needs one of oci, bind"     },
+		{"image: {upper_size: 1G}",                                 "image needs one of oci, bind"     },
+		{"image: {bind: b}",					"b is not a path"                  },
 		{"image: {disk: ./a.raw, oci: a}",
-	         "image needs one of oci, bind"                                         },
-		{"image: {oci: a, fstype: ext4}",    "fstype is a disk's"               },
+	         "image needs one of oci, bind"								},
+		{"image: {oci: a, fstype: ext4}",                           "fstype is a disk's"               },
 		{"workdir: ${MSB_TEST_UNSET}",
-	         "1:10: variable MSB_TEST_UNSET is"                                     },
-		{"workdir: ${A:-b}",                 "only ${NAME} stands for"          },
-		{"workdir: \"${}\"",                 "only ${NAME} stands for"          },
-		{"workdir: \"${HOME\"",              "only ${NAME} stands for"          },
-		{"mounts: ['/a']",                   "1:10: '/a' is not SOURCE:TARGET"  },
-		{"patches: [{mkdir: {path: a}}]",    "a is not an absolute path"        },
-		{"network: pubic",                   "1:10: network: 'pubic' is no"     },
-		{"network: {policy: 'host,'}",       "policy: 'host,' is no policy"     },
-		{"network: []",                      "1:10: network is not a map"       },
-		{"network: {tls: {enabled: true}}",
-	         "1:11: tls cannot be set yet"                                          },
-		{"network: {allow: [allow@x.org]}",  "'allow@x.org' is none"            },
-		{"network: {allow: ['']}",           "allow has targets: '' is none"    },
+	         "1:10: variable MSB_TEST_UNSET is"							    },
+		{"workdir: ${A:-b}",					"only ${NAME} stands for"          },
+		{"workdir: \"${}\"",					"only ${NAME} stands for"          },
+		{"workdir: \"${HOME\"",                                     "only ${NAME} stands for"          },
+		{"mounts: ['/a']",					  "1:10: '/a' is not SOURCE:TARGET"  },
+		{"patches: [{mkdir: {path: a}}]",                           "a is not an absolute path"        },
+		{"network: pubic",					  "1:10: network: 'pubic' is no"     },
+		{"network: {policy: 'host,'}",                              "policy: 'host,' is no policy"     },
+		{"network: []",					     "1:10: network is not a map"       },
+		{"network: {tls: {enabled: 1}}",                            "is neither true nor false"        },
+		{"network: {tls: {block: true}}",                           "unknown key block"                },
+		{"network: {tls: {on_secret_violation: no}}",               "unquoted no"                      },
+		{"network: {tls: {on_secret_violation: x}}",
+	         "is one of block, block-and-log"							      },
+		{"network: {tls: {upstream_ca_certs_for: []}}",             "is not a map"                     },
+		{"network: {allow: [allow@x.org]}",                         "'allow@x.org' is none"            },
+		{"network: {allow: ['']}",                                  "allow has targets: '' is none"    },
 		{"network: {default_egress: maybe}",
-	         "is neither allow nor deny"					    },
-		{"network: {mtu: many}",             "mtu is not a number"              },
-		{"network: {strict: 1}",             "is neither true nor false"        },
-		{"network: {ports: [80]}",           "1:19: '80' is not [BIND:]HOST"    },
-		{"network: {limits: {up: 1}}",       "unknown key up"                   },
-		{"ports: ['::1:80:80']",             "1:9: '::1:80:80' is not"          },
-		{"secrets: {A: {allow: [b]}}",       "secrets cannot be set yet"        },
-		{"registry: {username: a}",          "registry cannot be set yet"       },
-		{"security: restricted",             "security cannot be set yet"       },
-		{"sandboxes: {a: {}}",               "unknown key sandboxes"            },
+	         "is neither allow nor deny"								   },
+		{"network: {mtu: many}",                                    "mtu is not a number"              },
+		{"network: {strict: 1}",                                    "is neither true nor false"        },
+		{"network: {ports: [80]}",                                  "1:19: '80' is not [BIND:]HOST"    },
+		{"network: {limits: {up: 1}}",                              "unknown key up"                   },
+		{"ports: ['::1:80:80']",                                    "1:9: '::1:80:80' is not"          },
+		{"secrets: [A]",					    "1:10: secrets is not a map"       },
+		{"secrets: {A: b}",					 "1:14: A is not a map"             },
+		{"secrets: {A: {allow: [b], x: c}}",                        "1:27: unknown key x"              },
+		{"secrets: {A: {}}",					"1:11: secret A has no host"       },
+		{"secrets: {A: {allow: []}}",                               "1:11: secret A has no host"       },
+		{"secrets: {A: {allow: [b], value: c}}",
+	         "1:34: a secret's value cannot stand in a file"                                               },
+		{"secrets: {A: {allow: [b], value: \"x${B}\"}}",
+	         "a secret's value cannot stand in a file"                                                     },
+		{"secrets: {A: {allow: [b], value: [c]}}",
+	         "a secret's value cannot stand in a file"                                                     },
+		{"secrets: {A: {allow: [b], inject: [x]}}",
+	         "inject is one of headers"								    },
+		{"secrets: {A: {allow: [b], mask: 1}}",
+	         "is neither true nor false"								   },
+		{"secrets: {A: {allow: [b], require_tls_identity: false}}",
+	         "is always true here"									 },
+		{"secrets: {A: {allow: [b], on_violation: x}}",
+	         "on_violation is one of block"								},
+		{"registry: {username: a}",                                 "registry cannot be set yet"       },
+		{"security: restricted",                                    "security cannot be set yet"       },
+		{"sandboxes: {a: {}}",                                      "unknown key sandboxes"            },
 	};
 
 	(void)state;
@@ -283,20 +305,60 @@ static void a_network_is_read(void **state)
 	conf_release(&conf);
 }
 
-static void files_of_later_things_are_refused(void **state)
+static void an_option_that_is_no_file_is_refused(void **state)
 {
-	static const char *const options[] = {"secret-conf"};
+	(void)state;
+	err = (struct err){0};
+	assert_int_equal(conf_read(&conf, "ssh-conf:x.yaml", &err), -EINVAL);
+	assert_non_null(strstr(err.msg, "--ssh-conf: no such option"));
+}
+
+static void reads(const char *option, const char *text)
+{
+	if (parse_as(option, text) < 0)
+		fail_msg("%s: %s", text, err.msg);
+}
+
+static void secrets_are_read_and_laid_over(void **state)
+{
+	const struct secret_conf *s = &conf.secret;
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
-		char what[64];
-
-		(void)snprintf(what, sizeof(what), "%s:x.yaml", options[i]);
-		err = (struct err){0};
-		assert_int_equal(conf_read(&conf, what, &err), -EINVAL);
-		assert_non_null(strstr(err.msg, "cannot be used yet"));
-		assert_non_null(strstr(err.hint, "issue"));
-	}
+	(void)unsetenv("CONF_TEST_NOT_SET");
+	reads("conf", "secrets:\n"
+	              "  A: {value: \"${CONF_TEST_NOT_SET}\", allow: [a.org], "
+	              "inject: [body, query_params], mask: true}\n"
+	              "  B:\n"
+	              "    allow: [b.org, \"*.c.org\"]\n"
+	              "    require_tls_identity: true\n"
+	              "    placeholder: PLACE\n"
+	              "    on_violation: passthrough\n"
+	              "network:\n"
+	              "  tls: {enabled: true, ports: [443, 8443], bypass: [x], "
+	              "block_quic: false, verify_upstream: false, "
+	              "ca_cert: c.pem, ca_key: /k.pem, "
+	              "upstream_ca_certs: [u.pem], "
+	              "upstream_ca_certs_for: {y: y.pem}, no_verify_for: [z], "
+	              "on_secret_violation: block}\n");
+	reads("secret-conf", "B: {allow: [d.org]}\nC: {allow: [e.org]}\n");
+	assert_int_equal(s->n, 3);
+	assert_string_equal(s->v[0]->source, "CONF_TEST_NOT_SET");
+	assert_int_equal(s->v[0]->flags,
+	                 MSB_SECRET_BODY | MSB_SECRET_QUERY | MSB_SECRET_MASK);
+	assert_string_equal(s->v[1]->env, "B");
+	assert_null(s->v[1]->source);
+	assert_int_equal(s->v[1]->hosts.n, 1);
+	assert_string_equal(s->v[1]->hosts.v[0], "d.org");
+	assert_string_equal(s->v[1]->placeholder, "PLACE");
+	assert_int_equal(s->v[1]->violation, MSB_VIOLATION_PASS);
+	assert_string_equal(s->v[2]->env, "C");
+	assert_true(s->intercept && s->no_block_quic && s->no_verify_any);
+	assert_int_equal(s->ports.n, 2);
+	assert_string_equal(s->ca_key, "/k.pem");
+	assert_string_equal(s->cas_for.v[0] + strlen(s->cas_for.v[0]) - 5,
+	                    "y.pem");
+	assert_int_equal(s->violation, MSB_VIOLATION_BLOCK);
+	conf_release(&conf);
 }
 
 static void what_variables_stand_for_is_bounded(void **state)
@@ -360,7 +422,8 @@ int main(void)
 		TEST(host_paths_start_at_the_file),
 		TEST(scoped_files_have_their_keys_only),
 		TEST(a_network_is_read),
-		TEST(files_of_later_things_are_refused),
+		TEST(an_option_that_is_no_file_is_refused),
+		cmocka_unit_test(secrets_are_read_and_laid_over),
 		TEST(what_variables_stand_for_is_bounded),
 		TEST(what_is_no_file_is_refused),
 		TEST(a_disk_may_say_its_file_system),

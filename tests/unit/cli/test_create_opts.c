@@ -8,7 +8,8 @@
 
 #include "base/fdio.h"
 #include "base/num.h"
-#include "cli/create_opts.h"
+#include "cli/opt.h"
+#include "forms/create_opts.h"
 
 /* The commands' table as they have it, through the real parser. */
 static const struct opt opts[] = {CREATE_OPTS{0}};
@@ -260,8 +261,9 @@ static void wrong_options_are_refused(void **state)
 	refuses(ARGS("a", "--script", "b=c", "--script-raw", "b=d"),
 	        "script 'b' is given twice");
 	refuses(ARGS("a", "--conf", "%/none.yaml"), "none.yaml': No such file");
-	refuses(ARGS("a", "--secret-conf", "x"),
-	        "--secret-conf cannot be used yet");
+	refuses(ARGS("a", "--secret-conf", "/nonexistent"),
+	        "--secret-conf: cannot read '/nonexistent'");
+	refuses(ARGS("a", "--secret", "A"), "is not ENV[:OPTIONS]@HOST");
 	refuses(ARGS("a", "--max-duration", "99999999d"), "is too long");
 	file("bad.yaml", "cpus: 1\nimages: x\n");
 	refuses(ARGS("a", "--conf", "%/bad.yaml"), "bad.yaml:2:1: unknown key");

@@ -10,9 +10,9 @@
 
 #include "base/buf.h"
 #include "base/num.h"
-#include "cli/conf.h"
-#include "cli/describe.h"
-#include "cli/mount_opts.h"
+#include "forms/conf.h"
+#include "forms/describe.h"
+#include "forms/mount_opts.h"
 
 static char folder[64];
 

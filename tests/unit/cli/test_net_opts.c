@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/num.h"
-#include "cli/conf.h"
 #include "cli/opt.h"
+#include "forms/conf.h"
 
 struct holder {
 	struct net_values net;

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/num.h"
-#include "cli/conf.h"
+#include "forms/conf.h"
 
 static struct patch_list list;
 static struct conf conf;

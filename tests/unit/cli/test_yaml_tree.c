@@ -6,7 +6,7 @@
 
 #include "base/buf.h"
 #include "base/num.h"
-#include "cli/yaml_tree.h"
+#include "forms/yaml_tree.h"
 
 static struct err err;
 

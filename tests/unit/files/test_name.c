@@ -157,6 +157,36 @@ static void the_place_follows_dockers_table(void **state)
 	placed("", false, false, -EINVAL, NULL);
 }
 
+/* Who holds a folder is not led out of it, whatever is put there. */
+static void a_link_in_a_folder_that_is_held_is_not_followed(void **state)
+{
+	char to[64];
+	int fd;
+
+	(void)state;
+	assert_int_equal(mkdir("held", 0700) | mkdir("held/dir", 0700) |
+	                         mkdir("outside", 0700),
+	                 0);
+	assert_int_equal(symlink("../outside", "held/link"), 0);
+	assert_int_equal(symlink("../outside/new", "held/to_new"), 0);
+	fd = open("held", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	(void)snprintf(to, sizeof(to), "/proc/self/fd/%d", fd);
+	assert_false(files_is_held(to));
+	placed(to, false, false, 0, "src");
+	(void)snprintf(to, sizeof(to), "/proc/self/fd/%d/dir", fd);
+	assert_true(files_is_held(to));
+	placed(to, true, true, 0, "");
+	(void)snprintf(to, sizeof(to), "/proc/self/fd/%d/new", fd);
+	placed(to, false, false, 0, "new");
+	(void)snprintf(to, sizeof(to), "/proc/self/fd/%d/link", fd);
+	placed(to, false, false, -EINVAL, NULL);
+	placed(to, true, true, -EEXIST, NULL);
+	(void)snprintf(to, sizeof(to), "/proc/self/fd/%d/to_new", fd);
+	placed(to, false, false, -EINVAL, NULL);
+	(void)close(fd);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -179,6 +209,8 @@ int main(void)
 		cmocka_unit_test(
 			a_target_is_found_through_links_even_if_it_is_not_there),
 		cmocka_unit_test(the_place_follows_dockers_table),
+		cmocka_unit_test(
+			a_link_in_a_folder_that_is_held_is_not_followed),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -13,7 +13,9 @@
 #include "base/cleanup.h"
 #include "base/fdio.h"
 #include "base/num.h"
+#include "guest/cover.h"
 #include "guest/etc.h"
+#include "guest/trust.h"
 
 #define LIST(...) list_of((char *[]){__VA_ARGS__, NULL})
 
@@ -27,7 +29,7 @@ static struct proto_strs list_of(char **v)
 }
 
 static char top[64]; /* of the test: root, out, scratch in it */
-static char command[400];
+static char command[1200];
 
 static void sh(const char *text)
 {
@@ -102,7 +104,7 @@ static void the_texts_are_as_planned(void **state)
 static void check_open(const char *path, bool make, const char *want)
 {
 	cleanup_close int root = open_root();
-	cleanup_close int fd = etc_open(root, path, make);
+	cleanup_close int fd = cover_open(root, path, make);
 	char whole[200];
 	struct stat a, b;
 
@@ -213,13 +215,14 @@ static bool provide(const struct proto_strs *net, const char *pem)
 	struct proto_bytes bytes = {(const uint8_t *)pem,
 	                            (uint32_t)strlen(pem)};
 	char scratch[80];
+	dev_t dev;
 
 	if (unshare(CLONE_NEWNS) < 0 ||
 	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return false;
 	root = open_root(); /* of this namespace */
 	(void)snprintf(scratch, sizeof(scratch), "%s/scratch", top);
-	etc_provide(root, scratch, "box", net, &bytes);
+	etc_provide(root, scratch, "box", net, &bytes, false, &dev);
 	return true;
 }
 
@@ -274,6 +277,7 @@ static void certificates_go_behind_each_store(void **state)
 	check_file("root/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
 	           "RED\n" PEM);
 	sh("test ! -e root/etc/hosts && test ! -e root/etc/ssl/ca-bundle.pem");
+	uncover("root/.msb/ca-bundle.pem");
 	uncover("root/etc/ssl/certs/ca-certificates.crt");
 	uncover("root/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem");
 	check_file("root/etc/ssl/certs/ca-certificates.crt", "DEB");
@@ -296,6 +300,126 @@ static void odd_stores_are_left_alone(void **state)
 	sh("test $(stat -c %s root/var/lib/ca-certificates/ca-bundle.pem) = "
 	   "3145728");
 	check_file("out/file", "secret\n");
+	uncover("root/.msb/ca-bundle.pem");
+}
+
+/* A store, OpenSSL's folder, Java's in three places, and login shells. */
+static void all_kinds_of_programs_trust_it(void **state)
+{
+	struct proto_strs none = {0};
+	struct buf cleanup_buf ca = BUF_INIT;
+	char path[100];
+
+	(void)state;
+	sh("mkdir -p root/etc/ssl/certs/java root/etc/profile.d "
+	   "root/usr/lib/jvm/java-17/lib/security "
+	   "root/opt/jdk8/jre/lib/security"
+	   " && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 "
+	   "-nodes -keyout k -out ca.pem -subj '/CN=microsandbox CA' "
+	   "2>/dev/null && cp ca.pem root/etc/ssl/certs/ca-certificates.crt && "
+	   "echo x > root/etc/ssl/certs/java/cacerts && "
+	   "ln -s ../../../../../../etc/ssl/certs/java/cacerts "
+	   "root/usr/lib/jvm/java-17/lib/security/cacerts && "
+	   "ln -s java-17 root/usr/lib/jvm/default && "
+	   "mkfifo root/opt/jdk8/jre/lib/security/cacerts && "
+	   "openssl x509 -in ca.pem -noout -hash > hash");
+	(void)snprintf(path, sizeof(path), "%s/ca.pem", top);
+	assert_int_equal(file_read(AT_FDCWD, path, &ca), 0);
+	if (!provide(&none, buf_str(&ca)))
+		skip();
+	sh("cmp ca.pem root/etc/ssl/certs/$(cat hash).0");
+	sh("cat ca.pem ca.pem | cmp - root/.msb/ca-bundle.pem");
+	sh("cat ca.pem ca.pem | cmp - root/etc/ssl/certs/ca-certificates.crt");
+	sh("head -c 4 root/etc/ssl/certs/java/cacerts | od -An -tx1 | "
+	   "grep -q 'fe ed fe ed'");
+	sh("cmp root/etc/ssl/certs/java/cacerts "
+	   "root/usr/lib/jvm/default/lib/security/cacerts");
+	sh("test -p root/opt/jdk8/jre/lib/security/cacerts");
+	sh("mount | grep -c \" $PWD/root/\" > n; test $(cat n) = 5");
+	sh(". root/etc/profile.d/msb-trust.sh");
+	sh("umount -l $(mount | grep \" $PWD/root/\" | cut -d' ' -f3)");
+	sh("test $(cat root/etc/ssl/certs/java/cacerts) = x");
+	sh("test ! -s root/etc/ssl/certs/$(cat hash).0");
+	sh("test ! -s root/etc/profile.d/msb-trust.sh");
+}
+
+/* The empty file of an earlier start is used again; another's is not. */
+static void names_of_the_folder_are_found(void **state)
+{
+	struct proto_strs none = {0};
+	struct buf cleanup_buf ca = BUF_INIT;
+	char path[100];
+
+	(void)state;
+	sh("mkdir -p root/etc/ssl/certs && openssl req -x509 -newkey ec "
+	   "-pkeyopt ec_paramgen_curve:P-256 -nodes -keyout k -out ca.pem "
+	   "-subj '/CN=microsandbox CA' 2>/dev/null && "
+	   "openssl x509 -in ca.pem -noout -hash > hash && "
+	   "echo other > root/etc/ssl/certs/$(cat hash).0 && "
+	   ": > root/etc/ssl/certs/$(cat hash).1");
+	(void)snprintf(path, sizeof(path), "%s/ca.pem", top);
+	assert_int_equal(file_read(AT_FDCWD, path, &ca), 0);
+	if (!provide(&none, buf_str(&ca)))
+		skip();
+	sh("test $(cat root/etc/ssl/certs/$(cat hash).0) = other");
+	sh("cmp ca.pem root/etc/ssl/certs/$(cat hash).1");
+	sh("test ! -e root/etc/ssl/certs/$(cat hash).2");
+	sh("umount -l $(mount | grep \" $PWD/root/\" | cut -d' ' -f3)");
+}
+
+/* A file renamed over the bundle: while ours is away, and then behind it. */
+static void a_bundle_can_be_written_anew(void **state)
+{
+	struct proto_bytes cas = {(const uint8_t *)PEM, sizeof(PEM) - 1};
+	struct proto_strs none = {0};
+	struct cover c = {.tmpfs_fd = -1};
+	char scratch[80];
+	dev_t dev;
+
+	(void)state;
+	(void)snprintf(scratch, sizeof(scratch), "%s/scratch", top);
+	sh("mkdir -p root/etc/ssl/certs && cd root/etc/ssl/certs && "
+	   "echo old > ca-certificates.crt && echo new > "
+	   "ca-certificates.crt.new");
+	if (unshare(CLONE_NEWNS) < 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		skip();
+	c.root_fd = open_root();
+	c.scratch = scratch;
+	etc_provide(c.root_fd, scratch, "box", &none, &cas, false, &dev);
+	check_file("root/.msb/ca-bundle.pem", "old\n" PEM);
+	trust_uncover(c.root_fd, dev + 1, true); /* not ours: stays */
+	check_file("root/etc/ssl/certs/ca-certificates.crt", "old\n" PEM);
+	trust_uncover(c.root_fd, dev, false);
+	sh("cd root/etc/ssl/certs && mv ca-certificates.crt.new "
+	   "ca-certificates.crt");
+	check_file("root/.msb/ca-bundle.pem", "old\n" PEM);
+	assert_int_equal(cover_begin(&c, TRUST_TMPFS), 0);
+	trust_uncover(c.root_fd, dev, true);
+	trust_bundles(&c, &cas);
+	cover_end(&c);
+	check_file("root/.msb/ca-bundle.pem", "new\n" PEM);
+	check_file("root/etc/ssl/certs/ca-certificates.crt", "new\n" PEM);
+	trust_uncover(c.root_fd, c.dev, true);
+	check_file("root/.msb/ca-bundle.pem", "");
+	check_file("root/etc/ssl/certs/ca-certificates.crt", "new\n");
+	close_fd(&c.root_fd);
+}
+
+static void what_it_makes_is_known(void **state)
+{
+	static const char *const bad[] = {
+		"etc/ssl/certs/0123abcd.pem", "etc/ssl/certs/0123abcde.0",
+		"etc/ssl/certs/0123abc.0",    "etc/ssl/certs/0123ABCD.0",
+		"etc/ssl/certs/0123abcd.10",  "etc/ssl/certs/",
+		"etc/ssl/0123abcd.0",         "etc/profile.d/other.sh"};
+
+	(void)state;
+	assert_true(trust_made("etc/ssl/certs/0123abcd.0", 0));
+	assert_true(trust_made("etc/profile.d/msb-trust.sh", 0));
+	assert_false(trust_made("etc/ssl/certs/0123abcd.0", 1));
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_false(trust_made(bad[i], 0));
 }
 
 static void nothing_is_done_without_a_network(void **state)
@@ -321,6 +445,10 @@ int main(void)
 		T(the_roots_own_files_stay_as_they_are),
 		T(certificates_go_behind_each_store),
 		T(odd_stores_are_left_alone),
+		T(all_kinds_of_programs_trust_it),
+		T(names_of_the_folder_are_found),
+		T(a_bundle_can_be_written_anew),
+		cmocka_unit_test(what_it_makes_is_known),
 		T(nothing_is_done_without_a_network),
 	};
 

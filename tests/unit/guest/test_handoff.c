@@ -72,7 +72,7 @@ static void __attribute__((noreturn)) play(char **argv, char **env, int fd)
 		a.n++;
 	while (env[e.n])
 		e.n++;
-	t.forked = handoff_fork(&h, &a, &e, &err);
+	t.forked = handoff_fork(&h, &a, &e, NULL, &err);
 	t.parent = getppid();
 	if (t.forked == 0)
 		t.started = handoff_start(&h, &err);

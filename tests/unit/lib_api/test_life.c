@@ -129,17 +129,14 @@ static void nobody_else_is_killed(void **state)
 static struct msb_sandbox *joined(const struct fixture *f, pid_t pid,
                                   int control)
 {
-	struct msb_sandbox *sb = calloc(1, sizeof(*sb));
+	struct msb_sandbox *sb = sandbox_new();
 
 	assert_non_null(sb);
-	sb->refs = 1;
-	sb->machine = (struct machine)MACHINE_INIT;
 	sb->machine.joined = true;
 	sb->machine.control = control;
 	sb->vmm_pid = pid;
 	sb->home = home_ref(f->home);
 	memcpy(sb->id, ID, sizeof(ID));
-	(void)pthread_mutex_init(&sb->lock, NULL);
 	assert_int_equal(place_open(f->home->store, ID, &sb->place, NULL), 0);
 	return sb;
 }

@@ -109,18 +109,13 @@ static void setup(struct fake *f, struct answer how)
 		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
 	assert_int_equal(fd_set_nonblock(pair[0]), 0);
 	*f = (struct fake){.vmm = pair[1], .how = how};
-	f->sb = calloc(1, sizeof(*f->sb));
+	f->sb = sandbox_new();
 	assert_non_null(f->sb);
-	f->sb->refs = 1;
-	f->sb->recorded = MSB_STATE_READY;
-	f->sb->place = (struct place)PLACE_INIT;
-	f->sb->machine = (struct machine)MACHINE_INIT;
 	f->sb->machine.control = pair[0];
 	f->sb->machine.state = MSB_STATE_READY;
 	f->sb->machine.ready_ns = 1;
 	f->sb->config.upper_bytes = 64 * MIB;
 	(void)snprintf(f->sb->name, sizeof(f->sb->name), "box");
-	assert_int_equal(pthread_mutex_init(&f->sb->lock, NULL), 0);
 	assert_int_equal(pthread_create(&f->thread, NULL, play, f), 0);
 }
 

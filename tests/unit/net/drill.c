@@ -10,6 +10,7 @@
 
 #include "base/num.h"
 #include "lib/test.h"
+#include "tls_link.h"
 
 static const uint8_t guest_mac[] = {2, 0, 0, 0, 0, 2};
 static const uint8_t gateway_mac[] = {2, 0, 0, 0, 0, 1};
@@ -554,6 +555,38 @@ static void open_policy(struct drill *d, const struct drill_options *o)
 	strv_release(&rules);
 }
 
+static void on_said(void *arg, const char *line)
+{
+	struct drill *d = arg;
+
+	if (d->nsaid < DRILL_LINES)
+		(void)snprintf(d->said[d->nsaid++], NET_SAY_MAX, "%s", line);
+}
+
+static void on_violated(void *arg, const char *why)
+{
+	struct drill *d = arg;
+
+	d->nviolated++;
+	(void)snprintf(d->why, sizeof(d->why), "%s", why);
+}
+
+/* The net's end. */
+static int open_tls(struct drill *d, const char *config)
+{
+	int pair[2];
+
+	assert_int_equal(
+		socketpair(AF_UNIX,
+	                   SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+	                   pair),
+		0);
+	d->tls = pair[1];
+	if (*config)
+		tls_config(d->tls, config);
+	return pair[0];
+}
+
 static struct net_config config_of(struct drill *d,
                                    const struct drill_options *o,
                                    const struct net_host_ops *ops)
@@ -564,6 +597,12 @@ static struct net_config config_of(struct drill *d,
 		.dns_timeout_ms = 5000,
 		.connections_max = o->connections,
 		.pcap_fd = -1,
+		.log_denied = o->log_denied,
+		.tls_fd = o->tls ? open_tls(d, o->tls) : 0,
+		.violated = on_violated,
+		.violated_arg = d,
+		.say = on_said,
+		.say_arg = d,
 		.host = ops,
 	};
 
@@ -591,6 +630,7 @@ struct drill *drill_new(const struct drill_options *o)
 	struct err err = {0};
 
 	o = o ? o : &none;
+	d->tls = -1;
 	/* Far ahead, so that the loop's timers are silent: see drill_sleep().
 	 */
 	d->now = clock_now_ns() + 1000000 * NS_PER_S;
@@ -613,6 +653,7 @@ void drill_free(struct drill *d)
 	net_free(d->net);
 	loop_free(d->loop);
 	policy_free(d->policy);
+	close_fd(&d->tls);
 	(void)close(d->listener);
 	(void)close(d->deaf[0]);
 	(void)close(d->deaf[1]);

@@ -13,8 +13,9 @@
 #include "net/net_int.h"
 #include "net/tcp_int.h"
 
-#define DRILL_SEGS 8192
-#define DRILL_MSS  1460
+#define DRILL_SEGS  8192
+#define DRILL_MSS   1460
+#define DRILL_LINES 64
 
 enum drill_host {
 	HOST_ANSWERS,
@@ -57,6 +58,10 @@ struct drill {
 	unsigned nsegs, at; /* got; looked at */
 	void *keep[256];    /* frames of the batch */
 	unsigned nkeep;
+	/* msb-tls's end of the link; -1: there is none. And what was told. */
+	int tls;
+	char said[DRILL_LINES][NET_SAY_MAX], why[NET_SAY_MAX];
+	unsigned nsaid, nviolated;
 };
 
 /* The guest's side of one connection. */
@@ -78,6 +83,9 @@ struct drill_options {
 	bool offload;
 	uint32_t connections;
 	uint16_t mtu;
+	/* There is a link to msb-tls, with this CONFIG in it; "": nothing. */
+	const char *tls;
+	bool log_denied;
 };
 
 struct drill *drill_new(const struct drill_options *o);

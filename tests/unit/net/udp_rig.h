@@ -36,7 +36,27 @@ struct rig {
 	int room; /* frames that it takes; -1: all */
 	unsigned n, flushes;
 	struct fr *got; /* RIG_KEPT of them */
+	/* What was told, last and how often. */
+	char said[NET_SAY_MAX];
+	unsigned nsaid, nviolated;
 };
+
+/* Of the next rig: the network's end of a link to msb-tls; 0: none. */
+static int rig_tls_fd;
+
+static void rig_on_said(void *arg, const char *line)
+{
+	struct rig *r = arg;
+
+	r->nsaid++;
+	(void)snprintf(r->said, sizeof(r->said), "%s", line);
+}
+
+static void rig_on_violated(void *arg, const char *why)
+{
+	(void)why;
+	((struct rig *)arg)->nviolated++;
+}
 
 /* Of one rig at a time: to clear it for each would be most of the work. */
 static struct fr rig_kept[RIG_KEPT];
@@ -118,7 +138,15 @@ static struct rig *rig_new(const struct policy_spec *spec,
 	                              .flush = rig_flush,
 	                              .resume = rig_resume,
 	                              .arg = r};
-	struct net_config c = {.mtu = 1500, .pcap_fd = -1, .host = &r->host};
+	struct net_config c = {.mtu = 1500,
+	                       .pcap_fd = -1,
+	                       .host = &r->host,
+	                       .log_denied = true,
+	                       .tls_fd = rig_tls_fd,
+	                       .say = rig_on_said,
+	                       .say_arg = r,
+	                       .violated = rig_on_violated,
+	                       .violated_arg = r};
 
 	r->host = (struct net_host_ops){rig_now, rig_socket, rig_connect,
 	                                rig_is_local, r};

@@ -43,7 +43,8 @@ static int setup(void **state)
 	"\"egress_packets\": [0, 0], \"ingress_bytes\": [0, 0], "              \
 	"\"ingress_packets\": [7, 8], \"proxy\": {\"kind\": \"socks5\", "      \
 	"\"address\": \"127.0.0.1\", \"port\": 1080, \"user\": \"u\", "        \
-	"\"password\": \"p\"}, \"pcap_fd\": -1, \"log_denied\": true}, "       \
+	"\"password\": \"p\"}, \"pcap_fd\": -1, \"log_denied\": true, "        \
+	"\"tls_fd\": 60}, "                                                    \
 	"\"cas\": \"PEM\", \"vsock\": [{\"port\": 5000, \"dir_fd\": 70, "      \
 	"\"name\": \"s.sock\", \"dgram\": false}]}"
 
@@ -84,6 +85,7 @@ static void a_network_is_taken_as_it_is(void **state)
 	assert_string_equal(n->proxy.password, "p");
 	assert_int_equal(n->pcap_fd, -1);
 	assert_true(n->log_denied && n->rebind_protection);
+	assert_int_equal(n->tls_fd, 60);
 	assert_ptr_equal(n->policy, c.net.policy);
 	assert_true(policy_rules(n->policy) > 0);
 	assert_string_equal(c.cas, "PEM");
@@ -134,6 +136,8 @@ static const struct {
 	{"\"pcap_fd\": -1",          "\"pcap_fd\": 60",            "not a file"    },
 	{"\"log_denied\": true",     "\"log_denied\": 1",          "log_denied"    },
 	{"\"log_denied\": true",     "\"log\": true",              "unknown key"   },
+	{"\"tls_fd\": 60",           "\"tls_fd\": 50",             "not a socket"  },
+	{"\"tls_fd\": 60",           "\"tls_fd\": 0",              "tls_fd"        },
 	{"\"strict\": true, ",       "",                           "is missing"    },
 	{"\"dir_fd\": 70",           "\"dir_fd\": 50",             "not a folder"  },
 	{"s.sock",		   "../s",                       "/"             },
