@@ -158,16 +158,23 @@ def test_a_cancelled_creation_leaves_nothing(image, run):
     before = machines()
 
     async def main():
-        for after in (0.0, 0.05, 0.4, 0.9):
+        start = time.monotonic()
+        await (await Sandbox.create(image=image, memory=64)).close()
+        whole = time.monotonic() - start  # of a creation on this host, now
+        cut = 0
+        for part in (0, 0.05, 0.3, 0.6, 0.9):
             task = asyncio.ensure_future(Sandbox.create("cut", image=image, memory=64))
-            await asyncio.sleep(after)
+            await asyncio.sleep(part * whole)
             start = time.monotonic()
             task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
+            try:
+                await (await task).remove_persisted()  # it was quicker
+            except asyncio.CancelledError:
+                cut += 1
             assert time.monotonic() - start < 2
             with pytest.raises(SandboxNotFoundError):
                 await Sandbox.inspect("cut")
+        assert cut >= 3
 
     run(main)
     none_left(before)

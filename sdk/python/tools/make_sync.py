@@ -37,17 +37,21 @@ TIDY = [
     (r"\((self\.stat\(path, follow_symlinks=False\))\)\.target", r"\1.target"),
 ]
 NAMES = [
-    (r'\A"""(.|\n)*?"""\n', '''"""microsandbox for plain programs: as microsandbox, without async and await.
+    (
+        r'\A"""(.|\n)*?"""\n',
+        '''"""microsandbox for plain programs: as microsandbox, without async and await.
 
 A call that waits does that in another thread, so that Ctrl-C ends it.
 """
+
 # Written by tools/make_sync.py from ../__init__.py. Do not edit.
-'''),
+''',
+    ),
     (r"from \._aio\.", "from ."),
     (r'"\._aio\.', '".'),
     (r"from \.(errors|results|types) ", r"from ..\1 "),
     (r'"\.(errors|results|types)"', r'"..\1"'),
-    (r'^__version__ = .*\n', ""),
+    (r"^__version__ = .*\n", ""),
 ]
 
 

@@ -2,6 +2,7 @@
 
 A call that waits does that in another thread, so that Ctrl-C ends it.
 """
+
 # Written by tools/make_sync.py from ../__init__.py. Do not edit.
 
 from __future__ import annotations
