@@ -28,20 +28,6 @@
 
 /* ---- what has ended ------------------------------------------------------ */
 
-/* An end that the user asked for, or that is as good. */
-static bool is_clean(const char *reason)
-{
-	static const char *const clean[] = {
-		"poweroff", "exited",  "idle_timeout",     "max_duration",
-		"killed",   "stopped", "secret_violation",
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(clean); i++)
-		if (strcmp(reason, clean[i]) == 0)
-			return true;
-	return false;
-}
-
 int32_t life_state(const struct state_sandbox *row, bool locked)
 {
 	if (locked && !row->ended_ms && row->started_ms)
@@ -50,8 +36,8 @@ int32_t life_state(const struct state_sandbox *row, bool locked)
 		return MSB_STATE_CREATED;
 	if (strcmp(row->end_reason, "failed") == 0)
 		return MSB_STATE_FAILED;
-	return is_clean(row->end_reason) ? MSB_STATE_STOPPED
-	                                 : MSB_STATE_CRASHED;
+	return machine_is_clean_end(row->end_reason) ? MSB_STATE_STOPPED
+	                                             : MSB_STATE_CRASHED;
 }
 
 /* Whether files of others were below its disk. */

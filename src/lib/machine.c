@@ -39,14 +39,31 @@
 
 bool machine_has_ended(const struct machine *m)
 {
-	return m->state == MSB_STATE_FAILED || m->state == MSB_STATE_STOPPED;
+	return m->state > MSB_STATE_READY;
 }
 
-static void end_with(struct machine *m, int code, const char *message,
-                     const char *hint)
+bool machine_is_clean_end(const char *reason)
 {
-	m->state = m->state == MSB_STATE_STARTING ? MSB_STATE_FAILED
-	                                          : MSB_STATE_STOPPED;
+	static const char *const clean[] = {
+		"poweroff", "exited",  "idle_timeout",     "max_duration",
+		"killed",   "stopped", "secret_violation",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(clean); i++)
+		if (strcmp(reason, clean[i]) == 0)
+			return true;
+	return false;
+}
+
+/* @reason is what goes on record, too: both shall tell the same state. */
+static void end_with(struct machine *m, int code, const char *reason,
+                     const char *message, const char *hint)
+{
+	if (m->state == MSB_STATE_STARTING)
+		m->state = MSB_STATE_FAILED;
+	else
+		m->state = machine_is_clean_end(reason) ? MSB_STATE_STOPPED
+		                                        : MSB_STATE_CRASHED;
 	m->end = (struct err){.code = code};
 	(void)snprintf(m->end.msg, sizeof(m->end.msg), "%s", message);
 	(void)snprintf(m->end.hint, sizeof(m->end.hint), "%s", hint);
@@ -102,7 +119,7 @@ static void on_failed(struct machine *m, const struct proto_msg *msg)
 	               *f->message ? f->message
 	                           : "the machine did not get ready");
 	keep_console(m, &f->console);
-	end_with(m, -LIB_EBOOT, text, f->hint);
+	end_with(m, -LIB_EBOOT, "failed", text, f->hint);
 }
 
 static void on_exited(struct machine *m, const struct proto_msg *msg)
@@ -119,7 +136,7 @@ static void on_exited(struct machine *m, const struct proto_msg *msg)
 	keep_console(m, &e->console);
 	m->exit_code = e->exit_code;
 	(void)snprintf(m->end_reason, sizeof(m->end_reason), "%s", e->reason);
-	end_with(m, fine ? 0 : -LIB_EGONE, text, "");
+	end_with(m, fine ? 0 : -LIB_EGONE, e->reason, text, "");
 }
 
 /* An answer that nobody waits for any more. */
@@ -321,46 +338,60 @@ static void reap(struct machine *m)
 	m->pid = 0; /* ECHILD: the host program waited for it already */
 }
 
-/* The socket has ended: no more messages, the process is gone or going. */
-static void on_hangup(struct machine *m)
+static void crash(struct machine *m, const char *message, const char *hint)
+{
+	end_with(m, m->ready_ns ? -LIB_EGONE : -LIB_EBOOT, "crashed", message,
+	         hint);
+}
+
+static void crash_by_signal(struct machine *m)
 {
 	char text[128];
 
+	(void)snprintf(text, sizeof(text),
+	               "msb-vmm died unexpectedly (signal %d)",
+	               WTERMSIG(m->wait_status));
+	crash(m, text, "");
+}
+
+static void crash_by_exit(struct machine *m)
+{
+	char text[128];
+
+	(void)snprintf(text, sizeof(text),
+	               "msb-vmm ended unexpectedly (exit code %d)",
+	               WEXITSTATUS(m->wait_status));
+	crash(m, text, "try again with --debug to see what it says");
+}
+
+/* The socket has ended: no more messages, the process is gone or going. */
+static void on_hangup(struct machine *m)
+{
 	m->hung_up = true;
 	if (machine_has_ended(m))
 		return;
 	if (m->pid > 0)
 		(void)kill(m->pid, SIGKILL); /* it may have only closed it */
 	reap(m);
-	if (m->stop_asked) {
-		end_with(m, 0, "stopped", "");
-	} else if (m->joined) {
-		end_with(m, m->ready_ns ? -LIB_EGONE : -LIB_EBOOT,
-		         "msb-vmm died unexpectedly", "");
-	} else if (WIFSIGNALED(m->wait_status)) {
-		(void)snprintf(text, sizeof(text),
-		               "msb-vmm died unexpectedly (signal %d)",
-		               WTERMSIG(m->wait_status));
-		end_with(m, m->ready_ns ? -LIB_EGONE : -LIB_EBOOT, text, "");
-	} else if (WEXITSTATUS(m->wait_status) == 128 + SIGSYS) {
-		end_with(m, m->ready_ns ? -LIB_EGONE : -LIB_EBOOT,
-		         "msb-vmm was stopped by its own jail: it tried a "
-		         "system call that it has no need of",
-		         "this is a fault in msb-vmm, or an attack on it; "
-		         "--debug shows which call it was");
-	} else {
-		(void)snprintf(text, sizeof(text),
-		               "msb-vmm ended unexpectedly (exit code %d)",
-		               WEXITSTATUS(m->wait_status));
-		end_with(m, m->ready_ns ? -LIB_EGONE : -LIB_EBOOT, text,
-		         "try again with --debug to see what it says");
-	}
+	if (m->stop_asked)
+		end_with(m, 0, "stopped", "stopped", "");
+	else if (m->joined)
+		crash(m, "msb-vmm died unexpectedly", "");
+	else if (WIFSIGNALED(m->wait_status))
+		crash_by_signal(m);
+	else if (WEXITSTATUS(m->wait_status) == 128 + SIGSYS)
+		crash(m,
+		      "msb-vmm was stopped by its own jail: it tried a "
+		      "system call that it has no need of",
+		      "this is a fault in msb-vmm, or an attack on it; "
+		      "--debug shows which call it was");
+	else
+		crash_by_exit(m);
 }
 
 static void on_breach(struct machine *m)
 {
-	end_with(m, m->ready_ns ? -LIB_EGONE : -LIB_EBOOT,
-	         "msb-vmm broke the protocol", "");
+	crash(m, "msb-vmm broke the protocol", "");
 	m->hung_up = true;
 	if (m->pid > 0)
 		(void)kill(m->pid, SIGKILL);
@@ -657,7 +688,7 @@ int machine_kill(struct machine *m)
 	if (r < 0)
 		return r;
 	if (!machine_has_ended(m)) {
-		end_with(m, 0, "killed", "");
+		end_with(m, 0, "killed", "killed", "");
 		wake_all(m);
 	}
 	return 0;

@@ -2,11 +2,11 @@
  * machine.h - the library's side of one msb-vmm: its control socket and its
  * process.
  *
- *	STARTING --VMM_READY--> READY --VMM_EXITED--> STOPPED
+ *	STARTING --VMM_READY--> READY --VMM_EXITED--> STOPPED or CRASHED
  *	    `------VMM_FAILED--> FAILED
  *
  * A control socket that ends without either message means that msb-vmm died:
- * FAILED or STOPPED with a message that says how. What msb-vmm sends is
+ * FAILED or CRASHED with a message that says how. What msb-vmm sends is
  * checked as if it came from the guest: a guest may have taken it over.
  *
  * Many threads may share one: then it has a lock, with which all of these are
@@ -59,6 +59,9 @@ struct machine {
 void machine_process(struct machine *m);
 
 bool machine_has_ended(const struct machine *m);
+
+/* An end for @reason was asked for, or is as good: STOPPED, else CRASHED. */
+bool machine_is_clean_end(const char *reason);
 
 /*
  * Wait until it has; @timeout_ms -1: as long as it takes. -ETIMEDOUT, or

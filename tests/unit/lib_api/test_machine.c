@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fdio.h"
+#include "base/num.h"
 #include "lib/error.h"
 #include "lib/machine.h"
 
@@ -118,11 +119,44 @@ static void an_unasked_end_is_an_error(void **state)
 			.vmm_exited = {.reason = "panic", .message = "Oops"}
         });
 	machine_process(&f.m);
-	assert_int_equal(f.m.state, MSB_STATE_STOPPED);
+	assert_int_equal(f.m.state, MSB_STATE_CRASHED);
 	assert_int_equal(machine_end_error(&f.m, &err), -LIB_EGONE);
 	assert_non_null(strstr(err.msg, "panic"));
 	assert_non_null(strstr(err.msg, "Oops"));
 	teardown(&f);
+}
+
+/* As the record tells it by the same reason. */
+static void the_reason_of_the_end_is_the_state(void **state)
+{
+	static const struct {
+		const char *reason;
+		enum msb_state state;
+	} ends[] = {
+		{"poweroff",   MSB_STATE_STOPPED},
+		{"killed",     MSB_STATE_STOPPED},
+		{"agent_lost", MSB_STATE_CRASHED},
+		{"crashed",    MSB_STATE_CRASHED},
+		{"failed",     MSB_STATE_CRASHED},
+		{"",           MSB_STATE_CRASHED},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		struct fake f;
+
+		setup(&f);
+		say(&f, ready_msg());
+		say(&f, (struct proto_msg){
+				.type = PROTO_VMM_EXITED,
+				.vmm_exited = {.reason = ends[i].reason,
+		                               .message = ""}
+                });
+		machine_process(&f.m);
+		assert_int_equal(f.m.state, ends[i].state);
+		assert_true(machine_has_ended(&f.m));
+		teardown(&f);
+	}
 }
 
 static struct proto_msg stats_reply(uint64_t cookie)
@@ -463,8 +497,26 @@ static void a_killed_vmm_hangs_up(void **state)
 	with_child(&f, -1);
 	assert_int_equal(kill(f.m.pid, SIGKILL), 0);
 	assert_int_equal(machine_wait_end(&f.m, 5000), 0);
+	assert_int_equal(f.m.state, MSB_STATE_FAILED);
 	assert_int_equal(machine_end_error(&f.m, &err), -LIB_EBOOT);
 	assert_non_null(strstr(err.msg, "signal 9"));
+	teardown(&f);
+}
+
+static void a_line_that_ends_without_a_word_is_a_crash(void **state)
+{
+	struct err err = {0};
+	struct fake f;
+
+	(void)state;
+	setup(&f);
+	f.m.joined = true;
+	say(&f, ready_msg());
+	machine_process(&f.m);
+	close_fd(&f.vmm);
+	machine_process(&f.m);
+	assert_int_equal(f.m.state, MSB_STATE_CRASHED);
+	assert_int_equal(machine_end_error(&f.m, &err), -LIB_EGONE);
 	teardown(&f);
 }
 
@@ -501,6 +553,7 @@ int main(void)
 		cmocka_unit_test(ready_carries_the_times),
 		cmocka_unit_test(failure_keeps_message_hint_and_console),
 		cmocka_unit_test(an_unasked_end_is_an_error),
+		cmocka_unit_test(the_reason_of_the_end_is_the_state),
 		cmocka_unit_test(
 			an_answer_is_told_from_older_ones_and_from_news),
 		cmocka_unit_test(
@@ -517,6 +570,7 @@ int main(void)
 		cmocka_unit_test(a_vmm_that_its_jail_stopped_is_explained),
 		cmocka_unit_test(kill_reaps_the_process),
 		cmocka_unit_test(a_killed_vmm_hangs_up),
+		cmocka_unit_test(a_line_that_ends_without_a_word_is_a_crash),
 		cmocka_unit_test(connect_passes_the_socket),
 	};
 
