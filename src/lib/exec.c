@@ -123,6 +123,7 @@ int exec_new(int sock, struct msb_sandbox *sandbox, struct msb_exec **ret)
 		return -ENOMEM;
 	}
 	x->sock = sock;
+	x->loss = (struct sandbox_loss)SANDBOX_LOSS_INIT;
 	x->log.fd = x->log.dir_fd = -1;
 	x->in = (struct buf)BUF_INIT_MAX(IN_MAX);
 	x->out = (struct buf)BUF_INIT_MAX(OUT_MAX);
@@ -198,6 +199,8 @@ void msb_exec_free(struct msb_exec *x)
 	if (!x)
 		return;
 	sb = x->sandbox;
+	if (sb)
+		sandbox_loss_end(sb, &x->loss);
 	exec_close(x);
 	if (sb)
 		sandbox_unref(sb);
@@ -380,19 +383,52 @@ static int step(struct msb_exec *x, struct msb_exec_event *ev)
 	return r;
 }
 
+/* The socket's end is for ever readable: only where nothing else tells. */
+static void begin_loss(struct msb_exec *x)
+{
+	x->state = EXEC_LOST;
+	if (sandbox_loss_begin(x->sandbox, &x->loss, x->epfd) == 0)
+		(void)epoll_ctl(x->epfd, EPOLL_CTL_DEL, x->sock, NULL);
+}
+
+/* 0 while nobody knows. */
+static int look_why(struct msb_exec *x, struct msb_error *error)
+{
+	struct err err = {0};
+	int r = sandbox_loss_look(x->sandbox, &x->loss, &err);
+
+	if (r == -EAGAIN)
+		return 0;
+	x->state = EXEC_OVER;
+	return error_return(error, r, &err);
+}
+
+/* 0 when it is LOST now. */
 static int next_failed(struct msb_exec *x, int r, struct msb_error *error)
 {
 	struct err err = {0};
 
+	if (r == -ECONNRESET && x->sandbox) {
+		begin_loss(x);
+		return 0;
+	}
 	if (r == -EPROTO)
 		err_set(&err, r, "the guest's agent broke the protocol");
-	else if (r == -ECONNRESET && x->sandbox)
-		r = sandbox_lost(x->sandbox, &err);
 	else if (r == -ECONNRESET)
 		r = err_set(&err, -LIB_EGONE, "the session was cut");
-	if (r != -ECANCELED) /* then the next call finds out */
-		x->state = EXEC_OVER;
+	x->state = EXEC_OVER;
 	return error_return(error, r, &err);
+}
+
+/* 1 with an event, 0 when there is nothing now, or what to return. */
+static int advance(struct msb_exec *x, struct msb_exec_event *ev,
+                   struct msb_error *error)
+{
+	int r = x->state == EXEC_LOST ? 0 : step(x, ev);
+
+	if (r < 0)
+		r = next_failed(x, r, error);
+	return r == 0 && x->state == EXEC_LOST ? look_why(x, error) : r;
 }
 
 int msb_exec_next(struct msb_exec *x, int timeout_ms,
@@ -409,9 +445,9 @@ int msb_exec_next(struct msb_exec *x, int timeout_ms,
 
 		if (x->state == EXEC_OVER)
 			return 0;
-		r = step(x, &ev);
+		r = advance(x, &ev, error);
 		if (r < 0)
-			return next_failed(x, r, error);
+			return r;
 		if (r > 0) {
 			exec_log_event(x, &ev);
 			options_give(ret_event, &ev, sizeof(ev));
@@ -444,7 +480,7 @@ int64_t msb_exec_write(struct msb_exec *x, const void *data, size_t len,
 
 	if (!x->has_stdin || x->stdin_closed)
 		return error_set(error, -EINVAL, "standard input is closed");
-	if (x->state == EXEC_OVER)
+	if (exec_is_over(x))
 		return (int64_t)len;
 	while (done < len && x->unacked < PROTO_STDIN_WINDOW) {
 		uint32_t n = (uint32_t)MIN(len - done, PROTO_DATA_MAX);
@@ -465,7 +501,7 @@ int msb_exec_close_stdin(struct msb_exec *x, struct msb_error *error)
 {
 	int r = 0;
 
-	if (x->has_stdin && !x->stdin_closed && x->state != EXEC_OVER)
+	if (x->has_stdin && !x->stdin_closed && !exec_is_over(x))
 		r = put_stdin(x, "", 0);
 	x->stdin_closed = true;
 	return r < 0 ? error_return(error, r, NULL) : 0;
@@ -484,7 +520,7 @@ int msb_exec_signal(struct msb_exec *x, int signal, struct msb_error *error)
 
 	if (signal < 1 || signal > SIGNAL_MAX)
 		return error_set(error, -EINVAL, "no such signal: %d", signal);
-	if (x->state == EXEC_OVER)
+	if (exec_is_over(x))
 		return 0;
 	r = put(x, &msg);
 	return r < 0 ? error_return(error, r, NULL) : 0;
@@ -496,7 +532,7 @@ int msb_exec_resize(struct msb_exec *x, uint16_t rows, uint16_t cols,
 	struct proto_msg msg = {
 		.type = PROTO_RESIZE, .resize = {.rows = rows, .cols = cols}
         };
-	int r = x->state == EXEC_OVER ? 0 : put(x, &msg);
+	int r = exec_is_over(x) ? 0 : put(x, &msg);
 
 	return r < 0 ? error_return(error, r, NULL) : 0;
 }

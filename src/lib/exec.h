@@ -5,7 +5,11 @@
  *	state    may be sent          may arrive
  *	WAITING  anything             STARTED, EXEC_FAILED, STDIN_ACK
  *	RUNNING  anything             STDOUT, STDERR, STDIN_ACK, EXITED
+ *	LOST     nothing              nothing
  *	OVER     nothing              nothing
+ *
+ * LOST: the stream ended without EXITED or EXEC_FAILED; why, is not known yet
+ * (sandbox_loss). The socket is then out of the epoll, what may tell is in it.
  *
  * Frames that have arrived lie in `in`, from `in_off` on; the event given out
  * last points into it, so it is only moved at the next call. What cannot be
@@ -23,12 +27,13 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/reclog.h"
+#include "lib/sandbox.h"
 #include "microsandbox.h"
 #include "proto/proto.h"
 
 #define EXEC_READ_CHUNK (64u << 10) /* `in` grows by at most so much a time */
 
-enum exec_state { EXEC_WAITING, EXEC_RUNNING, EXEC_OVER };
+enum exec_state { EXEC_WAITING, EXEC_RUNNING, EXEC_LOST, EXEC_OVER };
 
 struct msb_exec {
 	struct msb_sandbox *sandbox; /* NULL in unit tests */
@@ -45,11 +50,18 @@ struct msb_exec {
 	bool tty, is_main;
 	bool exited; /* OVER by EXITED, which said: */
 	struct proto_exited how;
+	struct sandbox_loss loss;
 	struct reclog_file log;
 	bool no_log;
 };
 
 struct command;
+
+/* Nothing can be sent any more. */
+static inline bool exec_is_over(const struct msb_exec *x)
+{
+	return x->state >= EXEC_LOST;
+}
 
 /*
  * A handle for @sock (taken in every case) that nothing was sent or read on;

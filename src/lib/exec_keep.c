@@ -113,7 +113,7 @@ int exec_detach(struct msb_exec *x, bool is_main, struct err *err)
 
 	if (x->state == EXEC_WAITING)
 		return err_set(err, -EBUSY, "the command has not started yet");
-	if (x->state == EXEC_OVER && !(x->exited && is_main))
+	if (exec_is_over(x) && !(x->exited && is_main))
 		return err_set(err, -LIB_EGONE, "the command has ended");
 	r = x->exited ? 0 : send_all(x);
 	if (r == -ECANCELED)

@@ -64,14 +64,43 @@ int sandbox_ask(struct msb_sandbox *sb, const struct proto_msg *msg, int fd,
                 enum proto_type type, int timeout_ms,
                 struct machine_answer *ret, struct err *err);
 
-/* Take what msb-vmm said; that the machine is ready goes on record. */
+/* At the end, that the machine is ready goes on record. */
+void sandbox_lock(struct msb_sandbox *sb);
+void sandbox_unlock(struct msb_sandbox *sb);
+
+/* Take what msb-vmm said. */
 void sandbox_look(struct msb_sandbox *sb);
+
+/* Why it has ended, under the lock. Negative. */
+int sandbox_explain_end(const struct msb_sandbox *sb, struct err *err);
 
 /*
  * A stream from the guest ended early: say why. Waits a moment for msb-vmm to
  * tell. Always negative.
  */
 int sandbox_lost(struct msb_sandbox *sb, struct err *err);
+
+/* The same for who must not wait. */
+struct sandbox_loss {
+	struct machine_waiter news;
+	int timer;
+	uint64_t end_ns; /* msb-vmm has nothing to tell if not by then */
+};
+#define SANDBOX_LOSS_INIT                                                      \
+	{                                                                      \
+		.news = {.fd = -1}, .timer = -1                                \
+	}
+
+/*
+ * @epfd becomes readable when sandbox_loss_look() may know. A negative errno
+ * when it will not; looking is fine all the same.
+ */
+int sandbox_loss_begin(struct msb_sandbox *sb, struct sandbox_loss *l,
+                       int epfd);
+/* As sandbox_lost(), but -EAGAIN when nobody knows yet. */
+int sandbox_loss_look(struct msb_sandbox *sb, struct sandbox_loss *l,
+                      struct err *err);
+void sandbox_loss_end(struct msb_sandbox *sb, struct sandbox_loss *l);
 
 /* Whether @s may name a sandbox, a host or a script. */
 bool sandbox_is_name(const char *s, size_t max);

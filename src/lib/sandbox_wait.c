@@ -19,10 +19,10 @@
 
 #include "base/banned.h"
 
-#define LOST_WAIT_MS 3000
-#define END_WAIT_MS  5000 /* from a machine's last word to its end */
+#define HANGUP_WAIT_MS 3000
+#define END_WAIT_MS    5000 /* from a machine's last word to its end */
 
-static void lock(struct msb_sandbox *sb)
+void sandbox_lock(struct msb_sandbox *sb)
 {
 	(void)pthread_mutex_lock(&sb->lock);
 }
@@ -50,8 +50,7 @@ static void record_ready(struct msb_sandbox *sb)
 	(void)pthread_mutex_unlock(&sb->recording);
 }
 
-/* The lock's end. That the machine is ready goes on record. */
-static void unlock(struct msb_sandbox *sb)
+void sandbox_unlock(struct msb_sandbox *sb)
 {
 	bool ready = sb->machine.state == MSB_STATE_READY;
 
@@ -62,9 +61,9 @@ static void unlock(struct msb_sandbox *sb)
 
 void sandbox_look(struct msb_sandbox *sb)
 {
-	lock(sb);
+	sandbox_lock(sb);
 	machine_process(&sb->machine);
-	unlock(sb);
+	sandbox_unlock(sb);
 }
 
 enum msb_state msb_sandbox_state(struct msb_sandbox *sb)
@@ -73,13 +72,13 @@ enum msb_state msb_sandbox_state(struct msb_sandbox *sb)
 	uint64_t count;
 	ssize_t n = 0;
 
-	lock(sb);
+	sandbox_lock(sb);
 	machine_process(&sb->machine);
 	if (sb->news.fd >= 0) /* no news any more */
 		n = read(sb->news.fd, &count, sizeof(count));
 	(void)n;
 	state = sb->machine.state;
-	unlock(sb);
+	sandbox_unlock(sb);
 	return state;
 }
 
@@ -113,8 +112,7 @@ int msb_sandbox_fd(const struct msb_sandbox *sandbox)
 	return fd;
 }
 
-/* Why it ended, under the lock. */
-static int explain_end(const struct msb_sandbox *sb, struct err *err)
+int sandbox_explain_end(const struct msb_sandbox *sb, struct err *err)
 {
 	int r = machine_end_error(&sb->machine, err);
 
@@ -131,9 +129,9 @@ static int end_error(struct msb_sandbox *sb, struct msb_error *error)
 	struct err err = {0};
 	int r;
 
-	lock(sb);
-	r = explain_end(sb, &err);
-	unlock(sb);
+	sandbox_lock(sb);
+	r = sandbox_explain_end(sb, &err);
+	sandbox_unlock(sb);
 	return error_return(error, r, &err);
 }
 
@@ -143,10 +141,10 @@ int msb_sandbox_wait_ready(struct msb_sandbox *sb, int timeout_ms,
 	enum msb_state state;
 	int r;
 
-	lock(sb);
+	sandbox_lock(sb);
 	r = machine_wait_ready(&sb->machine, timeout_ms);
 	state = sb->machine.state;
-	unlock(sb);
+	sandbox_unlock(sb);
 	if (r == -ECANCELED)
 		return error_return(error, r, NULL);
 	if (r < 0)
@@ -170,8 +168,8 @@ static int stop_joined(struct msb_sandbox *sb)
 
 	(void)pthread_mutex_unlock(&sb->lock);
 	r = life_kill(&sb->place, pid, over ? END_WAIT_MS : 0);
-	lock(sb);
-	return r == 0 && !over ? machine_wait_end(m, LOST_WAIT_MS) : r;
+	sandbox_lock(sb);
+	return r == 0 && !over ? machine_wait_end(m, HANGUP_WAIT_MS) : r;
 }
 
 int msb_sandbox_stop(struct msb_sandbox *sb, uint32_t timeout_ms,
@@ -179,13 +177,13 @@ int msb_sandbox_stop(struct msb_sandbox *sb, uint32_t timeout_ms,
 {
 	int r;
 
-	lock(sb);
+	sandbox_lock(sb);
 	r = machine_stop(&sb->machine, timeout_ms);
 	machine_process(&sb->machine);
 	if (r == 0 && sb->machine.joined)
 		r = stop_joined(sb);
 	machine_process(&sb->machine); /* its line is closed by now */
-	unlock(sb);
+	sandbox_unlock(sb);
 	if (r == 0)
 		r = life_ended(sb);
 	if (r == -ECANCELED)
@@ -206,11 +204,11 @@ int msb_sandbox_wait(struct msb_sandbox *sb, int timeout_ms,
 {
 	int r;
 
-	lock(sb);
+	sandbox_lock(sb);
 	r = machine_wait_end(&sb->machine, timeout_ms);
 	if (r == 0 && !sb->machine.joined)
 		r = machine_kill(&sb->machine); /* it is over: waits for it */
-	unlock(sb);
+	sandbox_unlock(sb);
 	if (r == 0)
 		r = life_ended(sb);
 	if (r == -ECANCELED)
@@ -226,14 +224,14 @@ void msb_sandbox_free(struct msb_sandbox *sb)
 
 	if (!sb)
 		return;
-	lock(sb);
+	sandbox_lock(sb);
 	if (!sb->machine.joined) {
 		sb->machine.stop_asked = true;
 		(void)machine_kill(&sb->machine);
 	}
 	machine_process(&sb->machine);
 	ended = machine_has_ended(&sb->machine);
-	unlock(sb);
+	sandbox_unlock(sb);
 	if (ended)
 		(void)life_ended(sb);
 	sandbox_unref(sb);
@@ -249,12 +247,12 @@ static int detach(struct msb_sandbox *sb, struct err *err)
 	struct state *st;
 	int r;
 
-	lock(sb);
+	sandbox_lock(sb);
 	machine_process(&sb->machine);
 	r = machine_tell(&sb->machine, &msg, -1);
 	if (r == 0)
 		sb->machine.joined = true;
-	unlock(sb);
+	sandbox_unlock(sb);
 	if (r < 0)
 		return r;
 	r = home_lock(sb->home, &st, err);
@@ -280,10 +278,10 @@ int msb_sandbox_touch(struct msb_sandbox *sb, struct msb_error *error)
 	const struct proto_msg msg = {.type = PROTO_VMM_TOUCH};
 	int r;
 
-	lock(sb);
+	sandbox_lock(sb);
 	machine_process(&sb->machine);
 	r = machine_tell(&sb->machine, &msg, -1);
-	unlock(sb);
+	sandbox_unlock(sb);
 	if (r == -ECANCELED)
 		return error_return(error, r, NULL);
 	return r < 0 ? end_error(sb, error) : 0;
@@ -301,29 +299,11 @@ int sandbox_connect(struct msb_sandbox *sb, uint32_t port)
 	r = fd_set_nonblock(ours);
 	if (r < 0)
 		return r;
-	lock(sb);
+	sandbox_lock(sb);
 	machine_process(&sb->machine);
 	r = machine_connect(&sb->machine, theirs, port);
-	unlock(sb);
+	sandbox_unlock(sb);
 	return r < 0 ? r : take_fd(ours);
-}
-
-int sandbox_lost(struct msb_sandbox *sb, struct err *err)
-{
-	int r;
-
-	lock(sb);
-	r = machine_wait_end(&sb->machine, LOST_WAIT_MS);
-	if (r == 0)
-		r = explain_end(sb, err);
-	else if (r == -ECANCELED)
-		err_set(err, r, "cancelled");
-	else
-		r = err_set(err, -LIB_EGONE,
-		            "the guest dropped the command (was it shut down "
-		            "from inside?)");
-	unlock(sb);
-	return r;
 }
 
 /* By which its answer is known, whoever else asks. */
@@ -346,16 +326,16 @@ int sandbox_ask(struct msb_sandbox *sb, const struct proto_msg *msg, int fd,
 	struct proto_msg question = *msg;
 	int r;
 
-	lock(sb);
+	sandbox_lock(sb);
 	give_number(sb, &question);
 	r = machine_ask(&sb->machine, &question, fd, type, timeout_ms, ret);
 	machine_process(&sb->machine);
 	if (r == -LIB_EGONE)
-		r = explain_end(sb, err);
+		r = sandbox_explain_end(sb, err);
 	else if (r == -ETIMEDOUT)
 		r = err_set(err, r, "%s does not answer", sb->name);
 	else if (r == -ECANCELED)
 		r = err_set(err, r, "cancelled");
-	unlock(sb);
+	sandbox_unlock(sb);
 	return r;
 }

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/fdio.h"
+#include "lib/exec.h"
 #include "lib/sandbox.h"
 
 #define CROWD   12
@@ -424,6 +425,115 @@ static void a_token_that_was_fired_is_for_waits(void **state)
 	msb_cancel_free(NULL);
 }
 
+/* ---- a stream that ended early ------------------------------------------- */
+
+/* A command whose guest has just cut its stream. */
+static struct msb_exec *cut_exec(const struct world *w)
+{
+	struct msb_exec *x;
+	int pair[2];
+
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	assert_int_equal(fd_set_nonblock(pair[0]), 0);
+	assert_int_equal(exec_new(pair[0], w->sb, &x), 0);
+	assert_int_equal(close(pair[1]), 0);
+	return x;
+}
+
+/* Without waiting: what it returned. */
+static int next_now(struct msb_exec *x, struct msb_error *e)
+{
+	struct msb_exec_event ev = MSB_EXEC_EVENT_INIT;
+	uint64_t begun = clock_now_ns();
+	int r = msb_exec_next(x, 0, &ev, e);
+
+	assert_true(clock_now_ns() - begun < SOON_NS);
+	return r;
+}
+
+static void who_does_not_wait_is_told_later_why_it_ended(void **state)
+{
+	struct pollfd pf = {.events = POLLIN};
+	struct msb_error e = {0};
+	struct world w = {0};
+	struct msb_exec *x;
+
+	(void)state;
+	begin(&w);
+	say_ready(&w);
+	assert_int_equal(msb_sandbox_wait_ready(w.sb, 5000, NULL), 0);
+	x = cut_exec(&w);
+	pf.fd = msb_exec_fd(x);
+	assert_int_equal(poll(&pf, 1, 1000), 1);
+	assert_int_equal(next_now(x, &e), 0);
+	assert_int_equal(next_now(x, &e), 0);
+	/* Nothing to do until somebody knows: an event loop sleeps. */
+	assert_int_equal(poll(&pf, 1, 50), 0);
+	assert_int_equal(msb_exec_signal(x, 9, &e), 0);
+	assert_int_equal(msb_exec_next(x, 20, NULL, &e), 0);
+	/* News that are no end of it. */
+	assert_int_equal(msb_sandbox_ping(w.sb, 5000, NULL, NULL), 0);
+	assert_int_equal(next_now(x, &e), 0);
+	assert_int_equal(poll(&pf, 1, 0), 0);
+	say_exited(&w);
+	/* Another thread may have taken it from the line. */
+	assert_int_equal(msb_sandbox_wait(w.sb, 5000, NULL), 0);
+	assert_int_equal(poll(&pf, 1, 0), 1);
+	assert_int_equal(next_now(x, &e), -MSB_ERR_GONE);
+	assert_non_null(strstr(e.message, "the machine ended (poweroff)"));
+	assert_int_equal(next_now(x, &e), 0);
+	msb_exec_free(x);
+	end(&w);
+}
+
+/* The machine lives: the guest cut it, which is certain after a while. */
+static void a_guest_that_cuts_a_stream_is_found_out(void **state)
+{
+	struct pollfd pf = {.events = POLLIN};
+	struct msb_error e = {0};
+	struct world w = {0};
+	struct msb_exec *x;
+	uint64_t begun;
+
+	(void)state;
+	begin(&w);
+	say_ready(&w);
+	x = cut_exec(&w);
+	pf.fd = msb_exec_fd(x);
+	begun = clock_now_ns();
+	while (next_now(x, &e) == 0) {
+		assert_int_equal(poll(&pf, 1, 10000), 1);
+		assert_true(clock_now_ns() - begun < 20 * NS_PER_S);
+	}
+	assert_int_equal(e.code, MSB_ERR_GONE);
+	assert_non_null(strstr(e.message, "the guest dropped the command"));
+	assert_int_equal(msb_sandbox_state(w.sb), MSB_STATE_READY);
+	msb_exec_free(x);
+	end(&w);
+}
+
+/* Freed while nobody knows yet: nothing is told to it any more. */
+static void a_lost_command_may_be_freed(void **state)
+{
+	struct msb_error e = {0};
+	struct world w = {0};
+	struct msb_exec *x;
+
+	(void)state;
+	begin(&w);
+	say_ready(&w);
+	x = cut_exec(&w);
+	assert_int_equal(next_now(x, &e), 0);
+	msb_exec_free(x);
+	say_exited(&w);
+	assert_int_equal(msb_sandbox_wait(w.sb, 5000, NULL), 0);
+	x = cut_exec(&w); /* its end is known: told at once */
+	assert_int_equal(next_now(x, &e), -MSB_ERR_GONE);
+	msb_exec_free(x);
+	end(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -434,6 +544,9 @@ int main(void)
 		cmocka_unit_test(an_answer_nobody_waits_for_is_nobody_elses),
 		cmocka_unit_test(who_asked_before_one_that_gave_up_is_answered),
 		cmocka_unit_test(a_token_that_was_fired_is_for_waits),
+		cmocka_unit_test(who_does_not_wait_is_told_later_why_it_ended),
+		cmocka_unit_test(a_guest_that_cuts_a_stream_is_found_out),
+		cmocka_unit_test(a_lost_command_may_be_freed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
