@@ -1144,7 +1144,8 @@ MSB_API int msb_exec_fd(const struct msb_exec *exec);
  * (0: do not wait, -1: no limit). Call it until it returns 0 before waiting
  * on the descriptor. After MSB_EXEC_EXITED or MSB_EXEC_FAILED, and after an
  * error, there is nothing more. MSB_ERR_BOOT and MSB_ERR_GONE tell why a
- * machine ended under its command.
+ * machine ended under its command; until that is known, 3 s at most, no event
+ * comes.
  */
 MSB_API int msb_exec_next(struct msb_exec *exec, int timeout_ms,
                           struct msb_exec_event *ret_event,
