@@ -191,6 +191,14 @@ enum msb_root {
 	MSB_ROOT_LIVE = 1,   /* itself, read-only below the upper */
 };
 
+enum msb_pull_flags {
+	/*
+	 * Of a path: no part of it may be a symbolic link, neither now nor,
+	 * where it is opened again, when a sandbox of it starts.
+	 */
+	MSB_PULL_NO_LINKS = 1,
+};
+
 struct msb_pull_opts {
 	size_t size;
 	int32_t policy;       /* enum msb_pull_policy */
@@ -202,6 +210,7 @@ struct msb_pull_opts {
 	msb_pull_event_fn event;
 	void *event_arg;
 	int32_t root; /* enum msb_root: of a folder */
+	uint32_t flags;
 };
 #define MSB_PULL_OPTS_INIT                                                     \
 	{                                                                      \
@@ -440,10 +449,18 @@ MSB_API int msb_sandbox_create(struct msb_home *home,
                                struct msb_error *error);
 
 /* Where msb-vmm logs, as in msb_sandbox_opts. */
+enum msb_start_flags {
+	/*
+	 * No part of a path of the host that it mounts, or that its root is,
+	 * may be a symbolic link, whatever its record says.
+	 */
+	MSB_START_NO_LINKS = 1,
+};
+
 struct msb_start_opts {
 	size_t size;
 	int32_t log_fd;
-	uint32_t flags; /* must be 0 */
+	uint32_t flags;
 	const char *log_level;
 	/*
 	 * Values of secrets on record, by env: only env and value are looked

@@ -44,6 +44,11 @@ enum msb_mount_flags {
 	MSB_MOUNT_CREATE = 32,
 	/* DIR, FILE, DISK: the source may be a symbolic link itself. */
 	MSB_MOUNT_FOLLOW = 64,
+	/*
+	 * DIR, FILE, DISK: no part of the source's path may be a symbolic link,
+	 * neither now nor at a later start: for who checked where it leads.
+	 */
+	MSB_MOUNT_NO_LINKS = 128,
 };
 
 /* When changes on the host's side are seen (those of the guest always are). */
@@ -159,6 +164,8 @@ enum msb_patch_flags {
 	MSB_PATCH_REPLACE = 1, /* what is there goes before */
 	MSB_PATCH_MODE = 2,  /* mode is given; else 0644, 0755, the source's */
 	MSB_PATCH_OWNER = 4, /* uid and gid are given; else 0 */
+	/* COPY: no part of source may be a symbolic link */
+	MSB_PATCH_NO_LINKS = 8,
 };
 
 struct msb_patch {

@@ -328,6 +328,14 @@ enum msb_root {
 	MSB_ROOT_LIVE = 1,   /* itself, read-only below the upper */
 };
 
+enum msb_pull_flags {
+	/*
+	 * Of a path: no part of it may be a symbolic link, neither now nor,
+	 * where it is opened again, when a sandbox of it starts.
+	 */
+	MSB_PULL_NO_LINKS = 1,
+};
+
 struct msb_pull_opts {
 	size_t size;
 	int32_t policy;       /* enum msb_pull_policy */
@@ -339,6 +347,7 @@ struct msb_pull_opts {
 	msb_pull_event_fn event;
 	void *event_arg;
 	int32_t root; /* enum msb_root: of a folder */
+	uint32_t flags;
 };
 #define MSB_PULL_OPTS_INIT                                                     \
 	{                                                                      \
@@ -577,10 +586,18 @@ MSB_API int msb_sandbox_create(struct msb_home *home,
                                struct msb_error *error);
 
 /* Where msb-vmm logs, as in msb_sandbox_opts. */
+enum msb_start_flags {
+	/*
+	 * No part of a path of the host that it mounts, or that its root is,
+	 * may be a symbolic link, whatever its record says.
+	 */
+	MSB_START_NO_LINKS = 1,
+};
+
 struct msb_start_opts {
 	size_t size;
 	int32_t log_fd;
-	uint32_t flags; /* must be 0 */
+	uint32_t flags;
 	const char *log_level;
 	/*
 	 * Values of secrets on record, by env: only env and value are looked
@@ -1254,6 +1271,11 @@ enum msb_mount_flags {
 	MSB_MOUNT_CREATE = 32,
 	/* DIR, FILE, DISK: the source may be a symbolic link itself. */
 	MSB_MOUNT_FOLLOW = 64,
+	/*
+	 * DIR, FILE, DISK: no part of the source's path may be a symbolic link,
+	 * neither now nor at a later start: for who checked where it leads.
+	 */
+	MSB_MOUNT_NO_LINKS = 128,
 };
 
 /* When changes on the host's side are seen (those of the guest always are). */
@@ -1369,6 +1391,8 @@ enum msb_patch_flags {
 	MSB_PATCH_REPLACE = 1, /* what is there goes before */
 	MSB_PATCH_MODE = 2,  /* mode is given; else 0644, 0755, the source's */
 	MSB_PATCH_OWNER = 4, /* uid and gid are given; else 0 */
+	/* COPY: no part of source may be a symbolic link */
+	MSB_PATCH_NO_LINKS = 8,
 };
 
 struct msb_patch {

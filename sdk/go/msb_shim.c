@@ -364,6 +364,7 @@ _Static_assert(offsetof(struct msb_pull_opts, platform) == 32, "msb_pull_opts.pl
 _Static_assert(offsetof(struct msb_pull_opts, event) == 40, "msb_pull_opts.event");
 _Static_assert(offsetof(struct msb_pull_opts, event_arg) == 48, "msb_pull_opts.event_arg");
 _Static_assert(offsetof(struct msb_pull_opts, root) == 56, "msb_pull_opts.root");
+_Static_assert(offsetof(struct msb_pull_opts, flags) == 60, "msb_pull_opts.flags");
 _Static_assert(sizeof(struct msb_image_info) == 128, "msb_image_info");
 _Static_assert(offsetof(struct msb_image_info, reference) == 0, "msb_image_info.reference");
 _Static_assert(offsetof(struct msb_image_info, id) == 8, "msb_image_info.id");

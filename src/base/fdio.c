@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -117,6 +119,49 @@ int fd_read_all(int fd, struct buf *b)
 			return -E2BIG;
 		buf_commit(b, (size_t)n);
 	}
+}
+
+/* With O_PATH the link itself is opened, where another open() fails. */
+static int refuse_link(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && !S_ISLNK(st.st_mode))
+		return fd;
+	(void)close(fd);
+	return -ELOOP;
+}
+
+static int open_no_links(const char *path, int flags)
+{
+	struct open_how how = {.flags = (uint64_t)flags,
+	                       .resolve = RESOLVE_NO_SYMLINKS |
+	                                  RESOLVE_NO_MAGICLINKS};
+	long fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+
+	return fd < 0 ? -errno : (int)fd;
+}
+
+int file_open(const char *path, int flags, enum file_links links)
+{
+	int fd;
+
+	flags |= O_CLOEXEC;
+	if (links == LINKS_NONE)
+		return open_no_links(path, flags);
+	fd = open(path, flags | (links == LINKS_ABOVE ? O_NOFOLLOW : 0));
+	if (fd < 0)
+		return -errno;
+	return links == LINKS_ABOVE ? refuse_link(fd) : fd;
+}
+
+const char *file_open_text(int r, enum file_links links)
+{
+	if (r != -ELOOP || links == LINKS_ANY)
+		return strerror(-r);
+	/* Not which, nor where it leads: who asks may not know that. */
+	return links == LINKS_NONE ? "a part of its path is a symbolic link"
+	                           : "it is a symbolic link";
 }
 
 int file_read(int dir_fd, const char *path, struct buf *b)

@@ -22,6 +22,17 @@ int fd_pwrite_full(int fd, const void *data, size_t len, uint64_t off);
 int fd_read_all(int fd, struct buf *b);
 int file_read(int dir_fd, const char *path, struct buf *b);
 
+/* Which parts of a path may be symbolic links. */
+enum file_links { LINKS_ANY, LINKS_ABOVE /* all but the last */, LINKS_NONE };
+
+/*
+ * open(2) of what is there already, close-on-exec. A part that is a link and
+ * may not: -ELOOP, whatever it leads to, and whoever put it there when.
+ */
+int file_open(const char *path, int flags, enum file_links links);
+/* What it failed with, in words. */
+const char *file_open_text(int r, enum file_links links);
+
 /*
  * Replace @path by @data as a whole: write beside it, fsync, rename. @mode is
  * exact (umask does not matter). Nothing is left behind on failure.

@@ -197,11 +197,12 @@ static const struct {
 	uint32_t flag;
 	const char *word, *key;
 } mount_flags[] = {
-	{MSB_MOUNT_READ_ONLY, "ro",     "readonly"},
-	{MSB_MOUNT_NOEXEC,    "noexec", "noexec"  },
-	{MSB_MOUNT_NOSUID,    "nosuid", "nosuid"  },
-	{MSB_MOUNT_NODEV,     "nodev",  "nodev"   },
-	{MSB_MOUNT_FOLLOW,    "follow", "follow"  },
+	{MSB_MOUNT_READ_ONLY, "ro",       "readonly"},
+	{MSB_MOUNT_NOEXEC,    "noexec",   "noexec"  },
+	{MSB_MOUNT_NOSUID,    "nosuid",   "nosuid"  },
+	{MSB_MOUNT_NODEV,     "nodev",    "nodev"   },
+	{MSB_MOUNT_FOLLOW,    "follow",   "follow"  },
+	{MSB_MOUNT_NO_LINKS,  "no-links", "no_links"},
 };
 
 static const char *mount_kind(const struct msb_mount *m)

@@ -202,17 +202,33 @@ static int open_tar(struct archive *a, struct meter *p, struct err *err)
 	return tar_index_build(a->fd, (uint64_t)st.st_size, &a->ix, err);
 }
 
-int archive_open(struct store *s, const char *path, struct meter *p,
-                 struct archive *ret, struct err *err)
+static int open_path(const char *path, bool no_links, struct err *err)
+{
+	const enum file_links links = no_links ? LINKS_NONE : LINKS_ANY;
+	int fd;
+
+	if (strcmp(path, "-") == 0) {
+		fd = fcntl(0, F_DUPFD_CLOEXEC, 3);
+		fd = fd < 0 ? -errno : fd;
+	} else {
+		fd = file_open(path, O_RDONLY | O_NOCTTY, links);
+	}
+	return fd < 0 ? err_set(err, fd, "cannot open %s: %s", path,
+	                        file_open_text(fd, links))
+	              : fd;
+}
+
+int archive_open(struct store *s, const char *path, bool no_links,
+                 struct meter *p, struct archive *ret, struct err *err)
 {
 	struct archive a = {.s = s, .fd = -1};
-	bool is_stdin = strcmp(path, "-") == 0;
 	struct stat st;
 	int r = 0;
 
-	a.fd = is_stdin ? fcntl(0, F_DUPFD_CLOEXEC, 3)
-	                : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (a.fd < 0 || fstat(a.fd, &st) < 0)
+	a.fd = open_path(path, no_links, err);
+	if (a.fd < 0)
+		return a.fd;
+	if (fstat(a.fd, &st) < 0)
 		r = err_set(err, -errno, "cannot open %s: %s", path,
 		            strerror(errno));
 	else if (S_ISDIR(st.st_mode))

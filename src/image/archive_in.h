@@ -25,8 +25,8 @@ struct archive {
 	struct store_tmp tmp; /* what had to be spooled or decompressed */
 };
 
-int archive_open(struct store *s, const char *path, struct meter *p,
-                 struct archive *ret, struct err *err);
+int archive_open(struct store *s, const char *path, bool no_links,
+                 struct meter *p, struct archive *ret, struct err *err);
 void archive_close(struct archive *a);
 
 /* A part of a file: pread() it. */

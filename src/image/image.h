@@ -53,6 +53,7 @@ struct image_pull_opts {
 	const char *ca_certs; /* extra PEM file, or NULL */
 	const char *platform; /* "linux/amd64"; NULL: this machine's */
 	uint32_t downloads;   /* at once; 0: 4 */
+	bool no_links;        /* no part of a path may be a symbolic link */
 	image_event_fn event; /* may be NULL */
 	void *event_arg;
 };

@@ -649,7 +649,8 @@ int load_archive(struct store *s, const char *path, const char *tag,
 	if (meter_state(&ld.meter, IMAGE_EV_RESOLVING) < 0)
 		r = err_set(err, -ECANCELED, "cancelled");
 	if (r == 0)
-		r = archive_open(s, path, &ld.meter, &ld.ar, err);
+		r = archive_open(s, path, opts->no_links, &ld.meter, &ld.ar,
+		                 err);
 	if (r == 0) {
 		r = load_opened(&ld, err);
 		archive_close(&ld.ar);

@@ -151,7 +151,8 @@ static int check_values(const struct patch *p, struct err *err)
 
 int patch_check(const struct patch *p, struct err *err)
 {
-	const uint32_t known = PATCH_F_REPLACE | PATCH_F_MODE | PATCH_F_OWNER;
+	const uint32_t known = PATCH_F_REPLACE | PATCH_F_MODE | PATCH_F_OWNER |
+	                       PATCH_F_NO_LINKS;
 	int r;
 
 	if (!*patch_kind_name(p->kind))
@@ -162,6 +163,9 @@ int patch_check(const struct patch *p, struct err *err)
 		return r;
 	if (p->flags & ~known)
 		return complain(p, -EINVAL, err, "unknown flags");
+	if ((p->flags & PATCH_F_NO_LINKS) && p->kind != PATCH_COPY)
+		return complain(p, -EINVAL, err,
+		                "only what is copied has a path of the host");
 	return check_values(p, err);
 }
 

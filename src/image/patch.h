@@ -39,6 +39,7 @@ enum patch_flags {
 	PATCH_F_REPLACE = 1,
 	PATCH_F_MODE = 2,
 	PATCH_F_OWNER = 4,
+	PATCH_F_NO_LINKS = 8, /* COPY: no part of source's path is one */
 };
 
 struct patch {

@@ -3,8 +3,9 @@
  * when the layer is written: what is not the same by then, or changes while it
  * is read, is refused, so that a layer holds no file that never was.
  *
- * The source itself may be a link, as whoever names it means what it leads to.
- * Below it no link is followed. Names, modes, times, links and hard links are
+ * The source itself may be a link, as whoever names it means what it leads to,
+ * unless the patch says that no part of its path is one. Below it no link is
+ * followed. Names, modes, times, links and hard links are
  * kept; owners are root's unless the patch says otherwise, and therefore files
  * lose their set-uid and set-gid bits, as with chown(2). Extended attributes
  * and holes are not kept.
@@ -263,13 +264,15 @@ static int copy_tree(struct copy *c, int fd, const struct stat *st,
 static int copy_source(struct copy *c, uint32_t parent, const char *name)
 {
 	cleanup_close int fd =
-		open(c->source->path, O_PATH | O_CLOEXEC | O_NOCTTY);
+		file_open(c->source->path, O_PATH, c->source->links);
 	struct patch_source *source =
 		(struct patch_source *)(uintptr_t)c->source;
 	struct stat st;
 	uint32_t inode;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0)
+		return refuse(c, fd, file_open_text(fd, source->links));
+	if (fstat(fd, &st) < 0)
 		return fail(c, -errno);
 	source->dev = st.st_dev;
 	source->ino = st.st_ino;
@@ -296,6 +299,8 @@ int patch_copy(struct patch_job *j, uint32_t parent, const char *name,
 
 	if (source)
 		source->path = patch_copy_text(j, path, strlen(path));
+	if (source && j->cur->flags & PATCH_F_NO_LINKS)
+		source->links = LINKS_NONE;
 	if (source && source->path && text)
 		r = copy_source(&c, parent, text);
 	tdestroy(c.seen, keep);
@@ -332,21 +337,23 @@ int patch_host_same(const struct patch_host *h, int fd, struct err *err)
 }
 
 /* Without waiting on what may be a pipe by now. */
-#define READ_FLAGS (O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+#define READ_FLAGS (O_RDONLY | O_NONBLOCK | O_NOCTTY)
 
 static int open_below(const struct patch_host *h)
 {
 	struct open_how how = {
-		.flags = READ_FLAGS | O_NOFOLLOW,
+		.flags = READ_FLAGS | O_NOFOLLOW | O_CLOEXEC,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
 	                   RESOLVE_NO_MAGICLINKS,
 	};
-	cleanup_close int dir =
-		open(h->source->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cleanup_close int dir = file_open(h->source->path, O_PATH | O_DIRECTORY,
+	                                  h->source->links);
 	struct stat st;
 	long fd;
 
-	if (dir < 0 || fstat(dir, &st) < 0)
+	if (dir < 0)
+		return dir;
+	if (fstat(dir, &st) < 0)
 		return -errno;
 	if (st.st_dev != h->source->dev || st.st_ino != h->source->ino)
 		return -ENOENT;
@@ -357,11 +364,10 @@ static int open_below(const struct patch_host *h)
 int patch_host_open(const struct patch_host *h, struct err *err)
 {
 	int fd = h->source->is_dir ? open_below(h)
-	                           : open(h->source->path, READ_FLAGS),
+	                           : file_open(h->source->path, READ_FLAGS,
+	                                       h->source->links),
 	    r;
 
-	if (fd < 0 && !h->source->is_dir)
-		fd = -errno;
 	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
 		return changed(h, err);
 	if (fd < 0)

@@ -10,6 +10,7 @@
 #ifndef IMAGE_PATCH_INT_H
 #define IMAGE_PATCH_INT_H
 
+#include "base/fdio.h"
 #include "image/layer.h"
 #include "image/patch.h"
 #include "image/tree.h"
@@ -22,6 +23,7 @@ struct patch_source {
 	const char *path;
 	uint64_t dev, ino;
 	bool is_dir;
+	enum file_links links; /* that the path may have */
 };
 
 /* A file in it, as it was when it was found. */

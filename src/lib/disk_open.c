@@ -69,17 +69,26 @@ static int open_flags(mode_t mode, bool read_only)
 	return O_RDWR | O_CLOEXEC | (S_ISBLK(mode) ? O_EXCL : 0);
 }
 
-/* Looked at before it is opened: a pipe or a device may do anything then. */
-static int open_file(const char *path, bool read_only, struct err *err)
+static int cannot_look(const struct disk_image *i, int r, struct err *err)
 {
-	cleanup_close int look = open(path, O_PATH | O_CLOEXEC);
+	return err_set(err, r, "cannot open disk image %s: %s", i->path,
+	               file_open_text(r, i->links));
+}
+
+/* Looked at before it is opened: a pipe or a device may do anything then. */
+static int open_file(const struct disk_image *i, struct err *err)
+{
+	cleanup_close int look = file_open(i->path, O_PATH, i->links);
+	const bool read_only = i->read_only;
+	const char *path = i->path;
 	char again[32];
 	struct stat st;
 	int fd;
 
-	if (look < 0 || fstat(look, &st) < 0)
-		return err_set(err, -errno, "cannot open disk image %s: %s",
-		               path, strerror(errno));
+	if (look < 0)
+		return cannot_look(i, look, err);
+	if (fstat(look, &st) < 0)
+		return cannot_look(i, -errno, err);
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
 		return err_set(err, -EINVAL,
 		               "disk image %s is neither a file nor a block "
@@ -179,24 +188,24 @@ static int check_qcow2(const struct disk_layer *l, const char *path,
 	return r < 0 ? err_wrap(err, "disk image %s", path) : 0;
 }
 
-static int open_checked(const char *path, const char *format, bool read_only,
-                        bool locked, struct disk_layer *ret, struct err *err)
+static int open_checked(const struct disk_image *i, bool locked,
+                        struct disk_layer *ret, struct err *err)
 {
 	struct disk_layer l = {.fd = -1};
 	cleanup_close int fd = -1;
-	int r = disk_image_format(path, format, &l.format, err);
+	int r = disk_image_format(i->path, i->format, &l.format, err);
 
 	if (r < 0)
 		return r;
-	l.fd = fd = open_file(path, read_only, err);
+	l.fd = fd = open_file(i, err);
 	if (fd < 0)
 		return fd;
 	if (locked)
-		r = lock(fd, path, read_only, err);
+		r = lock(fd, i->path, i->read_only, err);
 	if (r == 0 && l.format == DISK_RAW)
-		r = check_raw(fd, path, format, err);
+		r = check_raw(fd, i->path, i->format, err);
 	else if (r == 0)
-		r = check_qcow2(&l, path, read_only, err);
+		r = check_qcow2(&l, i->path, i->read_only, err);
 	if (r < 0)
 		return r;
 	(void)take_fd(fd);
@@ -204,17 +213,17 @@ static int open_checked(const char *path, const char *format, bool read_only,
 	return 0;
 }
 
-int disk_open_image(const char *path, const char *format, bool read_only,
-                    struct disk_layer *ret, struct err *err)
+int disk_open_image(const struct disk_image *i, struct disk_layer *ret,
+                    struct err *err)
 {
-	return open_checked(path, format, read_only, true, ret, err);
+	return open_checked(i, true, ret, err);
 }
 
-int disk_look_image(const char *path, const char *format, bool read_only,
-                    enum disk_format *ret, struct err *err)
+int disk_look_image(const struct disk_image *i, enum disk_format *ret,
+                    struct err *err)
 {
 	struct disk_layer l = {.fd = -1};
-	int r = open_checked(path, format, read_only, false, &l, err);
+	int r = open_checked(i, false, &l, err);
 
 	close_fd(&l.fd);
 	if (r == 0)

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "base/fdio.h"
 #include "disk/disk.h"
 
 /*
@@ -24,16 +25,23 @@
 int disk_image_format(const char *path, const char *stated,
                       enum disk_format *ret, struct err *err);
 
+struct disk_image {
+	const char *path;
+	const char *format; /* as said, or NULL */
+	bool read_only;
+	enum file_links links; /* that @path may have */
+};
+
 /*
  * Open and check a file or block device. The descriptor carries a lock for as
  * long as it is open anywhere: several may read an image, or one may write it
  * (-EBUSY).
  */
-int disk_open_image(const char *path, const char *format, bool read_only,
-                    struct disk_layer *ret, struct err *err);
+int disk_open_image(const struct disk_image *i, struct disk_layer *ret,
+                    struct err *err);
 
 /* Only look, whoever has it: before a sandbox is made. */
-int disk_look_image(const char *path, const char *format, bool read_only,
-                    enum disk_format *ret, struct err *err);
+int disk_look_image(const struct disk_image *i, enum disk_format *ret,
+                    struct err *err);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/fdio.h"
 #include "lib/error.h"
 #include "lib/home.h"
 #include "lib/life.h"
@@ -62,12 +63,16 @@ static int take_pull_opts(const struct msb_pull_opts *opts,
 	if (o.policy < 0 || o.policy > MSB_PULL_NEVER)
 		return err_set(err, -EINVAL, "no such pull policy: %d",
 		               (int)o.policy);
+	if (o.flags & ~(uint32_t)MSB_PULL_NO_LINKS)
+		return err_set(err, -EINVAL, "msb_pull_opts: no such flag");
 	*ret = (struct image_pull_opts){.policy = policies[o.policy],
 	                                .force = o.force != 0,
 	                                .insecure = o.insecure != 0,
 	                                .ca_certs = o.ca_certs,
 	                                .platform = o.platform,
-	                                .downloads = o.downloads};
+	                                .downloads = o.downloads,
+	                                .no_links =
+	                                        o.flags & MSB_PULL_NO_LINKS};
 	lib_listen(listener, o.event, o.event_arg, ret);
 	return 0;
 }
@@ -121,25 +126,43 @@ static int fill_info(struct msb_image *h, bool folder)
 	return 0;
 }
 
-/* A folder that is not an OCI layout is a root file system. */
-static bool is_root_folder(const char *path)
+static int open_folder(const char *path, bool no_links, struct err *err)
 {
-	cleanup_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const enum file_links links = no_links ? LINKS_NONE : LINKS_ANY;
+	int fd = file_open(path, O_RDONLY | O_DIRECTORY, links);
+
+	return fd < 0 ? err_set(err, fd, "cannot open %s: %s", path,
+	                        file_open_text(fd, links))
+	              : fd;
+}
+
+/*
+ * A folder that is not an OCI layout is a root file system. Of what cannot be
+ * opened, who opens it as something else says why; but not of a link.
+ */
+static int is_root_folder(const char *path, bool no_links, struct err *err)
+{
+	struct err why = {0};
+	cleanup_close int fd = open_folder(path, no_links, &why);
+
+	if (fd == -ELOOP) {
+		*err = why;
+		return fd;
+	}
 
 	return fd >= 0 && faccessat(fd, "oci-layout", F_OK, 0) < 0 &&
 	       faccessat(fd, "index.json", F_OK, 0) < 0;
 }
 
-static int pack_folder(struct store *s, const char *path, struct image *ret,
-                       struct err *err)
+static int pack_folder(struct store *s, const char *path, bool no_links,
+                       struct image *ret, struct err *err)
 {
-	cleanup_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_close int fd = open_folder(path, no_links, err);
 	struct digest chain;
 	int r;
 
 	if (fd < 0)
-		return err_set(err, -errno, "cannot open %s: %s", path,
-		               strerror(errno));
+		return fd;
 	r = rootfs_pack_dir(s, fd, &chain, err);
 	if (r < 0)
 		return r;
@@ -156,12 +179,12 @@ static bool wants_live(const struct msb_pull_opts *opts)
 }
 
 /* Nothing of it goes into the store. */
-static int look_at(struct msb_image *h, const char *reference,
-                   int (*look)(const char *, struct root_source *,
+static int look_at(struct msb_image *h, const char *reference, bool no_links,
+                   int (*look)(const char *, bool, struct root_source *,
                                struct err *),
                    struct err *err)
 {
-	int r = look(reference, &h->root, err);
+	int r = look(reference, no_links, &h->root, err);
 
 	if (r < 0)
 		return r;
@@ -175,21 +198,27 @@ static int pull(struct store *s, const char *reference,
 {
 	struct image_pull_opts po;
 	struct lib_listener listener;
+	const bool is_path = image_ref_is_path(reference);
 	int r = take_pull_opts(opts, &listener, &po, err);
+	int folder;
 
 	if (r < 0)
 		return r;
-	if (image_ref_is_path(reference) && root_is_disk(reference))
-		return look_at(h, reference, root_look_disk, err);
+	if (is_path && root_is_disk(reference))
+		return look_at(h, reference, po.no_links, root_look_disk, err);
+	folder = is_path ? is_root_folder(reference, po.no_links, err) : 0;
+	if (folder < 0)
+		return folder;
 	if (wants_live(opts)) {
-		if (image_ref_is_path(reference) && is_root_folder(reference))
-			return look_at(h, reference, root_look_live, err);
+		if (folder)
+			return look_at(h, reference, po.no_links,
+			               root_look_live, err);
 		return err_set(err, -EINVAL,
 		               "%s is not a folder with a root file system",
 		               reference);
 	}
-	if (image_ref_is_path(reference) && is_root_folder(reference)) {
-		r = pack_folder(s, reference, &h->image, err);
+	if (folder) {
+		r = pack_folder(s, reference, po.no_links, &h->image, err);
 		return r < 0 ? r : fill_info(h, true);
 	}
 	r = image_pull(s, reference, &po, &h->image, err);

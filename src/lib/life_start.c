@@ -456,6 +456,10 @@ static int start_locked(struct msb_sandbox *sb, const char *id, int lock,
 		r = take_row(sb, &row, err);
 	if (row.started_ms) /* its volumes were there: an empty one is a loss */
 		mounts_must_exist(&sb->config.mounts);
+	if (o->flags & MSB_START_NO_LINKS) {
+		mounts_refuse_links(&sb->config.mounts);
+		sb->config.root.no_links = true;
+	}
 	(void)unlinkat(sb->place.dir_fd, MODIFY_ACTIVE_FILE, 0);
 	if (r == 0 && sb->config.root.kind == ROOT_IMAGE)
 		r = image_find_pinned(sb->home->store, sb->id, &image, err);

@@ -156,23 +156,25 @@ static int check_kinds(const struct msb_mount *m, struct err *err)
 		unsigned kinds;
 		const char *what;
 	} rules[] = {
-		{m->flags & MSB_MOUNT_OWNER,  DIR | FILE_ | NAMED,
-	         "uid and gid are of folders, files and volumes"                                                },
-		{m->flags & MSB_MOUNT_CREATE, NAMED,
-	         "only volumes are created"								     },
-		{m->flags & MSB_MOUNT_FOLLOW, DIR | FILE_ | DISK,
-	         "only a source on the host may be a symbolic link"                                             },
-		{m->cache != MSB_CACHE_AUTO,  DIR | FILE_ | NAMED,
-	         "a cache mode is of folders, files and volumes"                                                },
-		{m->quota_bytes,              DIR | FILE_ | NAMED,
-	         "a quota is of folders, files and volumes"                                                     },
-		{m->size_bytes,               TMPFS | (make ? NAMED : 0),
-	         "a size is of tmpfs, and of volumes that may be created"                                       },
-		{m->mode,                     TMPFS,                      "a mode is of tmpfs"                  },
-		{m->volume_kind,              make ? NAMED : 0,
-	         "a volume's kind is of volumes that may be created"                                            },
-		{m->format,                   DISK,                       "a format is of disk images"          },
-		{m->fstype,                   DISK,                       "a file system type is of disk images"},
+		{m->flags & MSB_MOUNT_OWNER,    DIR | FILE_ | NAMED,
+	         "uid and gid are of folders, files and volumes"                                                  },
+		{m->flags & MSB_MOUNT_CREATE,   NAMED,
+	         "only volumes are created"								       },
+		{m->flags & MSB_MOUNT_FOLLOW,   DIR | FILE_ | DISK,
+	         "only a source on the host may be a symbolic link"                                               },
+		{m->flags & MSB_MOUNT_NO_LINKS, DIR | FILE_ | DISK,
+	         "only a source on the host has a path"							   },
+		{m->cache != MSB_CACHE_AUTO,    DIR | FILE_ | NAMED,
+	         "a cache mode is of folders, files and volumes"                                                  },
+		{m->quota_bytes,                DIR | FILE_ | NAMED,
+	         "a quota is of folders, files and volumes"                                                       },
+		{m->size_bytes,                 TMPFS | (make ? NAMED : 0),
+	         "a size is of tmpfs, and of volumes that may be created"                                         },
+		{m->mode,                       TMPFS,                      "a mode is of tmpfs"                  },
+		{m->volume_kind,                make ? NAMED : 0,
+	         "a volume's kind is of volumes that may be created"                                              },
+		{m->format,                     DISK,                       "a format is of disk images"          },
+		{m->fstype,                     DISK,                       "a file system type is of disk images"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
@@ -193,10 +195,13 @@ static int check_values(const struct msb_mount *m, struct err *err)
 	const uint32_t known = MSB_MOUNT_READ_ONLY | MSB_MOUNT_NOEXEC |
 	                       MSB_MOUNT_NOSUID | MSB_MOUNT_NODEV |
 	                       MSB_MOUNT_OWNER | MSB_MOUNT_CREATE |
-	                       MSB_MOUNT_FOLLOW;
+	                       MSB_MOUNT_FOLLOW | MSB_MOUNT_NO_LINKS;
+	const uint32_t both = MSB_MOUNT_FOLLOW | MSB_MOUNT_NO_LINKS;
 
 	if (m->flags & ~known)
 		return wrong(m, err, "there is no such flag");
+	if ((m->flags & both) == both)
+		return wrong(m, err, "links are followed, or refused");
 	if (m->cache < MSB_CACHE_AUTO || m->cache > MSB_CACHE_NONE)
 		return wrong(m, err, "there is no such cache mode");
 	if ((m->uid || m->gid) && !(m->flags & MSB_MOUNT_OWNER))
@@ -247,6 +252,18 @@ static int check_one(const struct msb_mount *m, struct err *err)
 	if (r == 0)
 		r = check_values(m, err);
 	return r < 0 ? r : check_source(m, err);
+}
+
+void mounts_refuse_links(struct mounts *list)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		struct msb_mount *m = list->v[i];
+
+		if (!is_kind(m, DIR | FILE_ | DISK))
+			continue;
+		m->flags &= ~(uint32_t)MSB_MOUNT_FOLLOW;
+		m->flags |= MSB_MOUNT_NO_LINKS;
+	}
 }
 
 /* A caller's struct, of whatever version. */

@@ -61,6 +61,9 @@ int mounts_open(struct msb_sandbox *sb, const struct image *image,
 /* No volume is to be created any more: -ENOENT for one that is missing. */
 void mounts_must_exist(struct mounts *list);
 
+/* MSB_MOUNT_NO_LINKS for all that it is for. */
+void mounts_refuse_links(struct mounts *list);
+
 /* Each pair of a volume's name and a sandbox on record that mounts it. */
 int mounts_each_volume(struct msb_home *home,
                        void (*fn)(void *arg, const char *volume,

@@ -39,11 +39,25 @@ static int not_there(const struct msb_mount *m, struct err *err)
 	return -ENOENT;
 }
 
-static int is_link(const struct msb_mount *m, struct err *err)
+static enum file_links links_of(const struct msb_mount *m)
 {
-	cannot(m, -ELOOP, err, "it is a symbolic link");
-	err_hint(err, "give the path it leads to, or the option follow");
-	return -ELOOP;
+	if (m->flags & MSB_MOUNT_NO_LINKS)
+		return LINKS_NONE;
+	return m->flags & MSB_MOUNT_FOLLOW ? LINKS_ANY : LINKS_ABOVE;
+}
+
+static int cannot_open(const struct msb_mount *m, int r, struct err *err)
+{
+	const enum file_links links = links_of(m);
+
+	cannot(m, r, err, file_open_text(r, links));
+	if (r == -ELOOP && links != LINKS_ANY)
+		err_hint(err, links == LINKS_NONE
+		                      ? "none of its parts may be one: give "
+		                        "the path it leads to"
+		                      : "give the path it leads to, or the "
+		                        "option follow");
+	return r;
 }
 
 static int wrong_kind(const struct msb_mount *m, mode_t mode, struct err *err)
@@ -64,16 +78,15 @@ static int wrong_kind(const struct msb_mount *m, mode_t mode, struct err *err)
 /* What its path leads to now, without opening what it is. */
 static int find_source(const struct msb_mount *m, struct err *err)
 {
-	int follow = m->flags & MSB_MOUNT_FOLLOW ? 0 : O_NOFOLLOW;
-	cleanup_close int fd = open(m->source, O_PATH | O_CLOEXEC | follow);
+	cleanup_close int fd = file_open(m->source, O_PATH, links_of(m));
 	struct stat st;
 
-	if (fd < 0 && errno == ENOENT)
+	if (fd == -ENOENT)
 		return not_there(m, err);
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0)
+		return cannot_open(m, fd, err);
+	if (fstat(fd, &st) < 0)
 		return cannot(m, -errno, err, strerror(errno));
-	if (S_ISLNK(st.st_mode))
-		return is_link(m, err);
 	if (m->kind == MSB_MOUNT_DISK && S_ISBLK(st.st_mode))
 		return take_fd(fd);
 	if (m->kind == MSB_MOUNT_DIR ? !S_ISDIR(st.st_mode)
@@ -206,12 +219,22 @@ static int add_disk(struct launch *l, const struct msb_mount *m,
 	return r < 0 ? cannot(m, r, err, strerror(-r)) : 0;
 }
 
+static struct disk_image image_of(const struct msb_mount *m)
+{
+	return (struct disk_image){
+		.path = m->source,
+		.format = m->format,
+		.read_only = m->flags & MSB_MOUNT_READ_ONLY,
+		.links = links_of(m),
+	};
+}
+
 static int open_image(struct launch *l, const struct msb_mount *m,
                       struct err *err)
 {
+	const struct disk_image image = image_of(m);
 	struct disk_layer layer = {.fd = -1};
-	int r = disk_open_image(m->source, m->format,
-	                        m->flags & MSB_MOUNT_READ_ONLY, &layer, err);
+	int r = disk_open_image(&image, &layer, err);
 
 	return r < 0 ? r : add_disk(l, m, layer, err);
 }
@@ -400,9 +423,9 @@ static int open_one(struct msb_sandbox *sb, struct launch *l,
  */
 static int look_at_image(struct msb_mount *m, struct err *err)
 {
+	const struct disk_image image = image_of(m);
 	enum disk_format format;
-	int r = disk_look_image(m->source, m->format,
-	                        m->flags & MSB_MOUNT_READ_ONLY, &format, err);
+	int r = disk_look_image(&image, &format, err);
 
 	if (r < 0 || m->format)
 		return r;

@@ -21,7 +21,8 @@ _Static_assert((int)MSB_PATCH_FILE == (int)PATCH_FILE &&
                "the kinds are the same, number for number");
 _Static_assert((int)MSB_PATCH_REPLACE == (int)PATCH_F_REPLACE &&
                        (int)MSB_PATCH_MODE == (int)PATCH_F_MODE &&
-                       (int)MSB_PATCH_OWNER == (int)PATCH_F_OWNER,
+                       (int)MSB_PATCH_OWNER == (int)PATCH_F_OWNER &&
+                       (int)MSB_PATCH_NO_LINKS == (int)PATCH_F_NO_LINKS,
                "so are the flags");
 _Static_assert(MSB_PATCHES_MAX == PATCHES_MAX, "and how many there may be");
 

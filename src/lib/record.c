@@ -48,6 +48,7 @@ static const struct field {
 	NAMED("root_path", root.path, TEXT),
 	NAMED("root_format", root.format, TEXT),
 	NAMED("root_fstype", root.fstype, TEXT),
+	NAMED("root_no_links", root.no_links, NUMBER32),
 	FIELD(upper, NUMBER32),
 	FIELD(patches, LIST),
 	FIELD(network, NETWORK),

@@ -33,7 +33,7 @@ static int copy_text(char **to, const char *from)
 
 int root_source_copy(struct root_source *ret, const struct root_source *from)
 {
-	struct root_source s = {.kind = from->kind};
+	struct root_source s = {.kind = from->kind, .no_links = from->no_links};
 
 	if (copy_text(&s.path, from->path) < 0 ||
 	    copy_text(&s.format, from->format) < 0 ||
@@ -112,34 +112,75 @@ static int take_options(const char *text, struct root_source *s,
 	return r;
 }
 
-static int absolute(const char *path, struct root_source *s, struct err *err)
+static enum file_links links_of(const struct root_source *s)
 {
-	s->path = realpath(path, NULL);
-	return s->path ? 0
-	               : err_set(err, -errno, "cannot open %s: %s", path,
-	                         strerror(errno));
+	return s->no_links ? LINKS_NONE : LINKS_ANY;
 }
 
-int root_look_live(const char *path, struct root_source *ret, struct err *err)
+static int cannot_open(const struct root_source *s, const char *path, int r,
+                       struct err *err)
 {
-	struct root_source s = {.kind = ROOT_LIVE};
-	struct stat st;
+	return err_set(err, r, "cannot open %s: %s", path,
+	               file_open_text(r, links_of(s)));
+}
+
+/* As it is now: by the name that is open, not by another look at @path. */
+static int absolute(const char *path, struct root_source *s, struct err *err)
+{
+	cleanup_close int fd = file_open(path, O_PATH, links_of(s));
+	char self[32], text[PATH_MAX];
+	ssize_t n;
+
+	if (fd < 0)
+		return cannot_open(s, path, fd, err);
+	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	n = readlink(self, text, sizeof(text));
+	if (n < 0 || n == sizeof(text))
+		return cannot_open(s, path, n < 0 ? -errno : -ENAMETOOLONG,
+		                   err);
+	s->path = strndup(text, (size_t)n);
+	return s->path ? 0 : -ENOMEM;
+}
+
+static int open_folder(const struct root_source *s, struct err *err)
+{
+	int fd = file_open(s->path, O_PATH | O_DIRECTORY, links_of(s));
+
+	return fd < 0 ? cannot_open(s, s->path, fd, err) : fd;
+}
+
+int root_look_live(const char *path, bool no_links, struct root_source *ret,
+                   struct err *err)
+{
+	struct root_source s = {.kind = ROOT_LIVE, .no_links = no_links};
+	cleanup_close int fd = -1;
 	int r = absolute(path, &s, err);
 
-	if (r < 0)
-		return r;
-	if (stat(s.path, &st) < 0 || !S_ISDIR(st.st_mode)) {
+	if (r == 0)
+		r = fd = open_folder(&s, err);
+	if (r < 0) {
 		root_source_release(&s);
-		return err_set(err, -ENOTDIR, "%s is not a folder", path);
+		return r;
 	}
 	*ret = s;
 	return 0;
 }
 
-int root_look_disk(const char *reference, struct root_source *ret,
-                   struct err *err)
+static int open_image_file(const struct root_source *s, struct disk_layer *ret,
+                           struct err *err)
 {
-	struct root_source s = {.kind = ROOT_DISK};
+	const struct disk_image i = {.path = s->path,
+	                             .format = s->format,
+	                             .read_only = true,
+	                             .links = links_of(s)};
+
+	return disk_open_image(&i, ret, err);
+}
+
+int root_look_disk(const char *reference, bool no_links,
+                   struct root_source *ret, struct err *err)
+{
+	struct root_source s = {.kind = ROOT_DISK, .no_links = no_links};
 	struct disk_layer layer = {.fd = -1};
 	size_t len = path_length(reference);
 	char *path = strndup(reference, len);
@@ -151,7 +192,7 @@ int root_look_disk(const char *reference, struct root_source *ret,
 		r = take_options(reference + len + (reference[len] == ':'), &s,
 		                 err);
 	if (r == 0) /* what is wrong with it, before anything is made */
-		r = disk_open_image(s.path, s.format, true, &layer, err);
+		r = open_image_file(&s, &layer, err);
 	close_fd(&layer.fd);
 	free(path);
 	if (r < 0)
@@ -171,11 +212,9 @@ static int open_live(const struct root_source *root, struct launch *l,
 	if (!s)
 		return -E2BIG;
 	s->read_only = true;
-	s->fd = open(root->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	s->fd = open_folder(root, err);
 	if (s->fd < 0)
-		return err_set(err, -errno,
-		               "cannot open the root folder %s: %s", root->path,
-		               strerror(errno));
+		return s->fd;
 	l->root_type = "share";
 	l->root_name = s->name;
 	return 0;
@@ -192,7 +231,7 @@ static int open_disk(const struct root_source *root, struct launch *l,
 	d->read_only = true;
 	d->layers[0].fd = -1;
 	d->nlayers = 1;
-	r = disk_open_image(root->path, root->format, true, &d->layers[0], err);
+	r = open_image_file(root, &d->layers[0], err);
 	if (r == 0)
 		l->root_type =
 			strcmp(root->fstype, "erofs") == 0 ? "erofs" : "ext4";

@@ -20,10 +20,11 @@ int root_source_copy(struct root_source *ret, const struct root_source *from);
 /* Whether @reference names a disk image, by its end or its options. */
 bool root_is_disk(const char *reference);
 
-/* Check and describe one: see msb_image_pull(). */
-int root_look_live(const char *path, struct root_source *ret, struct err *err);
-int root_look_disk(const char *reference, struct root_source *ret,
+/* Check and describe one: see msb_image_pull(), and MSB_PULL_NO_LINKS. */
+int root_look_live(const char *path, bool no_links, struct root_source *ret,
                    struct err *err);
+int root_look_disk(const char *reference, bool no_links,
+                   struct root_source *ret, struct err *err);
 
 /*
  * Add the root to @l. Of an image @extents, which must outlive @l, are its

@@ -10,6 +10,7 @@ struct root_source {
 	uint32_t kind;         /* enum root_kind */
 	char *path;            /* absolute, of LIVE and DISK */
 	char *format, *fstype; /* of DISK; "raw" or "qcow2"; "ext4" */
+	uint32_t no_links;     /* no part of the path may be one */
 };
 
 #endif

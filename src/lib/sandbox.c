@@ -364,7 +364,8 @@ int msb_sandbox_start(struct msb_home *home, const char *name,
 	struct err err = {0};
 	int r;
 
-	if (!options_take(&o, sizeof(o), opts) || o.flags)
+	if (!options_take(&o, sizeof(o), opts) ||
+	    o.flags & ~(uint32_t)MSB_START_NO_LINKS)
 		return error_set(error, -EINVAL, "msb_start_opts are wrong");
 	sb = sandbox_new();
 	if (!sb)

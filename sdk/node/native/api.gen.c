@@ -210,6 +210,7 @@ static const struct member members_msb_pull_opts[] = {
 	{"event", K_PULL_EVENT, 40, 0},
 	{"event_arg", K_EVENT_ARG, 48, 0},
 	{"root", K_I32, 56, 0},
+	{"flags", K_U32, 60, 0},
 };
 _Static_assert(offsetof(struct msb_pull_opts, size) == 0, "msb_pull_opts.size");
 _Static_assert(offsetof(struct msb_pull_opts, policy) == 8, "msb_pull_opts.policy");
@@ -221,6 +222,7 @@ _Static_assert(offsetof(struct msb_pull_opts, platform) == 32, "msb_pull_opts.pl
 _Static_assert(offsetof(struct msb_pull_opts, event) == 40, "msb_pull_opts.event");
 _Static_assert(offsetof(struct msb_pull_opts, event_arg) == 48, "msb_pull_opts.event_arg");
 _Static_assert(offsetof(struct msb_pull_opts, root) == 56, "msb_pull_opts.root");
+_Static_assert(offsetof(struct msb_pull_opts, flags) == 60, "msb_pull_opts.flags");
 static const struct member members_msb_image_info[] = {
 	{"reference", K_STR, 0, 0},
 	{"id", K_STR, 8, 0},

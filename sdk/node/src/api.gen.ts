@@ -144,6 +144,10 @@ export const msb_root = {
   MSB_ROOT_LIVE: 1,
 } as const;
 
+export const msb_pull_flags = {
+  MSB_PULL_NO_LINKS: 1,
+} as const;
+
 export const msb_engine = {
   MSB_ENGINE_DEFAULT: 0,
   MSB_ENGINE_AUTO: 1,
@@ -177,6 +181,10 @@ export const msb_sandbox_flags = {
 export const msb_upper = {
   MSB_UPPER_DISK: 0,
   MSB_UPPER_TMPFS: 1,
+} as const;
+
+export const msb_start_flags = {
+  MSB_START_NO_LINKS: 1,
 } as const;
 
 export const msb_remove_flags = {
@@ -237,6 +245,7 @@ export const msb_mount_flags = {
   MSB_MOUNT_OWNER: 16,
   MSB_MOUNT_CREATE: 32,
   MSB_MOUNT_FOLLOW: 64,
+  MSB_MOUNT_NO_LINKS: 128,
 } as const;
 
 export const msb_cache = {
@@ -265,6 +274,7 @@ export const msb_patch_flags = {
   MSB_PATCH_REPLACE: 1,
   MSB_PATCH_MODE: 2,
   MSB_PATCH_OWNER: 4,
+  MSB_PATCH_NO_LINKS: 8,
 } as const;
 
 export const msb_file_flags = {

@@ -71,6 +71,7 @@ class msb_pull_opts(Structure):
         ("event", PULL_EVENT_FN),
         ("event_arg", c_void_p),
         ("root", c_int32),
+        ("flags", c_uint32),
     ]
 
 
@@ -664,6 +665,8 @@ MSB_PULL_DONE = 5
 # enum msb_root
 MSB_ROOT_PACKED = 0
 MSB_ROOT_LIVE = 1
+# enum msb_pull_flags
+MSB_PULL_NO_LINKS = 1
 # enum msb_engine
 MSB_ENGINE_DEFAULT = 0
 MSB_ENGINE_AUTO = 1
@@ -689,6 +692,8 @@ MSB_SANDBOX_DETACHED = 8
 # enum msb_upper
 MSB_UPPER_DISK = 0
 MSB_UPPER_TMPFS = 1
+# enum msb_start_flags
+MSB_START_NO_LINKS = 1
 # enum msb_remove_flags
 MSB_REMOVE_FORCE = 1
 # enum msb_effect
@@ -733,6 +738,7 @@ MSB_MOUNT_NODEV = 8
 MSB_MOUNT_OWNER = 16
 MSB_MOUNT_CREATE = 32
 MSB_MOUNT_FOLLOW = 64
+MSB_MOUNT_NO_LINKS = 128
 # enum msb_cache
 MSB_CACHE_AUTO = 0
 MSB_CACHE_ALWAYS = 1
@@ -753,6 +759,7 @@ MSB_PATCH_SET_OWNER = 8
 MSB_PATCH_REPLACE = 1
 MSB_PATCH_MODE = 2
 MSB_PATCH_OWNER = 4
+MSB_PATCH_NO_LINKS = 8
 # enum msb_file_flags
 MSB_FILE_NO_FOLLOW = 1
 MSB_FILE_RECURSIVE = 2

@@ -101,6 +101,64 @@ static void removal_does_not_follow_links(void **state)
 	assert_int_equal(dir_remove(AT_FDCWD, other), 0);
 }
 
+/* DIR/real/f, DIR/link -> real, DIR/real/g -> f */
+static void links_are_followed_as_far_as_they_may(void **state)
+{
+	static const struct {
+		const char *path;
+		enum file_links links;
+		int r;
+	} cases[] = {
+		{"real/f",         LINKS_ANY,   0      },
+		{"real/f",         LINKS_ABOVE, 0      },
+		{"real/f",         LINKS_NONE,  0      },
+		{"real/../real/f", LINKS_NONE,  0      },
+		{"real/g",         LINKS_ANY,   0      },
+		{"real/g",         LINKS_ABOVE, -ELOOP },
+		{"real/g",         LINKS_NONE,  -ELOOP },
+		{"link/f",         LINKS_ANY,   0      },
+		{"link/f",         LINKS_ABOVE, 0      },
+		{"link/f",         LINKS_NONE,  -ELOOP },
+		{"link",           LINKS_ABOVE, -ELOOP },
+		{"link",           LINKS_NONE,  -ELOOP },
+		{"link/none",      LINKS_NONE,  -ELOOP },
+		{"away",           LINKS_NONE,  -ELOOP },
+		{"away",           LINKS_ANY,   -ENOENT},
+		{"real/none",      LINKS_NONE,  -ENOENT},
+	};
+	char name[] = "/tmp/test_io.XXXXXX", path[64];
+	int dir = tmp_dir(name);
+
+	(void)state;
+	assert_int_equal(dir_make(dir, "real", 0700), 0);
+	assert_int_equal(file_write_atomic(dir, "real/f", "x", 1, 0600), 0);
+	assert_int_equal(symlinkat("f", dir, "real/g"), 0);
+	assert_int_equal(symlinkat("real", dir, "link"), 0);
+	assert_int_equal(symlinkat("/none", dir, "away"), 0);
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(cases); i++) {
+		const int flags = i % 2 ? O_PATH : O_RDONLY;
+		int fd;
+
+		(void)snprintf(path, sizeof(path), "%s/%s", name,
+		               cases[i / 2].path);
+		fd = file_open(path, flags, cases[i / 2].links);
+		if (cases[i / 2].r ? fd != cases[i / 2].r : fd < 0)
+			fail_msg("%s %d: %d", cases[i / 2].path,
+			         cases[i / 2].links, fd);
+		if (fd < 0)
+			continue;
+		assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+		close(fd);
+	}
+	/* A descriptor is no way around it. */
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d/real/f", dir);
+	assert_int_equal(file_open(path, O_RDONLY, LINKS_NONE), -ELOOP);
+	assert_non_null(
+		strstr(file_open_text(-ELOOP, LINKS_NONE), "symbolic link"));
+	close(dir);
+	assert_int_equal(dir_remove(AT_FDCWD, name), 0);
+}
+
 static void descriptors_travel_and_are_counted(void **state)
 {
 	int sock[2], fds[FD_PASS_MAX], p[2];
@@ -377,6 +435,7 @@ int main(void)
 		cmocka_unit_test(what_a_killed_writer_left_is_overwritten),
 		cmocka_unit_test(a_file_as_long_as_the_bound_is_read),
 		cmocka_unit_test(removal_does_not_follow_links),
+		cmocka_unit_test(links_are_followed_as_far_as_they_may),
 		cmocka_unit_test(descriptors_travel_and_are_counted),
 		cmocka_unit_test(digests_have_one_text_form),
 		cmocka_unit_test(helpers_are_bounded_in_time_and_output),

@@ -646,6 +646,31 @@ static void a_file_is_copied(void **state)
 	       APPEND_TO("/etc/hosts", "+"));
 }
 
+/* Of the source's own path; links in a tree are copied as links. */
+static void no_part_of_a_source_is_a_link_when_it_may_not(void **state)
+{
+	const char *why = "a part of its path is a symbolic link";
+
+	(void)state;
+	usual();
+	assert_int_equal(mkdir(at("d"), 0755), 0);
+	put("d/f", "content", 0644);
+	assert_int_equal(symlink("d", at("way")), 0);
+	assert_int_equal(symlink("f", at("d/l")), 0);
+	EXPECT("f=content\n",
+	       FROM(PATCH_COPY, "/f", at("d/f"), PATCH_F_NO_LINKS));
+	EXPECT("to/f=content\nto/l->f\n",
+	       FROM(PATCH_COPY, "/to", at("d"), PATCH_F_NO_LINKS));
+	REFUSE(-ELOOP, why,
+	       FROM(PATCH_COPY, "/f", at("way/f"), PATCH_F_NO_LINKS));
+	REFUSE(-ELOOP, why,
+	       FROM(PATCH_COPY, "/f", at("d/l"), PATCH_F_NO_LINKS));
+	REFUSE(-ELOOP, why,
+	       FROM(PATCH_COPY, "/f", at("way"), PATCH_F_NO_LINKS));
+	REFUSE(-EINVAL, "only what is copied",
+	       FILE_OF("/f", "x", PATCH_F_NO_LINKS));
+}
+
 static void a_tree_is_copied_with_its_links(void **state)
 {
 	(void)state;
@@ -907,6 +932,7 @@ int main(void)
 		T(times_are_the_images),
 		T(a_packed_folder_can_be_patched),
 		T(a_file_is_copied),
+		T(no_part_of_a_source_is_a_link_when_it_may_not),
 		T(a_tree_is_copied_with_its_links),
 		T(special_files_are_not_copied),
 		T(a_file_that_changes_is_refused),

@@ -52,6 +52,15 @@ static void make_qcow2(const char *name, const char *backing)
 	close(fd);
 }
 
+static int open_image(const char *name, const char *format, bool read_only,
+                      struct disk_layer *ret, struct err *err)
+{
+	const struct disk_image i = {
+		.path = path(name), .format = format, .read_only = read_only};
+
+	return disk_open_image(&i, ret, err);
+}
+
 static void the_format_is_what_is_said_or_the_names_end(void **state)
 {
 	static const struct {
@@ -90,28 +99,22 @@ static void one_writes_or_several_read(void **state)
 {
 	struct disk_layer a, b;
 	struct err err = {0};
+	const struct disk_image i = {.path = path("a.raw")};
 	enum disk_format f;
 
 	(void)state;
 	close(make("a.raw", MIB));
-	assert_int_equal(disk_open_image(path("a.raw"), NULL, false, &a, &err),
-	                 0);
+	assert_int_equal(open_image("a.raw", NULL, false, &a, &err), 0);
 	assert_int_equal(a.format, DISK_RAW);
-	assert_int_equal(disk_open_image(path("a.raw"), NULL, true, &b, &err),
-	                 -EBUSY);
+	assert_int_equal(open_image("a.raw", NULL, true, &b, &err), -EBUSY);
 	assert_non_null(strstr(err.msg, path("a.raw")));
-	assert_int_equal(disk_open_image(path("a.raw"), NULL, false, &b, &err),
-	                 -EBUSY);
-	assert_int_equal(disk_look_image(path("a.raw"), NULL, false, &f, &err),
-	                 0);
+	assert_int_equal(open_image("a.raw", NULL, false, &b, &err), -EBUSY);
+	assert_int_equal(disk_look_image(&i, &f, &err), 0);
 	close(a.fd);
-	assert_int_equal(disk_open_image(path("a.raw"), NULL, true, &a, &err),
-	                 0);
-	assert_int_equal(disk_open_image(path("a.raw"), NULL, true, &b, &err),
-	                 0);
+	assert_int_equal(open_image("a.raw", NULL, true, &a, &err), 0);
+	assert_int_equal(open_image("a.raw", NULL, true, &b, &err), 0);
 	close(a.fd);
-	assert_int_equal(disk_open_image(path("a.raw"), NULL, false, &a, &err),
-	                 -EBUSY);
+	assert_int_equal(open_image("a.raw", NULL, false, &a, &err), -EBUSY);
 	close(b.fd);
 }
 
@@ -119,7 +122,7 @@ static int fails(const char *name, const char *format, const char *says)
 {
 	struct disk_layer l = {.fd = -7};
 	struct err err = {0};
-	int r = disk_open_image(path(name), format, false, &l, &err);
+	int r = open_image(name, format, false, &l, &err);
 
 	if (r >= 0 || !strstr(err.msg, says))
 		fail_msg("%s: %d, \"%s\"", name, r, err.msg);
@@ -144,12 +147,10 @@ static void raw_by_name_that_begins_like_qcow2_is_not_guessed(void **state)
 	(void)state;
 	make_qcow2("d.img", NULL);
 	(void)fails("d.img", NULL, "begins like qcow2");
-	assert_int_equal(
-		disk_open_image(path("d.img"), "qcow2", true, &l, &err), 0);
+	assert_int_equal(open_image("d.img", "qcow2", true, &l, &err), 0);
 	assert_int_equal(l.format, DISK_QCOW2);
 	close(l.fd);
-	assert_int_equal(disk_open_image(path("d.img"), "raw", true, &l, &err),
-	                 0);
+	assert_int_equal(open_image("d.img", "raw", true, &l, &err), 0);
 	assert_int_equal(l.format, DISK_RAW);
 	close(l.fd);
 }
@@ -170,6 +171,33 @@ static void what_is_no_image_is_named(void **state)
 	(void)fails("what.disk", NULL, "does not tell its format");
 }
 
+static void links_are_refused_by_their_path(void **state)
+{
+	struct disk_image i = {.read_only = true};
+	struct disk_layer l;
+	struct err err = {0};
+	enum disk_format f;
+
+	(void)state;
+	assert_int_equal(mkdir(path("real"), 0700), 0);
+	close(make("real/e.raw", MIB));
+	assert_int_equal(symlink("real", path("way")), 0);
+	assert_int_equal(symlink("e.raw", path("real/last.raw")), 0);
+	i.path = path("way/last.raw");
+	assert_int_equal(disk_look_image(&i, &f, &err), 0);
+	i.links = LINKS_ABOVE;
+	assert_int_equal(disk_look_image(&i, &f, &err), -ELOOP);
+	i.path = path("way/e.raw");
+	assert_int_equal(disk_look_image(&i, &f, &err), 0);
+	i.links = LINKS_NONE;
+	assert_int_equal(disk_open_image(&i, &l, &err), -ELOOP);
+	assert_non_null(strstr(err.msg, path("way/e.raw")));
+	assert_non_null(strstr(err.msg, "a part of its path is a symbolic"));
+	i.path = path("real/e.raw");
+	assert_int_equal(disk_open_image(&i, &l, &err), 0);
+	close(l.fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -180,6 +208,7 @@ int main(void)
 		cmocka_unit_test(
 			raw_by_name_that_begins_like_qcow2_is_not_guessed),
 		cmocka_unit_test(what_is_no_image_is_named),
+		cmocka_unit_test(links_are_refused_by_their_path),
 	};
 
 	return cmocka_run_group_tests_name("lib_api/disk_open", tests, setup,

@@ -80,6 +80,7 @@ static void what_may_be_is_taken(void **state)
 	              .uid = 4294967294u),
 		MOUNT(DIR, "x", "/devices", .quota_bytes = 1),
 		MOUNT(FILE, "\xff\xfe", "/etc/f", .flags = MSB_MOUNT_FOLLOW),
+		MOUNT(FILE, "x", "/etc/f", .flags = MSB_MOUNT_NO_LINKS),
 		MOUNT(NAMED, "v", "/v"),
 		MOUNT(NAMED, "v.1_x-y", "/v",
 	              .flags = MSB_MOUNT_CREATE | MSB_MOUNT_NOEXEC,
@@ -142,7 +143,11 @@ static void what_cannot_be_is_refused(void **state)
 	                               .source = "a",
 	                               .target = "/x"},
 		{						  .size = 3,                       .kind = 1, .source = "a", .target = "/x"},
-		MOUNT(DIR, "a", "/x", .flags = 128),
+		MOUNT(DIR, "a", "/x", .flags = 256),
+		MOUNT(DIR, "a", "/x",
+	              .flags = MSB_MOUNT_FOLLOW | MSB_MOUNT_NO_LINKS),
+		MOUNT(NAMED, "a", "/x", .flags = MSB_MOUNT_NO_LINKS),
+		MOUNT(TMPFS, NULL, "/x", .flags = MSB_MOUNT_NO_LINKS),
 		MOUNT(DIR, "a", "/x", .flags = MSB_MOUNT_CREATE),
 		MOUNT(NAMED, "a", "/x", .flags = MSB_MOUNT_FOLLOW),
 		MOUNT(TMPFS, NULL, "/x", .flags = MSB_MOUNT_FOLLOW),
@@ -443,6 +448,58 @@ static void sources_are_what_they_must_be(void **state)
 	assert_int_equal(access("missing", F_OK), -1);
 }
 
+/* Also when it is one between the look and the opening: both are by name. */
+static void no_part_of_a_path_is_a_link_when_it_may_not(void **state)
+{
+	static const uint32_t flag = MSB_MOUNT_NO_LINKS;
+	static const struct msb_mount bad[] = {
+		MOUNT(DIR, "dirlink", "/x", .flags = flag),
+		MOUNT(DIR, "dirlink/sub", "/x", .flags = flag),
+		MOUNT(DIR, "dirlink/none", "/x", .flags = flag),
+		MOUNT(FILE, "filelink", "/x", .flags = flag),
+		MOUNT(DISK, "dirlink/d.raw", "/x", .flags = flag),
+	};
+	static const struct msb_mount good =
+		MOUNT(DIR, "dir/sub", "/x", .flags = flag);
+	struct fixture *f = *state;
+	struct err err = {0};
+
+	assert_int_equal(mknod("dir/d.raw", S_IFREG | 0600, 0), 0);
+	assert_int_equal(truncate("dir/d.raw", 1 * MIB), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct msb_mount m = bad[i];
+
+		if (open_one(f, &bad[i], &err) != -ELOOP)
+			fail_msg("%s: %s", bad[i].source, err.msg);
+		assert_non_null(strstr(err.msg, bad[i].source));
+		assert_non_null(strstr(err.msg, "symbolic link"));
+		m.flags = MSB_MOUNT_FOLLOW;
+		assert_int_equal(open_one(f, &m, &err),
+		                 strstr(m.source, "none") ? -ENOENT : 0);
+	}
+	assert_int_equal(open_one(f, &good, &err), 0);
+}
+
+/* The same of all that is on record, as MSB_START_NO_LINKS has it. */
+static void links_of_a_record_can_be_refused(void **state)
+{
+	static const struct msb_mount a =
+		MOUNT(DIR, "dirlink", "/a", .flags = MSB_MOUNT_FOLLOW);
+	static const struct msb_mount b = MOUNT(TMPFS, NULL, "/b");
+	const struct msb_mount *const list[] = {&a, &b, NULL};
+	struct fixture *f = *state;
+	struct launch cleanup_launch l = LAUNCH_INIT;
+
+	take(f, list);
+	mounts_refuse_links(&f->sb.config.mounts);
+	assert_int_equal(
+		mounts_check(
+			(const struct msb_mount *const *)f->sb.config.mounts.v,
+			NULL),
+		0);
+	assert_int_equal(open_them(f, &l, NULL), -ELOOP);
+}
+
 static void nothing_is_created_when_something_is_missing(void **state)
 {
 	static const struct msb_mount a =
@@ -586,6 +643,8 @@ int main(void)
 		cmocka_unit_test(a_record_that_is_wrong_is_refused),
 		TEST(a_start_opens_what_the_agent_mounts),
 		TEST(sources_are_what_they_must_be),
+		TEST(no_part_of_a_path_is_a_link_when_it_may_not),
+		TEST(links_of_a_record_can_be_refused),
 		TEST(nothing_is_created_when_something_is_missing),
 		TEST(a_volume_is_what_it_was_made_as),
 		TEST(a_quota_of_one_start_is_what_it_may_add),

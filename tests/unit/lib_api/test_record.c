@@ -43,9 +43,11 @@ static void what_is_written_is_read(void **state)
 
 	(void)state;
 	take(&c);
+	c.root.no_links = 1;
 	text = sandbox_config_write(&c);
 	assert_non_null(text);
 	assert_int_equal(sandbox_config_read(text, &d, NULL), 0);
+	assert_int_equal(d.root.no_links, 1);
 	assert_int_equal(d.cpus, 3);
 	assert_int_equal(d.memory_bytes, 512 * MIB);
 	assert_int_equal(d.upper_bytes, MSB_UPPER_DEFAULT);

@@ -34,6 +34,7 @@ pub const MSB_PULL_MERGING: i32 = 4;
 pub const MSB_PULL_DONE: i32 = 5;
 pub const MSB_ROOT_PACKED: i32 = 0;
 pub const MSB_ROOT_LIVE: i32 = 1;
+pub const MSB_PULL_NO_LINKS: u32 = 1;
 pub const MSB_ENGINE_DEFAULT: i32 = 0;
 pub const MSB_ENGINE_AUTO: i32 = 1;
 pub const MSB_ENGINE_KVM: i32 = 2;
@@ -54,6 +55,7 @@ pub const MSB_SANDBOX_NO_START: u32 = 4;
 pub const MSB_SANDBOX_DETACHED: u32 = 8;
 pub const MSB_UPPER_DISK: i32 = 0;
 pub const MSB_UPPER_TMPFS: i32 = 1;
+pub const MSB_START_NO_LINKS: u32 = 1;
 pub const MSB_REMOVE_FORCE: u32 = 1;
 pub const MSB_EFFECT_NOW: i32 = 0;
 pub const MSB_EFFECT_NEXT_START: i32 = 1;
@@ -90,6 +92,7 @@ pub const MSB_MOUNT_NODEV: u32 = 8;
 pub const MSB_MOUNT_OWNER: u32 = 16;
 pub const MSB_MOUNT_CREATE: u32 = 32;
 pub const MSB_MOUNT_FOLLOW: u32 = 64;
+pub const MSB_MOUNT_NO_LINKS: u32 = 128;
 pub const MSB_CACHE_AUTO: i32 = 0;
 pub const MSB_CACHE_ALWAYS: i32 = 1;
 pub const MSB_CACHE_NONE: i32 = 2;
@@ -106,6 +109,7 @@ pub const MSB_PATCH_SET_OWNER: i32 = 8;
 pub const MSB_PATCH_REPLACE: u32 = 1;
 pub const MSB_PATCH_MODE: u32 = 2;
 pub const MSB_PATCH_OWNER: u32 = 4;
+pub const MSB_PATCH_NO_LINKS: u32 = 8;
 pub const MSB_FILE_NO_FOLLOW: u32 = 1;
 pub const MSB_FILE_RECURSIVE: u32 = 2;
 pub const MSB_FILE_APPEND: u32 = 4;
@@ -286,6 +290,7 @@ pub struct msb_pull_opts {
     pub event: msb_pull_event_fn,
     pub event_arg: *mut c_void,
     pub root: i32,
+    pub flags: u32,
 }
 impl Default for msb_pull_opts {
     fn default() -> Self {
@@ -2332,6 +2337,7 @@ pub const LAYOUT: &[Layout] = {
                 ("event", offset_of!(msb_pull_opts, event)),
                 ("event_arg", offset_of!(msb_pull_opts, event_arg)),
                 ("root", offset_of!(msb_pull_opts, root)),
+                ("flags", offset_of!(msb_pull_opts, flags)),
             ],
         ),
         (
