@@ -106,7 +106,7 @@ int create_start(struct mcp_call *c, struct msb_home *home,
                  struct create_plan *plan, struct msb_sandbox **ret,
                  struct msb_error *error);
 
-/* Pull with progress. */
+/* Pull with progress. A path is one that policy_image() gave. */
 int create_pull(struct mcp_call *c, struct msb_home *home,
                 const char *reference, const struct msb_pull_opts *opts,
                 struct msb_image **ret, struct msb_error *error);

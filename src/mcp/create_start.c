@@ -33,9 +33,12 @@ static int check_mounts(const struct policy *p, struct create_plan *plan,
 	for (size_t i = 0; i < plan->conf.mounts.n && r == 0; i++) {
 		struct msb_mount *m = plan->conf.mounts.v[i];
 
-		if (m->kind == MSB_MOUNT_DIR || m->kind == MSB_MOUNT_FILE ||
-		    m->kind == MSB_MOUNT_DISK)
-			r = hold(p, (char **)(uintptr_t)&m->source, error);
+		if (m->kind != MSB_MOUNT_DIR && m->kind != MSB_MOUNT_FILE &&
+		    m->kind != MSB_MOUNT_DISK)
+			continue;
+		r = hold(p, (char **)(uintptr_t)&m->source, error);
+		if (policy_refuses_links(p))
+			m->flags |= MSB_MOUNT_NO_LINKS;
 	}
 	return r;
 }
@@ -45,12 +48,29 @@ static int check_patches(const struct policy *p, struct create_plan *plan,
 {
 	int r = 0;
 
-	for (size_t i = 0; i < plan->patches.n && r == 0; i++)
-		if (plan->patches.v[i].kind == MSB_PATCH_COPY)
-			r = hold(p,
-			         (char **)(uintptr_t)&plan->patches.v[i].source,
-			         error);
+	for (size_t i = 0; i < plan->patches.n && r == 0; i++) {
+		struct msb_patch *patch = &plan->patches.v[i];
+
+		if (patch->kind != MSB_PATCH_COPY)
+			continue;
+		r = hold(p, (char **)(uintptr_t)&patch->source, error);
+		if (policy_refuses_links(p))
+			patch->flags |= MSB_PATCH_NO_LINKS;
+	}
 	return r;
+}
+
+static int check_image(const struct policy *p, struct create_plan *plan,
+                       struct msb_error *error)
+{
+	char *real;
+	int r = policy_image(p, plan->reference, &real, error);
+
+	if (r < 0)
+		return r;
+	free(plan->conf.image); /* whose the reference is */
+	plan->reference = plan->conf.image = real;
+	return 0;
 }
 
 static int check_secrets(const struct policy *p, const struct create_plan *plan,
@@ -104,7 +124,7 @@ static int check_snapshot(struct mcp_call *c, struct msb_home *home,
 		return r;
 	i = msb_snapshots_get(list, 0);
 	if (i)
-		r = policy_image(&c->server->policy, i->image, error);
+		r = policy_image(&c->server->policy, i->image, NULL, error);
 	msb_snapshots_free(list);
 	return r;
 }
@@ -122,7 +142,7 @@ static int check(struct mcp_call *c, struct msb_home *home,
 	if (r == 0)
 		r = check_ports(plan, error);
 	if (r == 0 && plan->reference)
-		r = policy_image(p, plan->reference, error);
+		r = check_image(p, plan, error);
 	if (r == 0 && plan->opts.snapshot)
 		r = check_snapshot(c, home, plan->opts.snapshot, error);
 	return r;
@@ -171,6 +191,8 @@ int create_pull(struct mcp_call *c, struct msb_home *home,
 
 	o.event = on_pull;
 	o.event_arg = &p;
+	if (policy_refuses_links(&c->server->policy))
+		o.flags |= MSB_PULL_NO_LINKS;
 	return msb_image_pull(home, reference, &o, ret, error);
 }
 
@@ -214,8 +236,6 @@ int create_start(struct mcp_call *c, struct msb_home *home,
 
 	if (r == 0)
 		r = get_image(c, home, plan, &image, error);
-	if (r == 0) /* a pull takes time: a path may be a link by now */
-		r = check(c, home, plan, error);
 	if (r == 0) {
 		plan->opts.image = image;
 		plan->opts.log_fd = c->server->opt->log_fd;

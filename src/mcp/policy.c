@@ -4,13 +4,12 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/fdio.h"
 #include "base/num.h"
 #include "mcp/fail.h"
 
@@ -147,47 +146,28 @@ int policy_path(const struct policy *p, const char *path, char **ret_real,
 	return 0;
 }
 
-/* The folder @name of @root, by no link. */
-static int open_beneath(const char *root, const char *name)
+bool policy_refuses_links(const struct policy *p)
 {
-	struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-	                       .resolve = RESOLVE_BENEATH |
-	                                  RESOLVE_NO_SYMLINKS |
-	                                  RESOLVE_NO_MAGICLINKS};
-	cleanup_close int top = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	long fd;
-
-	if (top < 0)
-		return -errno;
-	fd = syscall(SYS_openat2, top, *name ? name : ".", &how, sizeof(how));
-	return fd < 0 ? -errno : (int)fd;
+	return !p->opt->any_path;
 }
 
 int policy_pin(const struct policy *p, const char *path, struct policy_pin *ret,
                struct msb_error *error)
 {
+	const enum file_links links =
+		policy_refuses_links(p) ? LINKS_NONE : LINKS_ANY;
 	cleanup_free char *real = NULL;
-	const char *root, *last;
+	const char *last;
 	char *slash;
 	int r = policy_path(p, path, &real, error), fd;
 
 	if (r < 0)
 		return r;
-	root = root_of(p, real);
 	slash = strrchr(real, '/');
 	last = slash + 1;
-	if (!root || strcmp(root, real) == 0) {
-		/* It is an allowed folder itself, or all are. */
-		*slash = '\0';
-		fd = open(*real ? real : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-		fd = fd < 0 ? -errno : fd;
-	} else {
-		size_t n = strcmp(root, "/") == 0 ? 0 : strlen(root);
-
-		*slash = '\0';
-		fd = open_beneath(root, real[n] ? real + n + 1 : "");
-	}
-	if (fd == -ELOOP || fd == -EXDEV)
+	*slash = '\0';
+	fd = file_open(*real ? real : "/", O_PATH | O_DIRECTORY, links);
+	if (fd == -ELOOP)
 		return outside(path, error);
 	if (fd < 0)
 		return tool_fail(error, MSB_ERR_IO, "%s: %s", path,
@@ -285,28 +265,65 @@ static bool is_path(const char *reference)
 	return *reference == '.' || *reference == '/';
 }
 
-int policy_image(const struct policy *p, const char *reference,
+/* As who opens it reads it: options follow the last colon. */
+static const char *options_of(const char *reference)
+{
+	const char *colon = strrchr(reference, ':');
+
+	return colon && (strncmp(colon, ":format=", 8) == 0 ||
+	                 strncmp(colon, ":fstype=", 8) == 0)
+	               ? colon
+	               : reference + strlen(reference);
+}
+
+static int image_path(const struct policy *p, const char *reference,
+                      char **ret_real, struct msb_error *error)
+{
+	const char *options = options_of(reference);
+	cleanup_free char *path =
+		strndup(reference, (size_t)(options - reference));
+	cleanup_free char *real = NULL;
+	char *whole;
+	int r;
+
+	if (!path)
+		return tool_no_memory(error);
+	r = policy_path(p, path, &real, error);
+	if (r < 0 || !ret_real)
+		return r;
+	/* A link may lead to what reads as a path with options. */
+	if (!*options && *options_of(real))
+		return tool_fail(error, MSB_ERR_INVALID,
+		                 "%s is no path of an image", reference);
+	if (asprintf(&whole, "%s%s", real, options) < 0)
+		return tool_no_memory(error);
+	*ret_real = whole;
+	return 0;
+}
+
+static int copy_reference(const char *reference, char **ret,
+                          struct msb_error *error)
+{
+	char *copy = ret ? strdup(reference) : NULL;
+
+	if (!ret)
+		return 0;
+	if (!copy)
+		return tool_no_memory(error);
+	*ret = copy;
+	return 0;
+}
+
+int policy_image(const struct policy *p, const char *reference, char **ret_real,
                  struct msb_error *error)
 {
-	cleanup_free char *real = NULL;
-
-	if (is_path(reference)) {
-		/* As who opens it reads it: options follow the last colon. */
-		cleanup_free char *path = strdup(reference);
-		char *options = path ? strrchr(path, ':') : NULL;
-
-		if (!path)
-			return tool_no_memory(error);
-		if (options && (strncmp(options, ":format=", 8) == 0 ||
-		                strncmp(options, ":fstype=", 8) == 0))
-			*options = '\0';
-		return policy_path(p, path, &real, error);
-	}
+	if (is_path(reference))
+		return image_path(p, reference, ret_real, error);
 	for (size_t i = 0; i < p->opt->images.n; i++)
 		if (policy_image_matches(p->opt->images.v[i], reference))
-			return 0;
+			return copy_reference(reference, ret_real, error);
 	if (!p->opt->images.n)
-		return 0;
+		return copy_reference(reference, ret_real, error);
 	(void)tool_fail(error, MSB_ERR_PERMISSION,
 	                "image %s is not allowed here", reference);
 	return tool_hint(error, "the person who starts msb mcp allows more "

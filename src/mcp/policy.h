@@ -46,8 +46,17 @@ int policy_pin(const struct policy *p, const char *path, struct policy_pin *ret,
                struct msb_error *error);
 void policy_unpin(struct policy_pin *pin);
 
-/* @reference is an image's, or a path. */
-int policy_image(const struct policy *p, const char *reference,
+/*
+ * Whether who opens a path that was found allowed must refuse links in it:
+ * between the look and the opening, a guest may put one there.
+ */
+bool policy_refuses_links(const struct policy *p);
+
+/*
+ * @reference is an image's, or a path, with its options: *@ret_real is the same
+ * with the path as it really is, the caller's; @ret_real may be NULL.
+ */
+int policy_image(const struct policy *p, const char *reference, char **ret_real,
                  struct msb_error *error);
 int policy_secret(const struct policy *p, const char *variable,
                   struct msb_error *error);

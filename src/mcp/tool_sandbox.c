@@ -54,34 +54,40 @@ int tool_open(struct mcp_call *c, const char *name, struct msb_sandbox **ret,
 
 /*
  * What a sandbox has of the host was allowed by its path when it was made; it
- * must not have become a link to elsewhere.
+ * must not have become a link to elsewhere. That it has not when it is opened
+ * is the library's to see, also for one that a person made: *@flags. What a
+ * person gave it from elsewhere is theirs.
  */
 static int check_again(const struct policy *p, const char *path,
-                       struct msb_error *error)
+                       uint32_t *flags, struct msb_error *error)
 {
 	cleanup_free char *real = NULL;
 
-	return policy_names(p, path) ? policy_path(p, path, &real, error) : 0;
+	if (!policy_names(p, path))
+		return 0;
+	if (policy_refuses_links(p))
+		*flags |= MSB_START_NO_LINKS;
+	return policy_path(p, path, &real, error);
 }
 
 static int check_paths(struct mcp_call *c, const struct msb_sandbox_info *i,
-                       struct msb_error *error)
+                       uint32_t *flags, struct msb_error *error)
 {
 	const struct policy *p = &c->server->policy;
 	/* A disk, or a folder, that is its root. */
-	int r = *i->image == '/' ? check_again(p, i->image, error) : 0;
+	int r = *i->image == '/' ? check_again(p, i->image, flags, error) : 0;
 
 	for (const struct msb_mount *const *m = i->mounts; m && *m && r == 0;
 	     m++)
 		if ((*m)->kind == MSB_MOUNT_DIR ||
 		    (*m)->kind == MSB_MOUNT_FILE ||
 		    (*m)->kind == MSB_MOUNT_DISK)
-			r = check_again(p, (*m)->source, error);
+			r = check_again(p, (*m)->source, flags, error);
 	return r;
 }
 
 static int start_checked(struct mcp_call *c, struct msb_home *home,
-                         const char *name, bool detached,
+                         const char *name, uint32_t flags, bool detached,
                          struct msb_error *error)
 {
 	struct msb_start_opts o = MSB_START_OPTS_INIT;
@@ -90,6 +96,7 @@ static int start_checked(struct mcp_call *c, struct msb_home *home,
 
 	o.log_fd = c->server->opt->log_fd;
 	o.log_level = c->server->opt->log_level;
+	o.flags = flags;
 	r = msb_sandbox_start(home, name, &o, &sandbox, error);
 	if (r == 0)
 		r = msb_sandbox_wait_ready(sandbox, -1, error);
@@ -109,17 +116,18 @@ int tool_start(struct mcp_call *c, const char *name, bool detached,
 {
 	struct msb_sandbox_info *info;
 	struct msb_home *home;
+	uint32_t flags = 0;
 	int r = server_home(c->server, &home, error);
 
 	if (r == 0)
 		r = msb_sandbox_inspect(home, name, &info, error);
 	if (r < 0)
 		return r;
-	r = check_paths(c, info, error);
+	r = check_paths(c, info, &flags, error);
 	msb_sandbox_info_free(info);
 	if (r == 0)
 		r = owned_reserve(&c->server->owned, error);
-	return r < 0 ? r : start_checked(c, home, name, detached, error);
+	return r < 0 ? r : start_checked(c, home, name, flags, detached, error);
 }
 
 int tool_open_started(struct mcp_call *c, const char *name, bool start,

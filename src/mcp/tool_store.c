@@ -65,9 +65,10 @@ TOOL(image_pull)
 	const char *reference = json_str(args, "reference", ""),
 		   *policy = json_str(args, "pullPolicy", "if-missing");
 	struct msb_pull_opts o = MSB_PULL_OPTS_INIT;
+	cleanup_free char *real = NULL;
 	struct msb_image *image;
 	struct msb_home *home;
-	int r = policy_image(&c->server->policy, reference, error);
+	int r = policy_image(&c->server->policy, reference, &real, error);
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (strcmp(words[i].word, policy) == 0)
@@ -76,7 +77,7 @@ TOOL(image_pull)
 	if (r == 0)
 		r = home_of(c, &home, error);
 	if (r == 0)
-		r = create_pull(c, home, reference, &o, &image, error);
+		r = create_pull(c, home, real, &o, &image, error);
 	if (r < 0)
 		return r;
 	*ret = describe_image_whole(msb_image_info(image));

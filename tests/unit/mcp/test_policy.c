@@ -218,9 +218,45 @@ static void paths_of_images(void **state)
 	assert_int_equal(
 		mkdir("in/d:format=x", 0700) | mkdir("in/d:fstype=x", 0700), 0);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-		if ((policy_image(&t->policy, rows[i].reference, &e) == 0) !=
-		    rows[i].allowed)
+		if ((policy_image(&t->policy, rows[i].reference, NULL, &e) ==
+		     0) != rows[i].allowed)
 			fail_msg("%s", rows[i].reference);
+}
+
+static void images_as_they_really_are(void **state)
+{
+	static const struct {
+		const char *reference, *real; /* below the top; NULL: refused */
+	} rows[] = {
+		{"./in/to_in/../file:format=raw", "in/file:format=raw"},
+		{"./in/to_in",                    "in/dir"            },
+		{"./in/to_odd",                   NULL                },
+		{"./in/to_out/file",              NULL                },
+	};
+	struct tree *t = *state;
+	struct msb_error e;
+	char *real;
+
+	/* Who opens that path would take what is behind the colon off it. */
+	assert_int_equal(mkdir("in/d:format=x", 0700) |
+	                         symlink("d:format=x", "in/to_odd"),
+	                 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		char want[128];
+		int r = policy_image(&t->policy, rows[i].reference, &real, &e);
+
+		if ((r == 0) != (rows[i].real != NULL))
+			fail_msg("%s: %d", rows[i].reference, r);
+		if (r < 0)
+			continue;
+		(void)snprintf(want, sizeof(want), "%s/%s", t->top,
+		               rows[i].real);
+		assert_string_equal(real, want);
+		free(real);
+	}
+	assert_int_equal(policy_image(&t->policy, "alpine", &real, &e), 0);
+	assert_string_equal(real, "alpine");
+	free(real);
 }
 
 static void any_path(void **state)
@@ -231,6 +267,7 @@ static void any_path(void **state)
 	char *real;
 
 	t->opt.any_path = true;
+	assert_false(policy_refuses_links(&t->policy));
 	assert_int_equal(policy_path(&t->policy, "out/file", &real, &e), 0);
 	free(real);
 	assert_int_equal(policy_pin(&t->policy, "out/new", &pin, &e), 0);
@@ -261,6 +298,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(pins, setup, teardown),
 		cmocka_unit_test_setup_teardown(paths_of_images, setup,
 	                                        teardown),
+		cmocka_unit_test_setup_teardown(images_as_they_really_are,
+	                                        setup, teardown),
 		cmocka_unit_test_setup_teardown(any_path, setup, teardown),
 		cmocka_unit_test(folders_must_be_there),
 	};
