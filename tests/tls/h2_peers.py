@@ -23,7 +23,7 @@ END_STREAM, ACK, END_HEADERS, PADDED, PRIO = 1, 1, 4, 8, 32
 
 class Server:
     """/show: the request's head and body as text. /grpc: echoes each piece at
-    once, then trailers. /events: three, 0.3 s apart. /hang: nothing. /bye:
+    once, then trailers. /events: three, each when .told says so. /hang: nothing. /bye:
     300000 bytes and the end of the connection; /cut: without a close_notify;
     /part: before the answer's end."""
 
@@ -34,6 +34,7 @@ class Server:
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.address = self.listener.getsockname()
         self.seen = []  # heads, as dicts
+        self.told = threading.Semaphore(0)
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self):
@@ -155,10 +156,11 @@ class Connection:
 
     def _events(self, sid):
         for i in range(3):
+            if not self.server.told.acquire(timeout=20):
+                return
             with self.lock:
                 self.h2.send_data(sid, b"data: %d\n\n" % i, end_stream=i == 2)
                 self._flush()
-            time.sleep(0.3)
 
 
 # ---- a client of frames ------------------------------------------------------

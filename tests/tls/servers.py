@@ -2,7 +2,8 @@
 
 Authority(folder).pem, .sign(name...) -> (certificate, key) files.
 Echo(authority, names): HTTP/1.1 over TLS; answers every request with what came
-(head and body), so that the answer has the value, too. .requests: what came.
+(head and body), so that the answer has the value, too. .requests: what came;
+.chunks: how many of bodies.
 """
 import pathlib
 import ssl
@@ -57,6 +58,7 @@ class Handler(BaseHTTPRequestHandler):
             size = int(self.rfile.readline(), 16)
             body += self.rfile.read(size)
             self.rfile.readline()
+            self.server.chunks += 1
             if size == 0:
                 return body
 
@@ -70,7 +72,7 @@ class Echo(ThreadingHTTPServer):
 
     def __init__(self, authority, *names):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.requests = []
+        self.requests, self.chunks = [], 0
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*authority.sign(*names))
         self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)

@@ -443,31 +443,35 @@ def test_httpx(helper, to_nginx):
 
 # ---- streams ----------------------------------------------------------------
 
-def sse(tls, got):
-    got()
-    tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
-    for _ in range(10):
-        data = b"data: %.6f %s\n\n" % (time.monotonic(), VALUE.encode())
-        tls.sendall(b"%x\r\n%s\r\n" % (len(data), data))
-        time.sleep(0.05)
-    got()  # the client's end
+LATE = 0.2  # what is held back is always later than this; a busy host only now and then
 
 
 @pytest.mark.parametrize("mask", [False, True])
 def test_events_come_at_once(helper, masking, server, mask):
-    server.talk = sse
-    late = []
+    """Each is sent when the one before is there: one that is held back would be waited for in vain."""
+    late, there = [], threading.Semaphore(0)
+
+    def talk(tls, got):
+        got()
+        tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(10):
+            data = b"data: %.6f %s\n\n" % (time.monotonic(), VALUE.encode())
+            tls.sendall(b"%x\r\n%s\r\n" % (len(data), data))
+            if not there.acquire(timeout=20):
+                return
+        got()  # the client's end
+    server.talk = talk
     with dial(masking if mask else helper, server.address) as s:
         s.sendall(request("GET / HTTP/1.1\nHost: api.test\n\n"))
         data = b""
-        while data.count(b"data: ") < 10 or not data.endswith(b"\n\n\r\n"):
+        while len(late) < 10:
             part = s.recv(65536)
             assert part
-            now = time.monotonic()
-            for event in part.split(b"data: ")[1:]:
-                late.append(now - float(event.split(b" ")[0]))
             data += part
-    assert len(late) == 10 and max(late) < 0.2, late
+            if data.count(b"data: ") > len(late) and data.endswith(b"\n\n\r\n"):
+                late.append(time.monotonic() - float(data.rsplit(b"data: ", 1)[1].split(b" ")[0]))
+                there.release()
+    assert data.count(b"data: ") == 10 and min(late) < LATE, late
     assert (VALUE.encode() in data) != mask and (KEY.encode() in data) == mask
 
 
@@ -483,15 +487,18 @@ def test_an_upload_is_not_held_back(helper, server):
         tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
         got()
     server.talk = talk
+    took = []
     with dial(helper, server.address) as s:
         s.sendall(request("POST / HTTP/1.1\nHost: api.test\nTransfer-Encoding: chunked\n\n"))
         for _ in range(5):
             sent = time.monotonic()
             n = len(came)
             s.sendall(request(f"24\n{KEY}\n"))
-            while len(came) == n and time.monotonic() - sent < 2:
+            while len(came) == n and time.monotonic() - sent < 10:
                 time.sleep(0.002)
-            assert time.monotonic() - sent < 0.2
+            assert len(came) > n, "it waits for more"
+            took.append(time.monotonic() - sent)
+        assert min(took) < LATE, took
         s.sendall(b"0\r\n\r\n")
         assert read_until(s, b"\r\n\r\n").startswith(b"HTTP/1.1 200")
     assert bytes(server.seen[-1]).count(VALUE.encode()) == 5

@@ -37,6 +37,23 @@ def dial(h, address, *alpn):
     return context.wrap_socket(h.flow("tls", HOST, server=address), server_hostname=HOST)
 
 
+def until(what):
+    end = time.monotonic() + 10
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def settled(fds):
+    """How many it has when those of its start, and of flows that have ended, are closed."""
+    now, since = fds(), time.monotonic()
+    while time.monotonic() - since < 0.5:
+        time.sleep(0.02)
+        if fds() != now:
+            now, since = fds(), time.monotonic()
+    return now
+
+
 def test_a_slow_reader_gets_all_of_an_answer_whose_server_has_gone(plain, server):
     """What waited here was thrown away five seconds after the server's end."""
     size, rest = 3 << 20, 300_000
@@ -72,33 +89,28 @@ def test_a_flow_ends_with_its_guest_though_the_server_is_silent(plain, server, r
 
     server.talk = talk
     fds = lambda: len(os.listdir(f"/proc/{plain.pid}/fd"))  # noqa: E731
-    before = fds()
+    before = settled(fds)
     with dial(plain, server.address) as s:
         s.sendall(request_)
+        until(lambda: fds() == before + 2)
         time.sleep(0.5)
         assert fds() == before + 2
-    end = time.monotonic() + 10
-    while fds() != before:
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    until(lambda: fds() == before)
 
 
 def test_a_copy_of_a_flow_s_descriptors_that_its_giver_keeps_wakes_nobody(plain):
     """What had ended stayed in the loop, whose next event was for memory that was freed: msb-tls died."""
     fds = lambda: len(os.listdir(f"/proc/{plain.pid}/fd"))  # noqa: E731
-    time.sleep(0.3)  # its start has ended
-    before = fds()
+    before = settled(fds)
     ours, theirs = socket.socketpair()
     far, server = socket.socketpair()
     copies = [theirs.dup(), server.dup()]
     plain.hand_over(theirs, server, "tls", HOST, 443, True)
+    until(lambda: fds() == before + 2)
     time.sleep(0.3)
     assert fds() == before + 2
     ours.close()
-    end = time.monotonic() + 10
-    while fds() != before:
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    until(lambda: fds() == before)
     far.sendall(b"x")
     far.close()
     for c in copies:
