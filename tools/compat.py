@@ -19,7 +19,8 @@ PAGE = TOP / "docs" / "compat.md"
 
 # "COMMAND --option", "COMMAND" or "* --option"; the first that matches.
 LATER = [
-    ("ssh*", 8), ("registry*", 8),
+    ("ssh*", "`msb exec -it`, `msb shell` and `msb cp` reach a sandbox without a server in it"),
+    ("registry*", "the logins of docker, podman and skopeo are used"),
 ]
 NEVER = [
     ("image pull --materialize", "nothing is flattened: layers are blocks that all images share"),
@@ -157,9 +158,9 @@ def verdict(ours, command, option, letter):
         if letter and here != letter:
             return f"different: -{letter} there, {'-' + here if here else 'no letter'} here"
         return "same"
-    issue = look_up(LATER, command, option)
-    if issue:
-        return f"not yet (issue {issue})"
+    instead = look_up(LATER, command, option)
+    if instead:
+        return "not yet" if option else f"not yet: {instead}"
     why = look_up(NEVER, command, option)
     if why:
         return f"no: {why}"
