@@ -6,12 +6,12 @@ from . import _check as check
 from . import _ffi
 from ._pack import Arena, mounts, network, patches, rlimits, secrets, sized, tls, want
 from .errors import InvalidConfigError, UnsupportedError
-from .types import ImageSource, InitConfig
+from .types import ImageSource, InitConfig, Secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Callable, Optional
+    from typing import Any, Callable, Optional
 
     Setter = Callable[["Creation", object], None]
 
@@ -64,6 +64,8 @@ def pull_policy(o: _ffi.msb_pull_opts, value: object) -> None:
 def _init(c: Creation, value: object) -> None:
     if isinstance(value, str):
         value = InitConfig(value)
+    elif isinstance(value, dict):
+        value = InitConfig(**value)
     said: InitConfig = want(value, InitConfig, "init")
     c.options.init = check.text(said.cmd, "init")
     c.options.init_args = c.arena.strings(check.texts(said.args, "init.args"))
@@ -89,6 +91,25 @@ def _replace_with_timeout(c: Creation, value: object) -> None:
 def _log_level(c: Creation, value: object) -> None:
     check.choice(value, "log_level", dict.fromkeys(LOG_LEVELS, 0))
     c.options.log_level = check.text(value, "log_level")
+
+
+def _image(c: Creation, value: object) -> None:
+    image(c.pull, value)
+    disk = value.root_disk if isinstance(value, ImageSource) else None
+    if disk is not None:
+        c.options.upper = check.choice(disk.kind, "image.root_disk.kind", UPPERS)
+        if disk.size is not None:
+            c.options.upper_bytes = check.mebibytes(disk.size, "image.root_disk.size")
+
+
+def _entrypoint(value: object, what: str) -> bytes:
+    """One program; its arguments are cmd's."""
+    if not isinstance(value, str):
+        words = check.sequence(value, what)
+        if len(words) != 1:
+            raise UnsupportedError("entrypoint is one program: put its arguments into cmd")
+        value = words[0]
+    return check.text(value, what)
 
 
 def _cmd(c: Creation, value: object) -> None:
@@ -152,7 +173,7 @@ def _nothing(c: Creation, value: object) -> None:
 
 
 SETTERS: dict[str, Setter] = {
-    "image": lambda c, v: image(c.pull, v),
+    "image": _image,
     "from_snapshot": _member("snapshot", check.text, "from_snapshot"),
     "cpus": _member("cpus", lambda v, what: check.integer(v, what, 1, _ffi.MSB_CPUS_MAX)),
     "memory": _member("memory_bytes", check.mebibytes, "memory"),
@@ -163,7 +184,7 @@ SETTERS: dict[str, Setter] = {
     "user": _member("user", check.text),
     "shell": _member("shell", check.path),
     "hostname": _member("hostname", check.text),
-    "entrypoint": _member("entrypoint", check.text),
+    "entrypoint": _member("entrypoint", _entrypoint),
     "cmd": _cmd,
     "rlimits": _list("rlimits", rlimits),
     "scripts": _scripts,
@@ -256,6 +277,22 @@ def _limit(value: object, what: str) -> int:
     return s if s else -1
 
 
+def _specs(value: object) -> object:
+    """{NAME: {"value": ..., "allowed_hosts": [...]}} as a list of Secret."""
+    if not hasattr(type(value), "keys"):
+        return value
+    found = []
+    for name, v in check.mapping(value, "secrets").items():
+        spec = check.mapping(v, f"secrets[{name!r}]")
+        known = ("env", "value", "placeholder", "allowed_hosts")
+        check.unknown(spec, known, f"modify(): secrets[{name!r}]")  # type: ignore[arg-type]
+        hosts = check.sequence(spec.get("allowed_hosts", ()), f"secrets[{name!r}].allowed_hosts")
+        said: dict[str, Any] = {k: spec[k] for k in ("value", "placeholder") if k in spec}
+        said.update(env_name=name, source=spec.get("env"), allow_hosts=hosts)
+        found.append(Secret(**said))
+    return found
+
+
 class Modification:
     """A modification that has been checked."""
 
@@ -284,8 +321,15 @@ MODIFIERS: dict[str, Callable[[Modification, object], object]] = {
     "max_duration": lambda m, v: _limit(v, "max_duration"),
     "idle_timeout": lambda m, v: _limit(v, "idle_timeout"),
     "upper_size": lambda m, v: check.mebibytes(v, "upper_size"),
-    "secrets": lambda m, v: secrets(m.arena, v),
+    "secrets": lambda m, v: secrets(m.arena, _specs(v)),
     "remove_secrets": lambda m, v: m.arena.strings(check.texts(v, "remove_secrets")),
+}
+# The same in other words.
+MODIFY_NAMES = {
+    "env_rm": "remove_env",
+    "labels_rm": "remove_labels",
+    "secrets_rm": "remove_secrets",
+    "root_disk_size": "upper_size",
 }
 C_NAMES = {
     "memory": "memory_bytes",
@@ -299,9 +343,10 @@ C_NAMES = {
 
 
 def modification(options: Mapping[str, object]) -> Modification:
-    check.unknown(options, MODIFIERS, "modify")
+    check.unknown(options, (*MODIFIERS, *MODIFY_NAMES), "modify")
     m = Modification()
     for key, value in options.items():
+        key = MODIFY_NAMES.get(key, key)
         if value is not None:
             setattr(m.options, C_NAMES.get(key, key), MODIFIERS[key](m, value))
     return m

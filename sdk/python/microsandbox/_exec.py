@@ -83,6 +83,9 @@ def command_plan(
     function: str, cmd: object, args: object, said: Mapping[str, object], flags: int = 0
 ) -> Plan:
     argv = [check.text(cmd, "cmd")]
+    if isinstance(args, dict):  # the options, and args among them
+        said = {**args, **said}
+        args = said.pop("args", None)
     if args is not None:
         argv += check.texts(args, "args")
     return Plan(function, argv, flags, said)

@@ -238,6 +238,7 @@ SOURCES = {
     "console": _ffi.MSB_LOG_CONSOLE,
     "system": _ffi.MSB_LOG_SYSTEM,
 }
+READ_SOURCES = {**SOURCES, "all": sum(SOURCES.values())}
 SOURCE_NAMES = {v: k for k, v in SOURCES.items()}
 BATCH = 256
 

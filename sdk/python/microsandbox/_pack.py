@@ -8,7 +8,7 @@ from ctypes import addressof, c_char_p, c_void_p, sizeof
 
 from . import _check as check
 from . import _ffi
-from .errors import InvalidConfigError
+from .errors import InvalidConfigError, UnsupportedError
 from .types import (
     DnsConfig,
     Mount,
@@ -316,8 +316,41 @@ def _rules(n: Network) -> list[bytes]:
     for d in check.sequence(n.deny_domain_suffixes, "network.deny_domain_suffixes"):
         name = check.text(d, "network.deny_domain_suffixes").lstrip(b"*").lstrip(b".")
         found.append(b"deny@suffix=" + name)
-    for i, r in enumerate(check.sequence(n.rules, "network.rules")):
+    said = check.sequence(n.rules, "network.rules")
+    if n.policy is not None:
+        said += check.sequence(n.policy.rules, "network.policy.rules")
+    for i, r in enumerate(said):
         found.append(check.text(r.text if isinstance(r, Rule) else r, f"network.rules[{i}]"))
+    return found
+
+
+def _policy(n: Network) -> Network:
+    """A policy has both defaults: no profile adds to it."""
+    from .policy import NetworkPolicy
+
+    p: NetworkPolicy = want(n.policy, NetworkPolicy, "network.policy")
+    if not (n.profile is None is n.default_egress is n.default_ingress):
+        raise InvalidConfigError("network.policy stands in place of profile and defaults")
+    return n.replace(default_egress=p.default_egress, default_ingress=p.default_ingress)
+
+
+def _routes(value: object, what: str) -> list[bytes]:
+    """{"/run/x.sock": 5000}, or a list of texts and of VsockRoute."""
+    if hasattr(type(value), "keys"):
+        return [
+            check.path(p, what) + b":%d" % check.integer(n, what, 1)
+            for p, n in check.mapping(value, what).items()
+        ]
+    from .policy import VsockRoute
+
+    found = []
+    for i, r in enumerate(check.sequence(value, what)):
+        if isinstance(r, VsockRoute):
+            path, port = check.path(r.host_socket, what), check.integer(r.port, what, 1)
+            kind = check.text(r.socket_type, what)
+            found.append(path + b":%d/" % port + kind)
+        else:
+            found.append(check.text(r, f"{what}[{i}]"))
     return found
 
 
@@ -326,6 +359,8 @@ def _dns(arena: Arena, o: _ffi.msb_network, value: object) -> None:
     o.nameservers = arena.strings(check.texts(d.nameservers, "network.dns.nameservers"))
     if d.query_timeout is not None:
         o.dns_timeout_ms = check.milliseconds(d.query_timeout, "network.dns.query_timeout")
+    elif d.query_timeout_ms is not None:
+        o.dns_timeout_ms = check.integer(d.query_timeout_ms, "network.dns.query_timeout_ms")
     if not check.flag(d.rebind_protection, "network.dns.rebind_protection"):
         o.flags |= _ffi.MSB_NET_NO_REBIND_PROTECTION
 
@@ -336,6 +371,7 @@ def network(arena: Arena, options: Mapping[str, object]) -> Optional[_ffi.msb_ne
     if said is None and not any(options.get(k) for k in ("ports", "vsock", "proxy")):
         return None
     n: Network = want(Network() if said is None else said, Network, "network")
+    n = n if n.policy is None else _policy(n)
     o = sized(_ffi.msb_network)
     o.flags = flags_of(n, NET_FLAGS, "network")
     for name in NET_STRINGS:
@@ -364,9 +400,7 @@ def network(arena: Arena, options: Mapping[str, object]) -> Optional[_ffi.msb_ne
             at.burst = check.integer(rate.burst, f"network.{name}.burst", 0, check.U64)
     if options.get("proxy") is not None:
         o.proxy = check.text(options["proxy"], "proxy")
-    routes = check.texts(n.vsock, "network.vsock") + check.texts(
-        options.get("vsock") or (), "vsock"
-    )
+    routes = _routes(n.vsock, "network.vsock") + _routes(options.get("vsock") or (), "vsock")
     o.vsock = arena.strings(routes)
     if n.pcap is not None:
         o.pcap = check.host_path(n.pcap, "network.pcap")
@@ -458,12 +492,28 @@ def tls(arena: Arena, options: Mapping[str, object]) -> Optional[_ffi.msb_tls]:
     o.bypass = arena.strings(check.texts(t.bypass, "tls.bypass"))
     o.ca_cert = check.optional_path(t.ca_cert, "tls.ca_cert")
     o.ca_key = check.optional_path(t.ca_key, "tls.ca_key")
+    _upstream(arena, o, t)
+    return o
+
+
+def _upstream(arena: Arena, o: _ffi.msb_tls, t: TlsConfig) -> None:
+    """What is asked of servers, in either of the two wordings."""
     cas = check.sequence(t.upstream_cas, "tls.upstream_cas")
+    cas += check.sequence(t.upstream_ca_certs, "tls.upstream_ca_certs")
     o.upstream_cas = arena.strings(check.host_path(c, "tls.upstream_cas") for c in cas)
-    by_name = check.mapping(t.upstream_cas_for or {}, "tls.upstream_cas_for")
+    by_name = list(check.mapping(t.upstream_cas_for or {}, "tls.upstream_cas_for").items())
+    by_name += [(s.pattern, s.path) for s in t.scoped_upstream_ca_certs]
     o.upstream_cas_for = arena.strings(
         check.text(k, "tls.upstream_cas_for") + b"=" + check.host_path(v, "tls.upstream_cas_for")
-        for k, v in by_name.items()
+        for k, v in by_name
     )
-    o.no_verify_for = arena.strings(check.texts(t.no_verify_for, "tls.no_verify_for"))
-    return o
+    unchecked = check.texts(t.no_verify_for, "tls.no_verify_for")
+    if not check.flag(t.verify_upstream, "tls.verify_upstream"):
+        if t.scoped_verify_upstream:
+            raise UnsupportedError("tls: names cannot be taken out of verify_upstream=False")
+        unchecked.append(b"*")
+    for s in t.scoped_verify_upstream:
+        if check.flag(s.verify, "tls.scoped_verify_upstream"):
+            raise UnsupportedError("tls.scoped_verify_upstream: checked is what they are anyway")
+        unchecked.append(check.text(s.pattern, "tls.scoped_verify_upstream"))
+    o.no_verify_for = arena.strings(unchecked)

@@ -26,6 +26,7 @@ __all__ = [
     "GoneError",
     "ImageInUseError",
     "ImageNotFoundError",
+    "ImagePullFailedError",
     "InstallError",
     "InternalError",
     "InvalidConfigError",
@@ -151,13 +152,17 @@ class OperationCancelledError(MicrosandboxError):
     code, code_name = 12, "cancelled"
 
 
-class AuthError(MicrosandboxError):
+class ImagePullFailedError(MicrosandboxError):
+    """A registry: it wants other credentials, or cannot be reached."""
+
+
+class AuthError(ImagePullFailedError):
     """A registry wants other credentials."""
 
     code, code_name = 13, "auth"
 
 
-class NetworkError(MicrosandboxError):
+class NetworkError(ImagePullFailedError):
     """A registry cannot be reached."""
 
     code, code_name = 14, "network"

@@ -70,6 +70,18 @@ class PullEvent(Value):
     total: int = 0
     cached: bool = False
 
+    @property
+    def layer_index(self) -> int:
+        return self.layer
+
+    @property
+    def downloaded_bytes(self) -> int:
+        return self.done
+
+    @property
+    def total_bytes(self) -> int:
+        return self.total
+
 
 class CopyEvent(Value):
     """How far a copy has come."""
@@ -84,6 +96,10 @@ class PingResult(Value):
 
     name: str
     latency: float  # seconds
+
+    @property
+    def latency_ms(self) -> float:
+        return self.latency * 1000
 
 
 class Metrics(Value):
@@ -127,6 +143,27 @@ class Metrics(Value):
     sessions: int
     unix_ms: int
 
+    @property
+    def memory_limit_bytes(self) -> int:
+        """What the machine has, as memory_bytes."""
+        return self.memory_bytes
+
+    @property
+    def memory_host_resident_bytes(self) -> int:
+        return self.memory_resident_bytes
+
+    @property
+    def vcpu_time_ns(self) -> int:
+        return self.cpu_ns
+
+    @property
+    def uptime_ms(self) -> int:
+        return self.uptime_ns // 1_000_000
+
+    @property
+    def timestamp_ms(self) -> int:
+        return self.unix_ms
+
 
 class LogEntry(Value):
     """A piece of output as it was captured: any bytes, not always a line."""
@@ -135,6 +172,10 @@ class LogEntry(Value):
     source: LogSource
     data: bytes
     session_id: Optional[int] = None
+
+    @property
+    def timestamp_ms(self) -> float:
+        return self.timestamp * 1000
 
     @property
     def text(self) -> str:
@@ -193,6 +234,18 @@ class ImageInfo(Value):
     config_json: str
     config_digest: str
 
+    @property
+    def manifest_digest(self) -> str:
+        return self.id
+
+    @property
+    def os(self) -> str:
+        return self.platform.partition("/")[0]
+
+    @property
+    def architecture(self) -> str:
+        return self.platform.partition("/")[2]
+
     def _shown(self, name: str) -> bool:
         return name != "config_json"
 
@@ -215,6 +268,11 @@ class VolumeInfo(Value):
     created_at: float
     users: Sequence[str]  # sandboxes on record that mount it
     in_use: bool
+
+    @property
+    def quota_mib(self) -> Optional[int]:
+        """Of a folder; None: no quota."""
+        return self.size_bytes >> 20 if self.kind == "dir" and self.size_bytes else None
 
 
 class VolumePruneReport(Value):
@@ -239,6 +297,10 @@ class SnapshotInfo(Value):
     created_at: float
     labels: Mapping[str, str]
     path: str
+
+    @property
+    def image_manifest_digest(self) -> str:
+        return self.image_id
 
 
 class Change(Value):
@@ -323,3 +385,7 @@ class SandboxInfo(Value):
     network: Optional[Network]
     secrets: Sequence[Secret]
     tls: Optional[TlsConfig]
+
+    @property
+    def status(self) -> State:
+        return self.state

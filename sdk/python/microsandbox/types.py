@@ -8,12 +8,19 @@ from ._value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import timedelta
-    from typing import Literal, Optional, TypedDict, Union
+    from typing import Any, Literal, Optional, TypedDict, Union
 
     from typing_extensions import Unpack
 
+    from .policy import (
+        NetworkPolicy,
+        ScopedUpstreamCACert,
+        ScopedVerifyUpstream,
+        SecretInjection,
+        VsockRoute,
+    )
     from .results import PullEvent
 
     Data = Union[bytes, bytearray, memoryview]
@@ -26,6 +33,7 @@ if TYPE_CHECKING:
     CacheMode = Literal["auto", "always", "none"]
     LogLevel = Literal["error", "warn", "info", "debug", "trace"]
     LogSource = Literal["stdout", "stderr", "output", "console", "system"]
+    LogReadSource = Literal["stdout", "stderr", "output", "console", "system", "all"]
     Action = Literal["allow", "deny"]
 
     class MountFlags(TypedDict, total=False):
@@ -53,11 +61,16 @@ if TYPE_CHECKING:
         create: bool
         volume_kind: Literal["dir", "disk"]
         size: Mebibytes
+        mode: Literal["existing", "ensure-exists"]  # the latter: create
+        kind: Literal["dir", "disk"]  # volume_kind
+        size_mib: Mebibytes
+        quota_mib: Mebibytes
 
     class TmpfsOptions(MountFlags, total=False):
         """Of a guest's memory. `size`: half of it when not said."""
 
         size: Mebibytes
+        size_mib: Mebibytes
         mode: int
 
     class DiskOptions(MountFlags, total=False):
@@ -81,6 +94,26 @@ if TYPE_CHECKING:
         cols: int
         log: bool
 
+    class ExecCall(ExecOptions, total=False):
+        """The same with the arguments, in their place."""
+
+        args: Sequence[str]
+
+    class InitOptions(TypedDict, total=False):
+        """As InitConfig."""
+
+        cmd: str
+        args: Sequence[str]
+        env: Mapping[str, str]
+
+    class SecretSpec(TypedDict, total=False):
+        """What modify() makes of a secret. `env`: a variable of this process."""
+
+        env: str
+        value: str
+        placeholder: str
+        allowed_hosts: Sequence[str]
+
     class CreateOptions(TypedDict, total=False):
         """The options of Sandbox.create(). Times are in seconds, memory in MiB."""
 
@@ -97,11 +130,11 @@ if TYPE_CHECKING:
         user: str
         shell: str
         hostname: str
-        entrypoint: str
+        entrypoint: Union[str, Sequence[str]]
         cmd: Sequence[str]
         rlimits: Sequence[Union[Rlimit, str]]
         scripts: Mapping[str, str]
-        init: Union[str, InitConfig]
+        init: Union[str, InitConfig, InitOptions]
         labels: Mapping[str, str]
         # life
         detached: bool
@@ -117,7 +150,7 @@ if TYPE_CHECKING:
         # network
         network: Network
         ports: Union[Mapping[int, int], Sequence[Union[Port, str]]]
-        vsock: Sequence[str]
+        vsock: Union[Mapping[str, int], Sequence[Union[VsockRoute, str]]]
         proxy: str
         secrets: Sequence[Secret]
         tls: TlsConfig
@@ -161,12 +194,32 @@ class Size(Value):
     def gib(cls, count: int) -> Size:
         return cls(count * GiB)
 
+    @property
+    def mib_count(self) -> int:
+        return self.bytes // MiB
+
+
+class RootDisk(Value):
+    """Where that goes which is written; for Image.oci(root_disk=). size: in MiB."""
+
+    kind: Literal["disk", "tmpfs"]
+    size: Optional[Mebibytes] = None
+
+    @classmethod
+    def managed(cls, size_mib: Optional[Mebibytes] = None) -> RootDisk:
+        return cls("disk", size_mib)
+
+    @classmethod
+    def tmpfs(cls, size_mib: Optional[Mebibytes] = None) -> RootDisk:
+        return cls("tmpfs", size_mib)
+
 
 class ImageSource(Value):
     """Where a root file system comes from; see Image.oci(), .bind(), .disk()."""
 
     reference: str
     live: bool = False
+    root_disk: Optional[RootDisk] = None
 
 
 class InitConfig(Value):
@@ -272,17 +325,34 @@ class Mount(Value):
     @classmethod
     def named(cls, name: str, **options: Unpack[NamedOptions]) -> Mount:
         """A volume."""
-        return cls("named", name, **options)
+        return cls("named", name, **_named(options))
 
     @classmethod
     def tmpfs(cls, **options: Unpack[TmpfsOptions]) -> Mount:
         """Memory of the guest."""
-        return cls("tmpfs", **options)
+        said: dict[str, Any] = {**options}
+        if "size_mib" in said:
+            said["size"] = said.pop("size_mib")
+        return cls("tmpfs", **said)
 
     @classmethod
     def disk(cls, path: StrPath, **options: Unpack[DiskOptions]) -> Mount:
         """A disk image with a file system."""
         return cls("disk", path, **options)
+
+
+def _named(options: NamedOptions) -> dict[str, Any]:
+    """Options of a named volume, by the names of Mount's members."""
+    said: dict[str, Any] = {**options}
+    for old, new in (("kind", "volume_kind"), ("size_mib", "size"), ("quota_mib", "quota")):
+        if old in said:
+            said[new] = said.pop(old)
+    mode = said.pop("mode", None)
+    if mode not in (None, "existing", "ensure-exists"):
+        from .errors import InvalidConfigError
+
+        raise InvalidConfigError(f"a volume's mode is existing or ensure-exists, not {mode!r}")
+    return {**said, "create": True} if mode == "ensure-exists" else said
 
 
 class Patch(Value):
@@ -436,6 +506,14 @@ class Rule(Value):
         """The gateway's name server, where everything is denied."""
         return cls("allow@dns")
 
+    @classmethod
+    def deny_dns(cls) -> Rule:
+        return cls("deny@dns")
+
+    def __iter__(self) -> Iterator[Rule]:
+        """It is a list of one, too: *Rule.allow_dns()."""
+        yield self
+
 
 def _rule(
     action: str,
@@ -462,6 +540,11 @@ class TlsConfig(Value):
     upstream_cas: Sequence[StrPath] = ()
     upstream_cas_for: Optional[Mapping[str, StrPath]] = None
     no_verify_for: Sequence[str] = ()
+    # The same in other words, besides those above; verify_upstream=False is no_verify_for=["*"].
+    upstream_ca_certs: Sequence[StrPath] = ()
+    scoped_upstream_ca_certs: Sequence[ScopedUpstreamCACert] = ()
+    scoped_verify_upstream: Sequence[ScopedVerifyUpstream] = ()
+    verify_upstream: bool = True
 
 
 class DnsConfig(Value):
@@ -470,6 +553,7 @@ class DnsConfig(Value):
     nameservers: Sequence[str] = ()
     query_timeout: Optional[Seconds] = None
     rebind_protection: bool = True
+    query_timeout_ms: Optional[int] = None  # the same as query_timeout
 
 
 class Network(Value):
@@ -504,9 +588,10 @@ class Network(Value):
     socks4_user_id: Optional[str] = None
     socks5_username: Optional[str] = None
     socks5_password_env: Optional[str] = None
-    vsock: Sequence[str] = ()
+    vsock: Union[Mapping[str, int], Sequence[Union[VsockRoute, str]]] = ()
     pcap: Optional[StrPath] = None
     on_secret_violation: Violation = "default"
+    policy: Optional[NetworkPolicy] = None  # in place of profile and defaults
 
     @classmethod
     def none(cls) -> Network:
@@ -578,13 +663,18 @@ class Secret(Value):
         body: bool = False,
         mask: bool = False,
         on_violation: Violation = "default",
+        injection: Optional[SecretInjection] = None,
     ) -> Secret:
         """A secret in the variable `name` of the guest.
 
         Without a value, this process's variable `source` (or `name`) is read at each start.
         The placeholder may stand in headers and basic authorization, unless it is said
-        otherwise. `mask`: the value in an answer becomes the placeholder again.
+        otherwise. `mask`: the value in an answer becomes the placeholder again. `injection`
+        says all four places at once.
         """
+        if injection is not None:
+            headers, basic_auth = injection.headers, injection.basic_auth
+            query_params, body = injection.query_params, injection.body
         return cls(
             name,
             value,

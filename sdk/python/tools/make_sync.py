@@ -49,8 +49,8 @@ A call that waits does that in another thread, so that Ctrl-C ends it.
     ),
     (r"from \._aio\.", "from ."),
     (r'"\._aio\.', '".'),
-    (r"from \.(errors|results|types) ", r"from ..\1 "),
-    (r'"\.(errors|results|types)"', r'"..\1"'),
+    (r"from \.(errors|names|policy|results|types) ", r"from ..\1 "),
+    (r'"\.(errors|names|policy|results|types)"', r'"..\1"'),
     (r"^__version__ = .*\n", ""),
 ]
 

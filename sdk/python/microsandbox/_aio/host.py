@@ -45,6 +45,13 @@ async def is_installed() -> bool:
     return all(c.status != "fail" for c in found)
 
 
+async def install() -> None:
+    """Nothing has to be installed: InstallError says what this host lacks, if it lacks something."""
+    for c in await doctor():
+        if c.status == "fail":
+            raise InstallError(f"{c.name}: {c.message}", hint=c.fix)
+
+
 def version() -> str:
     """Of the C library."""
     return _ops.version()

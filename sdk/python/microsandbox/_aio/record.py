@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from .. import _check as check
 from .. import _create, _ops, _ops_files
-from ..errors import GoneError
-from ..results import PortInfo
-from ._run import run
+from ..errors import GoneError, NotFoundError, SandboxStillRunningError
+from ..results import PingResult, PortInfo
+from ._run import run, sleep, start
 from .streams import LogStream, log_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from typing import Any, Literal, Optional, TypedDict
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+    from typing import Any, Literal, Optional, TypedDict, Union
 
     from typing_extensions import Unpack
 
-    from ..results import Change, CopyEvent, LogEntry, Metrics, SandboxInfo, SnapshotInfo, State
-    from ..types import LogSource, Mebibytes, Seconds, Secret, StrPath
+    from ..results import (
+        Change,
+        CopyEvent,
+        LogEntry,
+        Metrics,
+        SandboxInfo,
+        SnapshotInfo,
+        State,
+    )
+    from ..types import LogReadSource, Mebibytes, Seconds, Secret, SecretSpec, StrPath
     from .sandbox import Sandbox
 
     class ModifyOptions(TypedDict, total=False):
@@ -38,8 +46,13 @@ if TYPE_CHECKING:
         max_duration: Seconds
         idle_timeout: Seconds
         upper_size: Mebibytes
-        secrets: Sequence[Secret]
+        secrets: Union[Sequence[Secret], Mapping[str, SecretSpec]]
         remove_secrets: Sequence[str]
+        # The same in other words.
+        env_rm: Sequence[str]
+        labels_rm: Sequence[str]
+        secrets_rm: Sequence[str]
+        root_disk_size: Mebibytes
 
 
 class NetOps:
@@ -96,12 +109,15 @@ class _Named:
         tail: Optional[int] = None,
         since: Optional[float] = None,
         until: Optional[float] = None,
-        sources: Optional[Sequence[LogSource]] = None,
+        sources: Optional[Sequence[LogReadSource]] = None,
         session: Optional[int] = None,
+        since_ms: Optional[float] = None,
+        until_ms: Optional[float] = None,
     ) -> list[LogEntry]:
-        """What is in its logs, oldest first. since and until are unix times in seconds; without
-        sources: what commands wrote."""
-        options = log_options(sources, tail, since, until, session, False)
+        """What is in its logs, oldest first. since and until are unix times in seconds (or
+        since_ms and until_ms); without sources: what commands wrote."""
+        times = since_ms, until_ms
+        options = log_options(sources, tail, since, until, session, False, *times)
         return await run(_ops_files.logs_read, self._home, self._name_bytes, options)
 
     def log_stream(
@@ -111,11 +127,14 @@ class _Named:
         tail: Optional[int] = None,
         since: Optional[float] = None,
         until: Optional[float] = None,
-        sources: Optional[Sequence[LogSource]] = None,
+        sources: Optional[Sequence[LogReadSource]] = None,
         session: Optional[int] = None,
+        since_ms: Optional[float] = None,
+        until_ms: Optional[float] = None,
     ) -> LogStream:
         """As logs(), one after the other; with follow also what is written later."""
-        options = log_options(sources, tail, since, until, session, follow)
+        times = since_ms, until_ms
+        options = log_options(sources, tail, since, until, session, follow, *times)
         return LogStream(self._home, self._name_bytes, options)
 
     async def modify(self, **options: Unpack[ModifyOptions]) -> list[Change]:
@@ -123,6 +142,17 @@ class _Named:
         start. With dry_run=True only say what would change."""
         m = _create.modification(options)
         return await run(_ops.modify, self._home, self._name_bytes, m)
+
+    async def wait_for_status(self, status: State) -> SandboxHandle:
+        """Until it is on record with this status."""
+        check.text(status, "status")
+        while True:
+            record = SandboxHandle(
+                await run(_ops.inspect, self._home, self._name_bytes), self._home
+            )
+            if record.status == status:
+                return record
+            await sleep(POLL)
 
     async def snapshot(
         self,
@@ -168,6 +198,36 @@ class _Named:
         )
 
 
+POLL = 0.1
+
+
+class Name(str):
+    """A text; awaited, it gives itself."""
+
+    def __await__(self) -> Generator[Any, None, str]:  # async only
+        return str(self)  # async only
+        yield  # async only
+
+
+def _and_close(function: Callable[..., None], handle: Any, *args: object) -> None:
+    try:
+        function(handle, *args)
+    finally:
+        handle.close()
+
+
+class SandboxPage(list["SandboxHandle"]):
+    """Sandboxes on record; a list, which `sandboxes` is, too."""
+
+    def __init__(self, items: Iterable[SandboxHandle], next_cursor: Optional[str] = None) -> None:
+        super().__init__(items)
+        self.next_cursor = next_cursor
+
+    @property
+    def sandboxes(self) -> SandboxPage:
+        return self
+
+
 class SandboxHandle(_Named):
     """A sandbox on record, as it was when it was asked for; refresh() asks again."""
 
@@ -209,6 +269,19 @@ class SandboxHandle(_Named):
         return await Sandbox.open(self._name, home=self._home)
 
     open_client = connect
+
+    async def connect_or_start(self, *, detached: bool = False) -> Sandbox:
+        """connect() to it when it runs, else start() it."""
+        check.flag(detached, "detached")
+        while True:
+            try:
+                return await self.connect()
+            except GoneError:
+                pass
+            try:
+                return await self.start(detached=detached)
+            except SandboxStillRunningError:
+                pass  # somebody else was faster
 
     async def start(
         self, *, detached: bool = False, secrets: Optional[Sequence[Secret]] = None
@@ -264,6 +337,38 @@ class SandboxHandle(_Named):
             await self._with_live(_ops.wait, check.wait_ms(timeout, "timeout"))
         except GoneError:
             pass
+
+    async def wait_until_stopped(self) -> SandboxInfo:
+        """As wait(); what is on record then."""
+        await self.wait()
+        return await run(_ops.inspect, self._home, self._name_bytes)
+
+    async def request_stop(self) -> None:
+        """As stop(), without waiting for it."""
+        live = await self.connect()
+        start(_and_close, _ops.stop, live._handle, 10_000)
+
+    async def request_kill(self) -> None:
+        """As kill(), without waiting for it."""
+        live = await self.connect()
+        start(_and_close, _ops.stop, live._handle, 0)
+
+    async def destroy(self, *, force: bool = False, timeout: Seconds = 10.0) -> None:
+        """Stop it if it runs, with force kill it, and remove it."""
+        await self.stop(0 if check.flag(force, "force") else timeout)
+        try:
+            await self.remove()
+        except NotFoundError:
+            pass  # it was ephemeral
+
+    async def ping(self, timeout: Seconds = 5.0) -> PingResult:
+        """As Sandbox.ping(); it must run."""
+        limit = check.milliseconds(timeout, "timeout", (1 << 31) - 1)
+        return PingResult(self._name, await self._with_live(_ops.ping, limit) / 1e9)
+
+    async def touch(self) -> None:
+        """As Sandbox.touch(); it must run."""
+        await self._with_live(_ops.touch)
 
     async def metrics(self) -> Metrics:
         """Its counters now; it must run."""

@@ -5,12 +5,18 @@ from __future__ import annotations
 from .. import _check as check
 from .. import _create, _ffi, _native, _ops
 from .._exec import MAX_OUTPUT, Command, command_plan, default_plan, pipe_refused
-from ..errors import GoneError, NotFoundError, OperationTimeoutError
+from ..errors import (
+    GoneError,
+    NotFoundError,
+    OperationTimeoutError,
+    SandboxAlreadyExistsError,
+    SandboxNotFoundError,
+)
 from ..results import PingResult
 from ._run import Task, run, start
 from .exec import ExecHandle, run_command
 from .files import SandboxFsOps
-from .record import SandboxHandle, _Named
+from .record import Name, SandboxHandle, SandboxPage, _Named
 from .streams import MetricsStream, PullSession
 
 TYPE_CHECKING = False
@@ -30,7 +36,7 @@ if TYPE_CHECKING:
         SandboxTimes,
         State,
     )
-    from ..types import CreateOptions, ExecOptions, Seconds, Secret, StrPath
+    from ..types import CreateOptions, ExecCall, ExecOptions, Seconds, Secret, StrPath
 
     Origin = Literal["created", "started", "opened"]
 
@@ -63,9 +69,13 @@ class Sandbox(_Named):
         return f"<Sandbox {self._name} {self._id}>"
 
     @property
-    def id(self) -> str:
+    def name(self) -> Name:
+        return Name(self._name)
+
+    @property
+    def id(self) -> Name:
         """16 hex digits that no other sandbox has or had."""
-        return self._id
+        return Name(self._id)
 
     @property
     def _handle(self) -> _native.Handle:
@@ -151,6 +161,23 @@ class Sandbox(_Named):
         return PullSession(create, lambda made: cls(made, home, origin), _ops.Undo(home))
 
     @classmethod
+    async def connect_or_create(cls, name: str, **options: Unpack[CreateOptions]) -> Sandbox:
+        """The one of this name: connected to when it runs, started when it is on record, else
+        created. The options are for the last of these only, besides detached and home."""
+        _create.creation(name, options)
+        home, detached = options.get("home"), options.get("detached", False)
+        while True:
+            try:
+                record = await cls.get(name, home=home)
+                return await record.connect_or_start(detached=detached)
+            except SandboxNotFoundError:
+                pass
+            try:
+                return await cls.create(name, **options)
+            except SandboxAlreadyExistsError:
+                pass  # somebody else was faster
+
+    @classmethod
     async def prepare(cls, name: str, **options: Unpack[CreateOptions]) -> SandboxHandle:
         """As create(), but only put it on record; start() starts it."""
         plan = _create.creation(name, options, start=False)
@@ -216,13 +243,30 @@ class Sandbox(_Named):
         *,
         labels: Optional[Union[Mapping[str, str], Sequence[str]]] = None,
         home: Optional[StrPath] = None,
-    ) -> builtins.list[SandboxHandle]:
+    ) -> SandboxPage:
         """All on record that have each of these labels, by name. A mapping, or a list of "KEY"
         (whatever its value) and "KEY=VALUE"."""
         wanted = [] if labels is None else _wanted(labels)
-        return [SandboxHandle(i, home) for i in await run(_ops.sandbox_list, home, wanted)]
+        found = await run(_ops.sandbox_list, home, wanted)
+        return SandboxPage(SandboxHandle(i, home) for i in found)
 
-    list_with = list
+    @classmethod
+    async def list_with(
+        cls,
+        *,
+        cursor: Optional[str] = None,
+        limit: Optional[int] = None,
+        labels: Optional[Union[Mapping[str, str], Sequence[str]]] = None,
+        home: Optional[StrPath] = None,
+    ) -> SandboxPage:
+        """As list(), of those behind `cursor` at most `limit`; next_cursor leads on."""
+        if cursor is not None:
+            check.text(cursor, "cursor")
+        most = None if limit is None else check.integer(limit, "limit", 1)
+        found = await cls.list(labels=labels, home=home)
+        rest = [h for h in found if cursor is None or h.name > cursor]
+        more = most is not None and len(rest) > most
+        return SandboxPage(rest[:most], rest[:most][-1].name if more else None)
 
     @classmethod
     async def remove(
@@ -241,13 +285,14 @@ class Sandbox(_Named):
     async def exec(
         self,
         cmd: str,
-        args: Optional[Sequence[str]] = None,
+        args: Optional[Union[Sequence[str], ExecCall]] = None,
         *,
         max_output: int = MAX_OUTPUT,
         **options: Unpack[ExecOptions],
     ) -> ExecOutput:
         """Run a command to its end. ExecTimeoutError after timeout= seconds, with the output so
-        far; ExecFailedError when it never ran. An exit code that is not 0 is no error."""
+        far; ExecFailedError when it never ran. An exit code that is not 0 is no error. args may
+        be the options, {"args": [...], "cwd": "/"}."""
         plan = command_plan("exec", cmd, args, options)
         pipe_refused(plan, "exec")
         limit = check.integer(max_output, "max_output", 1, check.I64)
@@ -284,7 +329,7 @@ class Sandbox(_Named):
     async def exec_stream(
         self,
         cmd: str,
-        args: Optional[Sequence[str]] = None,
+        args: Optional[Union[Sequence[str], ExecCall]] = None,
         **options: Unpack[ExecOptions],
     ) -> ExecHandle:
         """Start a command: an iterator of its events, with stdin=Stdin.pipe() also its input."""
@@ -326,6 +371,23 @@ class Sandbox(_Named):
     async def kill(self) -> None:
         """At once, without a word to its commands."""
         await run(_ops.kill, self._handle)
+
+    async def request_stop(self) -> None:
+        """As stop(), without waiting for it."""
+        start(_ops.stop, self._handle, int(STOP_SECONDS * 1000))
+
+    async def request_kill(self) -> None:
+        """As kill(), without waiting for it."""
+        start(_ops.kill, self._handle)
+
+    async def destroy(self, *, force: bool = False, timeout: Seconds = STOP_SECONDS) -> None:
+        """Stop it, with force kill it, and remove it with all that was written in it."""
+        grace = check.milliseconds(timeout, "timeout")
+        try:
+            await run(_ops.stop, self._handle, 0 if check.flag(force, "force") else grace)
+        except GoneError:
+            pass
+        await self.remove_persisted()
 
     async def wait(self, timeout: Optional[Seconds] = None) -> SandboxInfo:
         """Wait for its end, however it comes. What is on record then; an ephemeral one that is

@@ -38,11 +38,14 @@ class Volume:
         kind: Literal["dir", "disk"] = "dir",
         size: Optional[Mebibytes] = None,
         quota: Optional[Mebibytes] = None,
+        size_mib: Optional[int] = None,
+        quota_mib: Optional[int] = None,
         home: Optional[StrPath] = None,
     ) -> VolumeInfo:
-        """A new one. size: of a disk, in MiB; quota: of a folder (none when it is not said)."""
+        """A new one. size (or size_mib): of a disk, in MiB; quota (or quota_mib): of a folder,
+        none when it is not said."""
         k = check.choice(kind, "kind", VOLUME_KINDS)
-        said = size if size is not None else quota
+        said = next((v for v in (size, quota, size_mib, quota_mib) if v is not None), None)
         n = 0 if said is None else check.mebibytes(said, "size")
         await run(_ops_files.volume_create, home, check.text(name, "name"), k, n)
         return await Volume.get(name, home=home)
@@ -98,22 +101,30 @@ class Snapshot:
 
     @staticmethod
     async def create(
-        sandbox: str,
-        name: str,
+        sandbox: Optional[str] = None,
+        name: Optional[str] = None,
         *,
+        from_sandbox: Optional[str] = None,
         labels: Optional[Mapping[str, str]] = None,
         replace: bool = False,
         integrity: bool = False,
+        force: bool = False,
+        record_integrity: bool = False,
         progress: Optional[Callable[[CopyEvent], object]] = None,
         home: Optional[StrPath] = None,
     ) -> SnapshotInfo:
-        """Of a sandbox that does not run. integrity: with a digest of the content."""
+        """create(SANDBOX, NAME) or create(NAME, from_sandbox=SANDBOX), of a sandbox that does not
+        run. integrity (or record_integrity): with a digest of the content; replace (or force): one
+        of the same name goes before."""
+        if from_sandbox is not None:
+            sandbox, name = from_sandbox, sandbox if name is None else name
+        replace, integrity = replace or force, integrity or record_integrity
         flags = _ffi.MSB_SNAPSHOT_REPLACE if check.flag(replace, "replace") else 0
         flags |= _ffi.MSB_SNAPSHOT_INTEGRITY if check.flag(integrity, "integrity") else 0
         said = check.pairs(labels, "labels") if labels is not None else []
         source, made = check.text(sandbox, "sandbox"), check.text(name, "name")
         await run(_ops_files.snapshot_create, home, source, made, said, flags, progress)
-        return await Snapshot.get(name, home=home)
+        return (await run(_ops_files.snapshots, home, made))[0]
 
     @staticmethod
     async def get(name: str, *, home: Optional[StrPath] = None) -> SnapshotInfo:

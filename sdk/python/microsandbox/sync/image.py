@@ -6,7 +6,7 @@ from __future__ import annotations
 from .. import _check as check
 from .. import _create, _ffi, _ops
 from ..results import ImageInfo, ImagePruneReport
-from ..types import ImageSource
+from ..types import ImageSource, RootDisk
 from ._run import run
 
 TYPE_CHECKING = False
@@ -48,9 +48,17 @@ class Image:
     # ---- for image=
 
     @staticmethod
-    def oci(reference: str) -> ImageSource:
-        """A reference, with docker's defaults."""
-        return ImageSource(reference)
+    def oci(
+        reference: str,
+        *,
+        root_disk: Optional[Union[RootDisk, int]] = None,
+        upper_size_mib: Optional[int] = None,
+    ) -> ImageSource:
+        """A reference, with docker's defaults. root_disk: where that goes which is written, or how
+        many MiB that may be (as upper_size_mib)."""
+        said = root_disk if root_disk is not None else upper_size_mib
+        disk = RootDisk("disk", said) if isinstance(said, int) else said
+        return ImageSource(reference, False, disk)
 
     @staticmethod
     def bind(path: StrPath, *, live: bool = True) -> ImageSource:
@@ -120,8 +128,9 @@ class Image:
     @staticmethod
     def save(
         references: Union[str, Sequence[str]],
-        path: StrPath,
+        path: Optional[StrPath] = None,
         *,
+        output_path: Optional[StrPath] = None,
         format: Literal["docker", "oci"] = "docker",
         progress: Optional[Callable[[PullEvent], object]] = None,
         home: Optional[StrPath] = None,
@@ -130,7 +139,7 @@ class Image:
         names = [references] if isinstance(references, str) else references
         said = check.texts(names, "references")
         form = check.choice(format, "format", FORMATS)
-        where = check.host_path(path, "path")
+        where = check.host_path(path if output_path is None else output_path, "path")
         run(_ops.image_save, home, said, where, form, progress)
 
     @staticmethod

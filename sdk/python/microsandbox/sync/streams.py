@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any, Optional
 
     from ..results import LogEntry, Metrics, PullEvent
-    from ..types import LogSource, Seconds, StrPath
+    from ..types import LogReadSource, Seconds, StrPath
     from .sandbox import Sandbox
 
 
@@ -42,18 +42,22 @@ class MetricsStream:
 
 
 def log_options(
-    sources: Optional[Sequence[LogSource]],
+    sources: Optional[Sequence[LogReadSource]],
     tail: Optional[int],
     since: Optional[float],
     until: Optional[float],
     session: Optional[int],
     follow: bool,
+    since_ms: Optional[float] = None,
+    until_ms: Optional[float] = None,
 ) -> _ffi.msb_log_opts:
     o = sized(_ffi.msb_log_opts)
     for source in check.sequence(sources, "sources") if sources is not None else ():
-        o.sources |= check.choice(source, "sources", _ops_files.SOURCES)
+        o.sources |= check.choice(source, "sources", _ops_files.READ_SOURCES)
     if tail is not None:
         o.tail = check.integer(tail, "tail", 1, check.U64)
+    since = since if since_ms is None else check.seconds(since_ms, "since_ms") / 1000
+    until = until if until_ms is None else check.seconds(until_ms, "until_ms") / 1000
     if since is not None:
         o.since_ms = check.milliseconds(since, "since", check.I64)
     if until is not None:
