@@ -16,7 +16,7 @@
 #include "base/num.h"
 #include "base/spawn.h"
 
-#define SOON_MS 200 /* from a token's end to the wait's */
+#define SOON_MS 2000 /* from a token's end to the wait's, on a busy host */
 
 struct later {
 	struct cancel *token;

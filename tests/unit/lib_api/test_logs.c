@@ -293,11 +293,11 @@ static void a_follower_sees_what_is_written_and_the_end(void **state)
 	while (poll(&pf, 1, 0) > 0)
 		assert_int_equal(next(l, 0, &b), 0);
 	by_exec(f, RECLOG_STDOUT, 1, "new");
-	assert_int_equal(poll(&pf, 1, 300), 1);
+	assert_int_equal(poll(&pf, 1, 10000), 1);
 	assert_int_equal(next(l, 0, &b), 1);
 	assert_int_equal(next(l, 0, &b), 0);
 	by_vmm(f, RECLOG_CONSOLE, 0, "boot");
-	assert_int_equal(poll(&pf, 1, 300), 1);
+	assert_int_equal(poll(&pf, 1, 10000), 1);
 	assert_int_equal(next(l, 0, &b), 1);
 	assert_false(msb_logs_ended(l));
 	(void)close(f->lock);
@@ -319,15 +319,15 @@ static void a_follower_stops_at_its_bound(void **state)
 	struct msb_logs *l;
 
 	f->lock = place_lock(&f->place, NULL);
-	l = open_logs(
-		f,
-		OPTS(.follow = 1,
-	             .until_ms = (int64_t)(clock_unix_ns() / NS_PER_MS) + 100));
+	l = open_logs(f,
+	              OPTS(.follow = 1,
+	                   .until_ms = (int64_t)(clock_unix_ns() / NS_PER_MS) +
+	                               1000));
 	by_exec(f, RECLOG_STDOUT, 1, "x");
 	assert_int_equal(next(l, -1, &b), 1);
 	assert_int_equal(next(l, -1, &b), 0);
 	assert_true(msb_logs_ended(l));
-	assert_true(clock_now_ns() - begin < 3 * NS_PER_S);
+	assert_true(clock_now_ns() - begin < 20 * NS_PER_S);
 	msb_logs_free(l);
 }
 
@@ -443,7 +443,7 @@ static void endless_files_are_left_off(void **state)
 	(void)close(fd);
 	by_vmm(f, RECLOG_OUTPUT, 1, "x");
 	expect(f, NULL, "4/1:x|");
-	assert_true(clock_now_ns() - begin < 5 * NS_PER_S);
+	assert_true(clock_now_ns() - begin < 20 * NS_PER_S);
 }
 
 /* Heads that each claim 64 KiB, with a wrong sum, as dense as they can be. */
@@ -463,7 +463,7 @@ static void dear_garbage_is_given_up(void **state)
 	free(junk);
 	by_vmm(f, RECLOG_OUTPUT, 1, "x");
 	expect(f, NULL, "4/1:x|");
-	assert_true(clock_now_ns() - begin < 5 * NS_PER_S);
+	assert_true(clock_now_ns() - begin < 20 * NS_PER_S);
 }
 
 static void links_and_pipes_are_not_read(void **state)

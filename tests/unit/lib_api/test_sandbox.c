@@ -16,7 +16,7 @@
 
 #define CROWD   12
 #define ROUNDS  200
-#define SOON_NS (200 * NS_PER_MS)
+#define SOON_NS (2000 * NS_PER_MS)
 
 struct world {
 	struct msb_sandbox *sb;
@@ -218,7 +218,7 @@ static void the_descriptor_tells_of_each_state(void **state)
 	begin(&w);
 	pf.fd = msb_sandbox_fd(w.sb);
 	assert_int_equal(pf.fd, msb_sandbox_fd(w.sb));
-	assert_int_equal(poll(&pf, 1, 1000), 1); /* nobody has looked yet */
+	assert_int_equal(poll(&pf, 1, 10000), 1); /* nobody has looked yet */
 	assert_int_equal(msb_sandbox_state(w.sb), MSB_STATE_STARTING);
 	assert_int_equal(poll(&pf, 1, 0), 0);
 	say_ready(&w);
