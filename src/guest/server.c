@@ -11,17 +11,70 @@
 
 #include <linux/vm_sockets.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/num.h"
 
 #include "base/banned.h"
 
-#define BACKLOG 128
+/*
+ * Who finds it full is reset by the kernel, without a word. A host opens 1024
+ * at once at most (VSOCK_CONNS_MAX), and faster than we can start commands.
+ */
+#define BACKLOG 1024
+
+#define TEXT_(x) #x
+#define TEXT(x)  TEXT_(x)
+#define TOO_MANY                                                               \
+	"the machine runs " TEXT(                                              \
+		SERVER_SESSIONS_MAX) " commands and file transfers already"
+
+static bool is_full(const struct server *s)
+{
+	return s->nsessions - s->nrefused >= SERVER_SESSIONS_MAX;
+}
+
+/* Take from the queue, or leave there what comes. */
+static void take_more(struct server *s, bool yes)
+{
+	if (s->listen_src.added)
+		(void)loop_mod(s->env.loop, &s->listen_src, yes ? EPOLLIN : 0);
+}
+
+static void on_full(void *arg)
+{
+	struct server *s = arg;
+
+	s->refusing = true;
+	take_more(s, true);
+}
+
+static void await_room(struct server *s)
+{
+	take_more(s, false);
+	if (!s->full.armed)
+		loop_timer_set(s->env.loop, &s->full,
+		               clock_now_ns() + SERVER_FULL_MS * NS_PER_MS,
+		               on_full, s);
+}
+
+static void made_room(struct server *s)
+{
+	s->refusing = false;
+	loop_timer_del(s->env.loop, &s->full);
+	take_more(s, true);
+}
 
 static void forget(void *arg, struct session *gone)
 {
 	struct server *s = arg;
 
+	if (session_is_refused(gone)) {
+		s->nrefused--;
+		take_more(s, true);
+	} else {
+		made_room(s);
+	}
 	for (size_t i = 0; i < s->nsessions; i++) {
 		if (s->sessions[i] == gone) {
 			s->sessions[i] = s->sessions[--s->nsessions];
@@ -123,15 +176,20 @@ int server_adopt(struct server *s, int fd)
 {
 	struct session *k;
 
-	if (s->nsessions == SERVER_SESSIONS_MAX) {
+	if (is_full(s))
 		log_limited(LOG_WARN, "more than %d sessions: refused",
 		            SERVER_SESSIONS_MAX);
+	if (s->nrefused == SERVER_REFUSED_MAX) {
 		(void)close(fd);
 		return -EAGAIN;
 	}
 	k = session_new(&s->env, fd);
 	if (!k)
 		return -errno;
+	if (is_full(s)) {
+		session_refuse(k, TOO_MANY);
+		s->nrefused++;
+	}
 	s->sessions[s->nsessions++] = k;
 	return 0;
 }
@@ -141,10 +199,19 @@ static void on_listen(void *arg, uint32_t events)
 	struct server *s = arg;
 	struct sockaddr_vm a = {0};
 	socklen_t len = sizeof(a);
-	int fd = accept4(s->listen_src.fd, (struct sockaddr *)&a, &len,
-	                 SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd;
 
 	(void)events;
+	if (is_full(s) && !s->refusing) {
+		await_room(s);
+		return;
+	}
+	if (s->nrefused == SERVER_REFUSED_MAX) {
+		take_more(s, false);
+		return;
+	}
+	fd = accept4(s->listen_src.fd, (struct sockaddr *)&a, &len,
+	             SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0)
 		return;
 	if (len < sizeof(a) || a.svm_cid != VMADDR_CID_HOST) {
@@ -189,6 +256,7 @@ static void close_source(struct server *s, struct loop_fd *src)
 void server_close(struct server *s)
 {
 	close_source(s, &s->listen_src);
+	loop_timer_del(s->env.loop, &s->full);
 }
 
 bool server_idle(const struct server *s)

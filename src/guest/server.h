@@ -3,6 +3,10 @@
  *
  * Only the host may connect: the vsock port can be reached from inside the
  * machine, too, and would make any user root.
+ *
+ * So many sessions are served at once; who comes then waits in the kernel's
+ * queue for one to end. When none does for SERVER_FULL_MS, those who wait are
+ * told that there are too many, and so is who comes, until one ends.
  */
 #ifndef GUEST_SERVER_H
 #define GUEST_SERVER_H
@@ -10,12 +14,16 @@
 #include "guest/session.h"
 
 #define SERVER_SESSIONS_MAX 256
+#define SERVER_REFUSED_MAX  64 /* at once: being told so */
+#define SERVER_FULL_MS      5000
 
 struct server {
 	struct session_env env;
 	struct loop_fd listen_src, child_src;
-	struct session *sessions[SERVER_SESSIONS_MAX];
-	size_t nsessions;
+	struct session *sessions[SERVER_SESSIONS_MAX + SERVER_REFUSED_MAX];
+	size_t nsessions, nrefused; /* both kinds; of the second */
+	struct loop_timer full;
+	bool refusing;
 	void (*changed)(void *arg); /* a process or session ended */
 	void *arg;
 };
@@ -30,7 +38,10 @@ int server_open_env(struct server *s, struct err *err);
 /* The same, and listen on vsock port PROTO_PORT_AGENT. */
 int server_listen(struct server *s, struct err *err);
 
-/* Serve a connected stream socket; takes ownership of @fd. */
+/*
+ * Serve a connected stream socket, or tell it that there are too many; takes
+ * ownership of @fd. -EAGAIN when there are too many of these as well.
+ */
 int server_adopt(struct server *s, int fd);
 
 /* No new sessions; those that run go on. */

@@ -1,6 +1,7 @@
 #include "guest/session.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,7 @@ struct session {
 	struct child child;
 	bool reaped, tty, has_stdin, input_end;
 	bool hung_up; /* FILES: the host is gone, the child has a moment */
+	const char *refused; /* why, or NULL */
 	int wait_status;
 	struct buf input; /* stdin that the command has not taken yet */
 	uint32_t ack;     /* stdin bytes to acknowledge */
@@ -70,6 +72,18 @@ static int put_failed(struct session *s, const char *stage, int error,
 		.type = PROTO_EXEC_FAILED,
 		.exec_failed = {
 				.stage = stage, .error = error, .message = message}
+        };
+
+	s->state = CLOSING;
+	return put(s, &msg);
+}
+
+/* The same to who wants files. */
+static int put_refused(struct session *s)
+{
+	struct proto_msg msg = {
+		.type = PROTO_FILE_DONE,
+		.file_done = {.error = EAGAIN, .message = s->refused}
         };
 
 	s->state = CLOSING;
@@ -210,12 +224,25 @@ static int take_status(struct session *s)
 
 /* ---- from the host ------------------------------------------------------- */
 
+/* It waited long for its turn: nobody is there any more. */
+static bool is_left(const struct session *s)
+{
+	struct pollfd pf = {.fd = s->sock, .events = POLLRDHUP};
+
+	return poll(&pf, 1, 0) > 0 && pf.revents;
+}
+
 static int on_exec(struct session *s, const struct proto_msg *m)
 {
 	const char *stage = "fork";
 	struct err err = {0};
-	int r = child_start(&s->env->child, &m->exec, &s->child, &stage, &err);
+	int r;
 
+	if (is_left(s))
+		return -ECONNRESET;
+	if (s->refused)
+		return put_failed(s, stage, EAGAIN, s->refused);
+	r = child_start(&s->env->child, &m->exec, &s->child, &stage, &err);
 	if (r < 0)
 		return put_failed(s, stage, -r, err.msg);
 	s->tty = m->exec.tty;
@@ -230,9 +257,12 @@ static int on_files(struct session *s, const struct proto_msg *m)
 	struct files_env env = {.upper_fd = s->env->upper_fd,
 	                        .proc_fd = s->env->proc_fd,
 	                        .spared = s->env->child.spared};
-	int r = files_start(&env, s->sock, &m->file_req, s->in.data + s->parsed,
-	                    s->in.len - s->parsed, &s->child.pid);
+	int r;
 
+	if (s->refused)
+		return put_refused(s);
+	r = files_start(&env, s->sock, &m->file_req, s->in.data + s->parsed,
+	                s->in.len - s->parsed, &s->child.pid);
 	if (r < 0)
 		return r;
 	s->state = FILES;
@@ -537,6 +567,16 @@ struct session *session_new(const struct session_env *env, int fd)
 		return NULL;
 	}
 	return s;
+}
+
+void session_refuse(struct session *s, const char *why)
+{
+	s->refused = why;
+}
+
+bool session_is_refused(const struct session *s)
+{
+	return s->refused != NULL;
 }
 
 void session_free(struct session *s)

@@ -24,6 +24,8 @@
 #ifndef GUEST_SESSION_H
 #define GUEST_SESSION_H
 
+#include <stdbool.h>
+
 #include "base/loop.h"
 #include "guest/child.h"
 #include "proto/proto.h"
@@ -44,6 +46,13 @@ struct session_env {
 
 /* Takes ownership of @fd, also on failure (NULL, errno set). */
 struct session *session_new(const struct session_env *env, int fd);
+
+/*
+ * There are too many already: what its first message asks for is answered with
+ * EAGAIN and @why, which must outlive it.
+ */
+void session_refuse(struct session *s, const char *why);
+bool session_is_refused(const struct session *s);
 
 /* Closes everything; kills the command if it still runs. NULL is fine. */
 void session_free(struct session *s);

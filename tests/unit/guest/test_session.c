@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -558,22 +559,97 @@ static void hostile_frames_end_their_session_only(void **state)
 	assert_string_equal(buf_str(&good.out), "still here");
 }
 
-static void sessions_are_bounded(void **state)
+static void drop_all(struct host *h, size_t n)
 {
-	struct host h[SERVER_SESSIONS_MAX];
-	int s[2];
-
-	(void)state;
-	for (size_t i = 0; i < SERVER_SESSIONS_MAX; i++)
-		h[i] = host_new();
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, s), 0);
-	assert_int_equal(server_adopt(&server, s[1]), -EAGAIN);
-	(void)close(s[0]);
-	for (size_t i = 0; i < SERVER_SESSIONS_MAX; i++)
+	for (size_t i = 0; i < n; i++)
 		host_release(&h[i]);
 	for (int i = 0; i < 1000 && server.nsessions; i++)
 		assert_int_equal(loop_step(loop, 1), 0);
 	assert_int_equal(server.nsessions, 0);
+	assert_int_equal(server.nrefused, 0);
+}
+
+static void sessions_are_bounded(void **state)
+{
+	struct host h[SERVER_SESSIONS_MAX];
+	struct host cleanup_host late = {.fd = -1}, cleanup_host next = late;
+	const struct proto_msg m = EXEC("/bin/true");
+
+	(void)state;
+	for (size_t i = 0; i < SERVER_SESSIONS_MAX; i++)
+		h[i] = host_new();
+	late = host_new();
+	run(&late, &m);
+	assert_true(late.failed);
+	assert_int_equal(late.error, EAGAIN);
+	assert_string_equal(late.stage, "fork");
+	assert_non_null(strstr(late.message, "runs 256 commands"));
+	/* Those that are served go on, and one that ends makes room. */
+	run(&h[0], &m);
+	assert_int_equal(h[0].exited.code, 0);
+	next = host_new();
+	run(&next, &m);
+	assert_false(next.failed);
+	drop_all(h, SERVER_SESSIONS_MAX);
+}
+
+static void who_wants_files_is_told_of_the_bound(void **state)
+{
+	struct host h[SERVER_SESSIONS_MAX];
+	struct host cleanup_host late = {.fd = -1};
+	struct proto_msg m = {
+		.type = PROTO_FILE_REQ,
+		.file_req = {.op = PROTO_FILE_STAT, .path = "/", .path2 = ""}
+        };
+	struct proto_msg cleanup_proto answer = {0};
+	uint8_t data[512];
+	ssize_t n = -1;
+
+	(void)state;
+	for (size_t i = 0; i < SERVER_SESSIONS_MAX; i++)
+		h[i] = host_new();
+	late = host_new();
+	put(&late, &m);
+	for (int i = 0; i < 1000 && n < 0; i++) {
+		assert_int_equal(loop_step(loop, 1), 0);
+		n = recv(late.fd, data, sizeof(data), 0);
+	}
+	assert_true(n > 0);
+	assert_int_equal(proto_decode(data, (size_t)n, &answer), n);
+	assert_int_equal(answer.type, PROTO_FILE_DONE);
+	assert_int_equal(answer.file_done.error, EAGAIN);
+	assert_non_null(strstr(answer.file_done.message, "runs 256 commands"));
+	drop_all(h, SERVER_SESSIONS_MAX);
+}
+
+static void those_who_are_told_so_are_bounded_too(void **state)
+{
+	struct host h[SERVER_SESSIONS_MAX + SERVER_REFUSED_MAX];
+	int s[2];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(h); i++)
+		h[i] = host_new();
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, s), 0);
+	assert_int_equal(server_adopt(&server, s[1]), -EAGAIN);
+	(void)close(s[0]);
+	drop_all(h, ARRAY_SIZE(h));
+}
+
+/* Its turn came too late. */
+static void a_command_that_nobody_waits_for_is_not_started(void **state)
+{
+	struct host cleanup_host h = host_new();
+	struct proto_msg m = EXEC("/bin/sleep", "100");
+
+	(void)state;
+	put(&h, &m);
+	close_fd(&h.fd);
+	assert_int_equal(server.nsessions, 1);
+	assert_int_equal(loop_step(loop, 1000), 0);
+	assert_int_equal(server.nsessions, 0);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	assert_int_equal(errno, ECHILD);
 }
 
 static void thousand_sessions_leak_nothing(void **state)
@@ -647,6 +723,10 @@ int main(void)
 		cmocka_unit_test(closing_kills_the_whole_session),
 		cmocka_unit_test(hostile_frames_end_their_session_only),
 		cmocka_unit_test(sessions_are_bounded),
+		cmocka_unit_test(who_wants_files_is_told_of_the_bound),
+		cmocka_unit_test(those_who_are_told_so_are_bounded_too),
+		cmocka_unit_test(
+			a_command_that_nobody_waits_for_is_not_started),
 		cmocka_unit_test(thousand_sessions_leak_nothing),
 	};
 
