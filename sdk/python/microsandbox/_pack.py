@@ -372,6 +372,11 @@ def network(arena: Arena, options: Mapping[str, object]) -> Optional[_ffi.msb_ne
         return None
     n: Network = want(Network() if said is None else said, Network, "network")
     n = n if n.policy is None else _policy(n)
+    if n.rate_limiter is not None:
+        from .policy import NetworkRateLimiter
+
+        limits = want(n.rate_limiter, NetworkRateLimiter, "network.rate_limiter")
+        n = n.replace(**limits._rates())
     o = sized(_ffi.msb_network)
     o.flags = flags_of(n, NET_FLAGS, "network")
     for name in NET_STRINGS:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from ._value import Value
-from .types import Rule
+from .types import Rate, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import Literal, Union
+    from typing import Literal, Optional, Union
 
     from .types import Action, StrPath
 
@@ -64,6 +64,40 @@ class NetworkPolicy(Value):
         said = list(profiles)
         dns = ["allow@dns"] if said else []
         return cls(rules=(*dns, *(f"allow@{p}" for p in said)))
+
+
+class TokenBucket(Value):
+    """So many at once, and as many again in the time."""
+
+    size: int
+    refill_time_ms: int
+
+    def _rate(self) -> Rate:
+        return Rate(max(1, self.size * 1000 // max(1, self.refill_time_ms)), self.size)
+
+
+class RateLimiter(Value):
+    """Of one direction: bytes, and packets."""
+
+    bandwidth: Optional[TokenBucket] = None
+    ops: Optional[TokenBucket] = None
+
+
+class NetworkRateLimiter(Value):
+    """Of both directions."""
+
+    egress: Optional[RateLimiter] = None
+    ingress: Optional[RateLimiter] = None
+
+    def _rates(self) -> dict[str, Rate]:
+        """By the names of Network's members."""
+        found = {}
+        for way, limiter in (("egress", self.egress), ("ingress", self.ingress)):
+            if limiter is not None and limiter.bandwidth is not None:
+                found[f"{way}_bytes"] = limiter.bandwidth._rate()
+            if limiter is not None and limiter.ops is not None:
+                found[f"{way}_packets"] = limiter.ops._rate()
+        return found
 
 
 class VsockRoute(Value):

@@ -153,6 +153,10 @@ class Metrics(Value):
         return self.memory_resident_bytes
 
     @property
+    def upper_free_bytes(self) -> int:
+        return max(0, self.upper_bytes - self.upper_used_bytes)
+
+    @property
     def vcpu_time_ns(self) -> int:
         return self.cpu_ns
 
@@ -208,6 +212,10 @@ class FileInfo(Value):
     @property
     def permissions(self) -> int:
         return self.mode & 0o7777
+
+    @property
+    def readonly(self) -> bool:
+        return not self.mode & 0o222
 
     @property
     def is_dir(self) -> bool:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from .policy import (
         NetworkPolicy,
+        NetworkRateLimiter,
         ScopedUpstreamCACert,
         ScopedVerifyUpstream,
         SecretInjection,
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
         quota: Mebibytes
         cache: CacheMode
         follow: bool
+        uid: int  # with gid the same as owner
+        gid: int
 
     class NamedOptions(MountFlags, total=False):
         """Of a volume. `create`: it is made, of `volume_kind` and `size`, when there is none."""
@@ -65,6 +68,8 @@ if TYPE_CHECKING:
         kind: Literal["dir", "disk"]  # volume_kind
         size_mib: Mebibytes
         quota_mib: Mebibytes
+        uid: int
+        gid: int
 
     class TmpfsOptions(MountFlags, total=False):
         """Of a guest's memory. `size`: half of it when not said."""
@@ -320,7 +325,7 @@ class Mount(Value):
     @classmethod
     def bind(cls, path: StrPath, **options: Unpack[BindOptions]) -> Mount:
         """A folder or a file of the host."""
-        return cls("bind", path, **options)
+        return cls("bind", path, **_owned({**options}))
 
     @classmethod
     def named(cls, name: str, **options: Unpack[NamedOptions]) -> Mount:
@@ -341,9 +346,14 @@ class Mount(Value):
         return cls("disk", path, **options)
 
 
+def _owned(said: dict[str, Any]) -> dict[str, Any]:
+    uid, gid = said.pop("uid", None), said.pop("gid", None)
+    return said if uid is None is gid else {**said, "owner": (uid, gid)}
+
+
 def _named(options: NamedOptions) -> dict[str, Any]:
     """Options of a named volume, by the names of Mount's members."""
-    said: dict[str, Any] = {**options}
+    said = _owned({**options})
     for old, new in (("kind", "volume_kind"), ("size_mib", "size"), ("quota_mib", "quota")):
         if old in said:
             said[new] = said.pop(old)
@@ -592,6 +602,7 @@ class Network(Value):
     pcap: Optional[StrPath] = None
     on_secret_violation: Violation = "default"
     policy: Optional[NetworkPolicy] = None  # in place of profile and defaults
+    rate_limiter: Optional[NetworkRateLimiter] = None  # in place of the four rates
 
     @classmethod
     def none(cls) -> Network:

@@ -18,12 +18,14 @@ from microsandbox import (
     Network,
     NetworkPolicy,
     NetworkProfile,
+    NetworkRateLimiter,
     Patch,
     Port,
     PortBinding,
     Protocol,
     PullEventType,
     PullPolicy,
+    RateLimiter,
     RootDisk,
     Rule,
     Sandbox,
@@ -36,6 +38,7 @@ from microsandbox import (
     Size,
     Snapshot,
     TlsConfig,
+    TokenBucket,
     UnsupportedError,
     ViolationAction,
     Volume,
@@ -149,6 +152,15 @@ def test_routes_and_name_servers():
     assert strings(network_of(plan(vsock={"/run/a.sock": 5000})).vsock) == ["/run/a.sock:5000"]
 
 
+def test_rates_are_buckets():
+    limits = NetworkRateLimiter(
+        egress=RateLimiter(bandwidth=TokenBucket(1000, 500), ops=TokenBucket(10, 1000))
+    )
+    o = network_of(plan(network=Network(rate_limiter=limits)))
+    assert (o.egress_bytes.per_second, o.egress_bytes.burst) == (2000, 1000)
+    assert (o.egress_packets.per_second, o.ingress_bytes.per_second) == (10, 0)
+
+
 def test_tls_in_other_words():
     said = TlsConfig(
         bypass=("*.example.net",),
@@ -186,6 +198,7 @@ def test_secrets_roots_and_volumes():
     named = Volume.named("d", mode=NamedVolumeMode.ENSURE_EXISTS, kind=VolumeKind.DISK, size_mib=64)
     assert named == Mount("named", "d", size=64, create=True, volume_kind="disk")
     assert Volume.named("d", quota_mib=8) == Mount.named("d", quota=8)
+    assert Volume.bind("/x", uid=1, gid=2) == Mount.bind("/x", owner=(1, 2))
     assert Volume.tmpfs(size_mib=1) == Mount.tmpfs(size=1)
     with pytest.raises(InvalidConfigError, match="existing or ensure-exists"):
         Volume.named("d", mode="create")

@@ -294,15 +294,17 @@ class SandboxHandle(_Named):
     async def restart(
         self,
         *,
+        force: bool = False,
         timeout: Seconds = 10.0,
         detached: bool = False,
         secrets: Optional[Sequence[Secret]] = None,
     ) -> Sandbox:
-        """As Sandbox.restart()."""
+        """As Sandbox.restart(); with force without a word to its commands."""
         from .sandbox import Sandbox
 
+        grace = 0 if check.flag(force, "force") else timeout
         return await Sandbox.restart(
-            self._name, timeout=timeout, detached=detached, secrets=secrets, home=self._home
+            self._name, timeout=grace, detached=detached, secrets=secrets, home=self._home
         )
 
     async def _with_live(self, function: Callable[..., Any], *args: Any) -> Any:
