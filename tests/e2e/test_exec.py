@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from lib.cli import Cli, is_gone, machine_of, wait_until
+from lib.cli import Cli, hold, is_gone, machine_of, wait_until
 
 IMAGE = "test/busybox:1"
 BOX = "box"
@@ -351,6 +351,7 @@ def test_a_background_command_ends_its_machine_unseen(cli):
 @pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGKILL])
 def test_ending_msb_before_a_background_command_runs_ends_its_machine(cli, sig):
     p = cli.popen("run", "-d", "-n", "cut", IMAGE, "--", "sleep", "1000")
+    hold(p)
     below = machine_of(p)
     p.send_signal(sig)
     assert p.wait(20) == -sig and p.stdout.read() == b""
@@ -360,10 +361,10 @@ def test_ending_msb_before_a_background_command_runs_ends_its_machine(cli, sig):
 
 
 def test_killing_who_is_attached_kills_the_command_and_not_the_machine(cli, box):
-    number = cli.ok("exec", "-d", "-i", box, "--", "sh", "-c", "echo up; while :; do sleep 0.1; done; : 5432").strip()
+    number = cli.ok("exec", "-d", "-i", box, "--", "sh", "-c", "while echo up; do sleep 0.1; done; : 5432").strip()
     p = cli.popen("attach", "--session", number, box)
     wait_until(lambda: inside(cli, box, ": 5432") == 1, 20, "not there")
-    time.sleep(0.5)  # attached
+    assert p.stdout.readline() == b"up\n"  # attached
     p.kill()
     wait_until(lambda: inside(cli, box, ": 5432") == 0, 20, "it lives on in the guest")
     assert alive(cli, box)

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from conftest import machines
-from lib.cli import Cli, descendants, wait_until
+from lib.cli import Cli, descendants, hold, wait_until
 
 IMAGE = "test/busybox:1"
 REFERENCE = "docker.io/test/busybox:1"
@@ -266,10 +266,11 @@ def test_start_of_a_running_one_is_a_note(cli, box):
 
 def test_start_waits_for_one_that_somebody_starts_and_takes_over_when_he_gives_up(cli, paper):
     first = cli.popen("start", paper)
-    wait_until(lambda: status(cli, paper) == "Starting", 10, "a start that waits")
+    hold(first)
+    wait_until(lambda: status(cli, paper) == "Starting", 20, "a start that waits")
     first.send_signal(signal.SIGINT)
     assert cli.ok("start", "-q", paper) == "" and status(cli, paper) == "Running"
-    assert first.wait(10) == -signal.SIGINT and status(cli, paper) == "Running"
+    assert first.wait(30) == -signal.SIGINT and status(cli, paper) == "Running"
 
 
 @pytest.mark.parametrize("name", [["-n", "early"], []])
@@ -277,9 +278,10 @@ def test_start_waits_for_one_that_somebody_starts_and_takes_over_when_he_gives_u
 def test_a_create_that_is_interrupted_leaves_nothing(cli, name, signo):
     before = cli.ok("ls", "-q")
     p = cli.popen("create", *name, IMAGE)
-    wait_until(lambda: "Starting" in cli.ok("ls"), 10, "a create that waits")
+    hold(p)
+    wait_until(lambda: "Starting" in cli.ok("ls"), 20, "a create that waits")
     p.send_signal(signo)
-    assert p.communicate(timeout=10) == (b"", b"") and p.returncode == 128 + signo
+    assert p.communicate(timeout=30) == (b"", b"") and p.returncode == 128 + signo
     assert cli.ok("ls", "-q") == before
 
 
@@ -407,7 +409,7 @@ def test_msb_killed_half_way_leaves_a_right_record(cli, command, delay):
     def settled():
         r = cli("inspect", "victim", "--format", "json")
         return r.returncode or json.loads(r.out)["status"] not in ("Starting",)
-    wait_until(settled, 15, "neither running nor ended")
+    wait_until(settled, 60, "neither running nor ended")
     if cli("inspect", "victim").returncode == 0:
         # The folder may be swept a little later; a named one starts again.
         ensure_running(cli, "victim")
@@ -426,13 +428,17 @@ def test_msb_killed_while_it_ends_a_machine(cli, box, command, delay):
     if command == "rm -f":
         name = cli.ok("create", IMAGE).strip()
     ensure_running(cli, name)
+    begin = time.monotonic()
+    cli.ok("stop", "-q", name)
+    stopping = time.monotonic() - begin
+    ensure_running(cli, name)
     p = cli.popen(*command.split(), name)
     time.sleep(delay)
     p.kill()
     p.wait()
     if command != "rm -f":
-        time.sleep(2)  # a shut-down that was asked for goes on
-        assert status(cli, name) in ("Running", "Stopped", "Crashed")
+        time.sleep(1 + 5 * stopping)  # a shut-down that was asked for goes on
+        wait_until(lambda: status(cli, name) in ("Running", "Stopped", "Crashed"), 20, "neither running nor ended")
         ensure_running(cli, name)
     elif cli("inspect", name).returncode == 0:
         cli.ok("rm", "-q", "-f", name)
@@ -519,7 +525,7 @@ def test_touch_holds_off_the_idle_timeout_and_then_it_ends(cli):
         assert r.returncode == 0, (r.err, gap, touched, inspect(cli, "idle"))
         touched += 1
     cli.ok("ping", "-q", "idle")  # no touch
-    wait_until(lambda: status(cli, "idle") == "Stopped", 10, "it is not stopped")
+    wait_until(lambda: status(cli, "idle") == "Stopped", 40, "it is not stopped")
     assert inspect(cli, "idle")["end"]["reason"] == "idle_timeout"
     assert "Stopped (idle timeout)" in cli.ok("ps", "-a")
     cli.ok("rm", "-q", "idle")
@@ -534,7 +540,7 @@ def test_run_says_that_max_duration_was_over(cli):
 
 def test_max_duration_ends_it_whatever_it_does(cli):
     cli.ok("create", "-n", "short", "--max-duration", "2s", IMAGE)
-    end = time.monotonic() + 15
+    end = time.monotonic() + 40
     while status(cli, "short") == "Running":
         cli("touch", "-q", "short")
         assert time.monotonic() < end, "it is not stopped"
@@ -695,13 +701,16 @@ def megabytes(cli, name):
 
 def test_a_disk_grows_by_far_and_after_a_kill(cli):
     """The guest does it, at its start: what kills the machine meanwhile only has it done again."""
+    begin = time.monotonic()
     cli.ok("create", "-q", "-n", "small", "--root-disk", "32M", "-m", "128M", IMAGE)
+    booting = time.monotonic() - begin
     cli.ok("exec", "small", "--", "sh", "-c", "echo mine > /root/file; sync")
     for size, want in (("33M", 20), ("1G", 900), ("200G", 190_000)):
         cli.ok("kill", "-q", "small")
         cli.ok("modify", "-q", "small", "--root-disk", size)
         p = cli.popen("start", "-q", "small")
-        time.sleep(0.5)
+        wait_until(lambda: vmm_of(cli, "small"), 20, "it does not start")
+        time.sleep(booting / 2)
         os.kill(vmm_of(cli, "small"), signal.SIGKILL)
         p.wait()
         cli.ok("start", "-q", "small")

@@ -35,7 +35,7 @@ def home(tmp_path):
 def msb(home, tmp_path):
     docker = tmp_path / "docker"
     docker.mkdir()
-    return Cli(BUILD, home, MSB_REGISTRY_TIMEOUT="700ms",
+    return Cli(BUILD, home, MSB_REGISTRY_TIMEOUT="10s",
                DOCKER_CONFIG=str(docker))
 
 
@@ -245,18 +245,18 @@ def test_wrong_content_range_is_refused(msb, home, fake, app, start):
     refused(msb, home, "pull", fake.ref("app"), words="range", bad=big)
 
 
-def kill_in_the_middle(msb, fake, app, rate=400_000):
+def kill_in_the_middle(msb, fake, app, rate=200_000):
+    """What the server has sent is not yet what was kept."""
     big = app.layers[1]
     fake.fault = lambda rq: slow(rate) if rq.name == big else None
     p = msb.popen("pull", fake.ref("app"))
-    while fake.bytes_of(big) < 250_000:
+    part = msb.home / "store" / "blobs" / f"{big[7:]}.part"
+    while not part.exists() or part.stat().st_size <= 150_000:
         assert p.poll() is None
         time.sleep(0.02)
     p.send_signal(signal.SIGKILL)
     p.wait()
     fake.fault = None
-    part = msb.home / "store" / "blobs" / f"{big[7:]}.part"
-    assert part.stat().st_size > 100_000
     return part
 
 
@@ -348,14 +348,15 @@ def test_body_that_never_ends(msb, home, fake, app, announce):
 
 def test_slow_drip_and_silence_end_in_time(msb, home, fake, app):
     big = app.layers[1]
+    env = {"MSB_REGISTRY_TIMEOUT": "700ms"}
     fake.fault = lambda rq: drip(1000, 0.2) if rq.name == big else None
     start = time.time()
     refused(msb, home, "pull", fake.ref("app"), words="almost nothing",
-            parts=True)
+            parts=True, env=env)
     fake.fault = lambda rq: silence(30)
     refused(msb, home, "pull", fake.ref("app"), words="almost nothing",
-            parts=True)
-    assert time.time() - start < 30
+            parts=True, env=env)
+    assert time.time() - start < 60
 
 
 def test_429_waits_as_told(msb, home, fake, app):
@@ -363,14 +364,14 @@ def test_429_waits_as_told(msb, home, fake, app):
         if rq.nth == 0 and rq.name == app.layers[0] else None
     start = time.time()
     msb.ok("pull", fake.ref("app"))
-    assert 1 <= time.time() - start < 6
+    assert 1 <= time.time() - start < 15
 
 
 def test_429_with_a_huge_wait_is_given_up_at_once(msb, home, fake, app):
     fake.fault = lambda rq: answer(429, {"Retry-After": "100000"})
     start = time.time()
     refused(msb, home, "pull", fake.ref("app"), words="100000 seconds")
-    assert time.time() - start < 3
+    assert time.time() - start < 20
 
 
 def test_503_for_ever_is_given_up(msb, home, fake, app):
@@ -703,6 +704,7 @@ def test_winner_killed_the_waiter_goes_on(msb, home, fake, app):
     fake.fault = lambda rq: slow(300_000) if rq.name == big else None
     first = msb.popen("pull", fake.ref("app"))
     while fake.bytes_of(big) < 100_000:
+        assert first.poll() is None
         time.sleep(0.02)
     second = msb.popen("pull", fake.ref("app"))
     time.sleep(0.3)
@@ -717,14 +719,14 @@ def test_winner_killed_the_waiter_goes_on(msb, home, fake, app):
 
 def test_ctrl_c_leaves_only_what_can_be_resumed(msb, home, fake, app):
     big = app.layers[1]
-    fake.fault = lambda rq: slow(200_000) if rq.name == big else None
+    fake.fault = lambda rq: slow(40_000) if rq.name == big else None
     p = msb.popen("pull", fake.ref("app"))
-    while fake.bytes_of(big) < 100_000:
+    while fake.bytes_of(big) < 50_000:
         time.sleep(0.02)
     p.send_signal(signal.SIGINT)
     start = time.time()
-    assert p.wait(10) != 0
-    assert time.time() - start < 2
+    assert p.wait(30) != 0
+    assert time.time() - start < 6  # the rest would take twice as long
     if p.returncode > 0:  # ended by itself, not by the signal
         assert_store_clean(home, parts=True)
 

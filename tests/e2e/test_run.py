@@ -12,7 +12,7 @@ import pytest
 
 from conftest import machines
 from lib import engine
-from lib.cli import Cli, descendants, is_gone, machine_of, wait_until
+from lib.cli import Cli, descendants, hold, is_gone, machine_of, take_signal, wait_until
 from lib.vmm import shell_initramfs
 
 IMAGE = "test/busybox:1"
@@ -31,6 +31,10 @@ def nothing_is_left(cli):
     yield
     cli.reap()
     wait_until(lambda: not machines(), 10, "a process is left")
+    for folder in (cli.home / "sandboxes").iterdir():
+        # Of an msb that was killed before its sandbox was on record: rubbish a minute later.
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(folder, (time.time() - 120,) * 2)
     for name in cli.ok("ls", "-q").split():  # named ones stay; another may go just now
         cli("rm", "-f", "-q", name)
     assert cli.ok("ls", "-q") == "" and not list((cli.home / "sandboxes").iterdir())
@@ -250,8 +254,7 @@ def test_terminal_size_and_resize(cli):
         t.expect("/dev/pts/")
         t.expect("xterm-256color")
         t.resize(50, 132)
-        time.sleep(0.3)
-        t.type("stty size\n")
+        t.type("until stty size | grep '50.132'; do sleep 0.1; done\n")
         t.expect("50 132")
         t.type("exit 5\n")
         assert t.wait() == 5 and t.is_restored()
@@ -260,7 +263,8 @@ def test_terminal_size_and_resize(cli):
 def test_ctrl_c_on_a_terminal_goes_to_the_foreground_command(cli):
     with cli.terminal(*SHELL) as t:
         t.expect("# ")
-        t.type("sleep 100\n")
+        t.type("echo go''ing; sleep 100\n")
+        t.expect("going")
         time.sleep(1)
         t.type("\x03")
         time.sleep(0.3)
@@ -276,16 +280,16 @@ def test_a_signal_from_outside_restores_the_terminal(cli, sig):
         t.expect("# ")
         assert not t.is_restored()
         t.process.send_signal(sig)
-        assert t.wait(5) == 128 + sig and t.is_restored()
+        assert t.wait(20) == 128 + sig and t.is_restored()
 
 
 def test_a_stopped_msb_gives_the_terminal_back(cli):
     with cli.terminal(*SHELL) as t:
         t.expect("# ")
         t.process.send_signal(signal.SIGTSTP)
-        wait_until(t.is_restored, 5, "still raw")
+        wait_until(t.is_restored, 20, "still raw")
         t.process.send_signal(signal.SIGCONT)
-        wait_until(t.is_raw, 5, "not raw again")
+        wait_until(t.is_raw, 20, "not raw again")
         t.type("echo still $((40 + 2))\n")
         t.expect("still 42")
         t.type("exit\n")
@@ -296,7 +300,7 @@ def test_a_crash_of_msb_restores_the_terminal(cli):
     with cli.terminal(*SHELL) as t:
         t.expect("# ")
         t.process.send_signal(signal.SIGSEGV)
-        assert t.wait(5) == -signal.SIGSEGV and t.is_restored()
+        assert t.wait(20) == -signal.SIGSEGV and t.is_restored()
 
 
 def test_a_crash_of_the_machine_restores_the_terminal(cli):
@@ -304,17 +308,23 @@ def test_a_crash_of_the_machine_restores_the_terminal(cli):
         t.expect("# ")
         vmm, *rest = machine_of(t.process)
         os.kill(vmm, signal.SIGKILL)
-        assert t.wait(10) == 125 and t.is_restored()
+        assert t.wait(30) == 125 and t.is_restored()
         assert b"error:" in t.seen
-        wait_until(lambda: all(map(is_gone, rest)), 5, "QEMU lives on")
+        wait_until(lambda: all(map(is_gone, rest)), 20, "QEMU lives on")
 
 
 def test_ctrl_c_twice_ends_a_machine_that_still_boots(cli):
     with cli.terminal(*SHELL) as t:
         wait_until(t.is_raw, 20, "never raw")
+        hold(t.process)
         t.type("\x03")
-        time.sleep(0.1)
-        t.type("\x03")
+        time.sleep(0.3)
+        assert t.process.poll() is None
+        for _ in range(10):  # two that are read at once are one
+            t.type("\x03")
+            time.sleep(0.3)
+            if t.process.poll() is not None:
+                break
         assert t.wait(5) == 130 and t.is_restored()
 
 
@@ -357,20 +367,19 @@ def test_signals_are_forwarded(cli, sig):
 def test_a_second_ctrl_c_kills_what_does_not_answer(cli):
     p = cli.popen("run", IMAGE, "--", "sh", "-c", 'trap "" INT; echo ready; while :; do sleep 1; done')
     assert p.stdout.readline() == b"ready\n"
-    p.send_signal(signal.SIGINT)
+    take_signal(p, signal.SIGINT)
     time.sleep(0.3)
     assert p.poll() is None
     p.send_signal(signal.SIGINT)
-    assert p.wait(5) == 130
+    assert p.wait(20) == 130
 
 
 def test_ctrl_c_while_booting_says_what_to_do(cli):
     p = cli.popen("run", IMAGE, "--", "true")
-    machine_of(p)
+    hold(p)
+    take_signal(p, signal.SIGINT)
     p.send_signal(signal.SIGINT)
-    time.sleep(0.1)
-    p.send_signal(signal.SIGINT)
-    assert p.wait(5) == 130
+    assert p.wait(20) == 130
     assert b"once more" in p.stderr.read()
 
 
@@ -622,6 +631,6 @@ def test_a_guest_that_never_gets_ready_shows_its_console(cli, runtime):
     (runtime / "initramfs.cpio").unlink()
     (runtime / "initramfs.cpio").write_bytes(shell_initramfs("echo init is here; exec busybox sleep 1000"))
     start = time.monotonic()
-    err = broken(cli, runtime, "--boot-timeout", "4s")
-    assert time.monotonic() - start < 20
-    assert "init is here" in err and "4" in err.splitlines()[0]
+    err = broken(cli, runtime, "--boot-timeout", "8s")
+    assert time.monotonic() - start < 40
+    assert "init is here" in err and "8" in err.splitlines()[0]

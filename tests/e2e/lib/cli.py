@@ -166,3 +166,18 @@ def machine_of(process, seconds=30):
     return descendants(process.pid)
 
 
+def hold(process):
+    """The machine below a running msb stands still: it starts for as long as a test needs it to."""
+    os.kill(machine_of(process)[-1], signal.SIGSTOP)
+
+
+def take_signal(process, sig):
+    """Send it, and wait until it was taken: two that wait are one."""
+    process.send_signal(sig)
+
+    def waits():
+        for line in pathlib.Path(f"/proc/{process.pid}/status").read_text().splitlines():
+            if line.startswith(("SigPnd:", "ShdPnd:")) and int(line.split()[1], 16) >> (sig - 1) & 1:
+                return True
+        return False
+    wait_until(lambda: not waits(), 20, f"{sig!r} is not taken")
