@@ -1,12 +1,10 @@
 # frozen_string_literal: true
 
-# Times of exec("true") in the sandbox MSB_BENCH_SANDBOX, as JSON.
+# What a call costs: for each line of standard input, which is a count, exec("true") that often in
+# the sandbox MSB_BENCH_SANDBOX, which runs; answered by a line {"exec_us": [...]}.
 
 require "json"
 require "microsandbox"
-
-COUNT = Integer(ENV.fetch("MSB_BENCH_COUNT", "200"))
-sandbox = Microsandbox::Sandbox.open(ENV.fetch("MSB_BENCH_SANDBOX"))
 
 def microseconds
   start = Process.clock_gettime(Process::CLOCK_MONOTONIC, :nanosecond)
@@ -14,5 +12,8 @@ def microseconds
   (Process.clock_gettime(Process::CLOCK_MONOTONIC, :nanosecond) - start) / 1000.0
 end
 
-10.times { sandbox.exec("true") }
-puts JSON.generate(exec_us: Array.new(COUNT) { microseconds { sandbox.exec("true") } })
+$stdout.sync = true
+sandbox = Microsandbox::Sandbox.open(ENV.fetch("MSB_BENCH_SANDBOX"))
+$stdin.each_line do |line|
+  puts JSON.generate(exec_us: Array.new(Integer(line)) { microseconds { sandbox.exec("true") } })
+end

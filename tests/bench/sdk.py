@@ -1,14 +1,17 @@
-"""What a language costs: `true` in a sandbox that runs, by each SDK, each between two runs of the C call; and how
-long the import of the Python package takes. A run is 200 calls, of which the median counts; values are medians of
-rounds."""
+"""What a language costs: `true` in a sandbox that runs, by each SDK and by the C call; and how long the import of the
+Python package takes. All programs live at once and take turns, so that whatever the host and the guest do, they do it to
+all; a turn is TURN calls, of which the first wakes the program up and does not count; the order changes each round. What
+counts is the median, over the rounds, of what a turn's median is above that of the C calls in the same round."""
 import json
 import pathlib
+import random
 import statistics
 import subprocess
 import sys
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
-ROUNDS = 5
+ROUNDS = 250
+TURN = 5
 IMPORTS = 20
 GOAL_US = 300
 GOAL_IMPORT_MS = 50
@@ -30,9 +33,26 @@ def commands(bench):
     }
 
 
-def once(argv, env):
-    r = subprocess.run(argv, env=env, stdout=subprocess.PIPE, text=True, check=True, timeout=600)
-    return json.loads(r.stdout)
+class Runner:
+    """A program that lives, and does n calls when it is told n."""
+
+    def __init__(self, argv, env):
+        self.process = subprocess.Popen(argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.medians = []
+
+    def turn(self, n):
+        self.process.stdin.write(f"{n}\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())["exec_us"]
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait(60)
+
+
+def error_of_median(samples):
+    """Its standard error, by the medians of ten parts."""
+    return statistics.stdev(statistics.median(samples[i::10]) for i in range(10)) / 10 ** 0.5
 
 
 def import_ms(env, words):
@@ -41,34 +61,35 @@ def import_ms(env, words):
     return float(subprocess.run([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, text=True, check=True).stdout)
 
 
-def rows(bench):
+def rows(bench, image):
     env = dict(bench.env, MSB_RUNTIME=str(bench.build), MSB_BUILD=str(bench.build), MSB_BENCH_SANDBOX="sdk-bench",
                MICROSANDBOX_LIBRARY=str(bench.build / "libmicrosandbox.so.0"), PYTHONPATH=str(TOP / "sdk/python"))
-    image = subprocess.run([TOP / "tests/images/build.py", "--busybox-only"], stdout=subprocess.PIPE, text=True,
-                           check=True).stdout.strip() + "/busybox"
-    runs, missing = {}, {}
+    runners, missing = {}, {}
     bench.msb("create", "-q", "-n", "sdk-bench", image, stdout=subprocess.DEVNULL)
     try:
-        argvs = commands(bench)
-        for name, argv in argvs.items():
+        for name, argv in commands(bench).items():
             try:
-                once(argv, env)  # builds what must be built, and warms it up
-                runs[name] = []
-            except (OSError, subprocess.SubprocessError, ValueError) as e:
+                runners[name] = Runner(argv, env)
+                runners[name].turn(20)  # builds what must be built, and warms it up
+            except (OSError, ValueError) as e:
                 missing[name] = str(e)
+                runners.pop(name, None)
+        names = list(runners)
         for _ in range(ROUNDS):
-            for name in [n for n in runs if n != "c"]:
-                before, mine, after = (statistics.median(once(argvs[n], env)["exec_us"]) for n in ("c", name, "c"))
-                runs["c"] += [before, after]
-                runs[name].append(mine - (before + after) / 2)
+            random.shuffle(names)
+            for name in names:
+                runners[name].medians.append(statistics.median(runners[name].turn(TURN)[1:]))
+        for runner in runners.values():
+            runner.end()
     finally:
         bench.msb("rm", "-f", "-q", "sdk-bench")
-    base = statistics.median(runs["c"])
+    base = statistics.median(runners["c"].medians)
     bench.table.add("exec of true, C call, p50", base, "us")
-    for name in [n for n in runs if n != "c"]:
-        over = statistics.median(runs[name])
-        bench.table.add(f"exec over the C call: {name}, p50", over, "us", f"<= {GOAL_US} us", "the C call", (base + over) / base,
-                        over <= GOAL_US)
+    for name in sorted(set(runners) - {"c"}):
+        overs = [mine - c for mine, c in zip(runners[name].medians, runners["c"].medians)]
+        over, error = statistics.median(overs), error_of_median(overs)
+        bench.table.add(f"exec over the C call: {name}, p50", over, "us", f"<= {GOAL_US} us, error +-{error:.0f}", "the C call",
+                        (base + over) / base, over <= GOAL_US)
     for name, why in missing.items():
         bench.table.add(f"exec over the C call: {name}", None, "us", None, f"not measured: {why}")
     took = statistics.median([import_ms(env, "from microsandbox import Sandbox") for _ in range(IMPORTS)])

@@ -1,13 +1,12 @@
 /*
- * sdkexec.c - what SDKs are compared with: `true` in a sandbox that runs, by
- * the C call, N times. Prints {"exec_us": [...]}.
+ * sdkexec.c - what SDKs are compared with: for each line of standard input,
+ * which is a count, `true` that often by the C call in a sandbox that runs;
+ * answered by a line {"exec_us": [...]}.
  */
 #include <microsandbox.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-
-#define ROUNDS 200
 
 static double now_us(void)
 {
@@ -35,27 +34,38 @@ static int one(struct msb_sandbox *sandbox, double *ret_us,
 	return 0;
 }
 
+static int answer(struct msb_sandbox *sandbox, int n, struct msb_error *error)
+{
+	double us;
+	int r;
+
+	(void)printf("{\"exec_us\": [");
+	for (int i = 0; i < n; i++) {
+		r = one(sandbox, &us, error);
+		if (r < 0)
+			return r;
+		(void)printf("%s%.1f", i ? ", " : "", us);
+	}
+	(void)printf("]}\n");
+	(void)fflush(stdout);
+	return 0;
+}
+
 int main(void)
 {
 	const char *name = getenv("MSB_BENCH_SANDBOX");
 	struct msb_sandbox *sandbox = NULL;
 	struct msb_home *home = NULL;
 	struct msb_error error;
-	double us;
+	char line[16];
 	int r = msb_home_open(NULL, &home, &error);
 
 	if (r == 0)
 		r = msb_sandbox_open(home, name ? name : "", &sandbox, &error);
-	for (int i = 0; i < ROUNDS && r == 0; i++) {
-		r = one(sandbox, &us, &error);
-		if (r == 0)
-			(void)printf("%s%.1f", i ? ", " : "{\"exec_us\": [",
-			             us);
-	}
+	while (r == 0 && fgets(line, sizeof(line), stdin))
+		r = answer(sandbox, atoi(line), &error);
 	if (r < 0)
 		(void)fprintf(stderr, "sdkexec: %s\n", error.message);
-	else
-		(void)printf("]}\n");
 	msb_sandbox_free(sandbox);
 	msb_home_free(home);
 	return r < 0;

@@ -1,8 +1,10 @@
-// A hook of the benchmarks: how long Exec of "true" takes in a sandbox that
-// runs, MSB_BENCH_SANDBOX, as JSON on standard output.
+// A hook of the benchmarks: for each line of standard input, which is a
+// count, Exec of "true" that often in the sandbox MSB_BENCH_SANDBOX, which
+// runs; answered by a line {"exec_us": [...]}.
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -13,16 +15,23 @@ import (
 	microsandbox "github.com/microsandbox/microsandbox-c/sdk/go"
 )
 
-const rounds = 200
-
-func run() error {
-	n := rounds
-	if text := os.Getenv("MSB_BENCH_N"); text != "" {
-		var err error
-		if n, err = strconv.Atoi(text); err != nil {
-			return err
+func execs(ctx context.Context, sb *microsandbox.Sandbox, n int) ([]float64, error) {
+	times := make([]float64, n)
+	for i := range times {
+		start := time.Now()
+		out, err := sb.Exec(ctx, "true", nil)
+		if err != nil {
+			return nil, err
+		}
+		times[i] = float64(time.Since(start).Nanoseconds()) / 1000
+		if !out.Success() {
+			return nil, fmt.Errorf("true ended with %d", out.ExitCode())
 		}
 	}
+	return times, nil
+}
+
+func run() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	sb, err := microsandbox.ConnectSandbox(ctx, os.Getenv("MSB_BENCH_SANDBOX"))
@@ -30,21 +39,21 @@ func run() error {
 		return err
 	}
 	defer sb.Close()
-	times := make([]float64, 0, n)
-	for i := -10; i < n; i++ { // ten to get warm
-		start := time.Now()
-		out, err := sb.Exec(ctx, "true", nil)
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		n, err := strconv.Atoi(lines.Text())
 		if err != nil {
 			return err
 		}
-		if !out.Success() {
-			return fmt.Errorf("true ended with %d", out.ExitCode())
+		times, err := execs(ctx, sb, n)
+		if err != nil {
+			return err
 		}
-		if i >= 0 {
-			times = append(times, float64(time.Since(start).Nanoseconds())/1000)
+		if err := json.NewEncoder(os.Stdout).Encode(map[string]any{"exec_us": times}); err != nil {
+			return err
 		}
 	}
-	return json.NewEncoder(os.Stdout).Encode(map[string]any{"exec_us": times})
+	return lines.Err()
 }
 
 func main() {
