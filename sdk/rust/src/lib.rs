@@ -29,6 +29,7 @@
 #![deny(unsafe_code)]
 
 mod config;
+mod data;
 mod doctor;
 mod error;
 mod exec;
@@ -40,22 +41,28 @@ mod metrics;
 mod pool;
 #[allow(unsafe_code)]
 mod raw;
-mod sandbox;
+pub mod sandbox;
+pub mod size;
 mod snapshot;
 mod volume;
 
 pub use bytes::Bytes;
 
 pub use config::{
-    Action, Cache, MountBuilder, Network, PatchBuilder, Port, Rate, SecretBuilder, Tls, Violation,
+    Action, Cache, DestinationGroup, DnsBuilder, MountBuilder, Network, NetworkPolicy,
+    NetworkPolicyBuilder, NetworkProfile, PatchBuilder, Port, Rate, RuleBuilder,
+    RuleDestinationBuilder, SecretBuilder, Tls, Violation,
 };
+pub use data::IntoData;
 pub use doctor::{Check, CheckStatus};
-pub use error::{ErrorInfo, MicrosandboxError, Result};
+pub use error::{ErrorInfo, MicrosandboxError, Result, Result as MicrosandboxResult};
 pub use exec::{
-    ExecControl, ExecEvent, ExecHandle, ExecOptions, ExecOutput, ExecSink, ExitStatus, IntoArgs,
+    ExecControl, ExecEvent, ExecFailed, ExecHandle, ExecOptions, ExecOutput, ExecSink, ExitStatus,
+    IntoArgs, RlimitResource,
 };
 pub use fs::{
-    CopyOptions, CopyProgress, FileInfo, FileReader, FileWriter, SandboxFs, WriteOptions,
+    CopyOptions, CopyProgress, FileInfo, FileReader, FileWriter, FsEntryKind, SandboxFs,
+    WriteOptions,
 };
 pub use home::Home;
 pub use image::{
@@ -66,12 +73,35 @@ pub use logs::{LogEntry, LogOptions, LogSource, LogStream};
 pub use metrics::{Metrics, MetricsStream};
 pub use sandbox::{
     Accel, Change, Effect, Engine, ModifyBuilder, MountInfo, NetworkInfo, PublishedPort, Sandbox,
-    SandboxBuilder, SandboxHandle, SandboxInfo, SecretInfo, StartOptions, State, Times, Upper,
+    SandboxBuilder, SandboxHandle, SandboxInfo, SandboxListBuilder, SandboxPage, SecretInfo,
+    StartOptions, State, Times, Upper,
 };
-pub use snapshot::{Snapshot, SnapshotOptions};
+pub use snapshot::{Snapshot, SnapshotBuilder, SnapshotOptions};
 pub use volume::{Volume, VolumeBuilder, VolumeKind, VolumePrune};
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+
+/// The counters of all sandboxes that run, by name.
+pub async fn all_sandbox_metrics() -> Result<HashMap<String, Metrics>> {
+    let mut all = HashMap::new();
+    for handle in Sandbox::list().await? {
+        if handle.status_snapshot() != State::Ready {
+            continue;
+        }
+        let metrics = match handle.connect().await {
+            Ok(sb) => sb.metrics().await,
+            Err(e) => Err(e),
+        };
+        match metrics {
+            Ok(m) => drop(all.insert(handle.name().to_owned(), m)),
+            // It ended in the meantime.
+            Err(e) if e.is_gone() || e.is_not_found() => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(all)
+}
 
 /// The library's version.
 pub fn version() -> Result<String> {

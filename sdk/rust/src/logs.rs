@@ -45,11 +45,16 @@ impl LogSource {
 /// What is wanted of the logs.
 #[derive(Debug, Clone, Default)]
 pub struct LogOptions {
-    pub(crate) sources: Vec<LogSource>,
-    pub(crate) tail: Option<u64>,
-    pub(crate) since: Option<SystemTime>,
-    pub(crate) until: Option<SystemTime>,
-    pub(crate) session: Option<u64>,
+    /// Where it came from; all when empty.
+    pub sources: Vec<LogSource>,
+    /// The last so many.
+    pub tail: Option<usize>,
+    /// Not before.
+    pub since: Option<SystemTime>,
+    /// Not behind.
+    pub until: Option<SystemTime>,
+    /// Of one command.
+    pub session: Option<u64>,
 }
 
 impl LogOptions {
@@ -65,7 +70,7 @@ impl LogOptions {
     }
 
     /// Only the last so many lines.
-    pub fn tail(mut self, lines: u64) -> Self {
+    pub fn tail(mut self, lines: usize) -> Self {
         self.tail = Some(lines);
         self
     }

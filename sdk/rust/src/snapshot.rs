@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{MicrosandboxError, Result};
 use crate::fs::{CopyProgress, Progress};
 use crate::home::Home;
 use crate::image::Image;
@@ -43,6 +43,49 @@ impl SnapshotOptions {
     }
 }
 
+/// A snapshot that is to be made.
+#[derive(Clone)]
+#[must_use = "a builder does nothing until create()"]
+pub struct SnapshotBuilder {
+    name: String,
+    sandbox: Option<String>,
+    options: SnapshotOptions,
+}
+
+impl SnapshotBuilder {
+    /// Of this sandbox, which does not run.
+    pub fn from_sandbox(mut self, sandbox: impl Into<String>) -> Self {
+        self.sandbox = Some(sandbox.into());
+        self
+    }
+
+    /// A label.
+    pub fn label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.options = self.options.label(key, value);
+        self
+    }
+
+    /// One of the same name goes.
+    pub fn force(mut self) -> Self {
+        self.options = self.options.replace();
+        self
+    }
+
+    /// Its content has a digest, too: all of it is read.
+    pub fn record_integrity(mut self) -> Self {
+        self.options = self.options.integrity();
+        self
+    }
+
+    /// Make it.
+    pub async fn create(self) -> Result<Snapshot> {
+        let Some(sandbox) = self.sandbox else {
+            return Err(MicrosandboxError::invalid("a snapshot of what: from_sandbox()"));
+        };
+        Home::shared().await?.create_snapshot(sandbox, self.name, self.options).await
+    }
+}
+
 /// A snapshot on record. New sandboxes start from it by
 /// [`from_snapshot`](crate::SandboxBuilder::from_snapshot), any number of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +118,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// A new one.
+    pub fn builder(name: impl Into<String>) -> SnapshotBuilder {
+        let (sandbox, options) = (None, SnapshotOptions::default());
+        SnapshotBuilder { name: name.into(), sandbox, options }
+    }
+
     /// Of a sandbox that does not run. No data is copied.
     pub async fn create(sandbox: impl Into<String>, name: impl Into<String>) -> Result<Self> {
         Self::create_with(sandbox, name, |s| s).await

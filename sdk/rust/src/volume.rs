@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::config::MIB;
 use crate::error::Result;
 use crate::home::Home;
 use crate::pool;
+use crate::size::Mebibytes;
 
 /// What a volume is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -77,8 +77,23 @@ impl VolumeBuilder {
     }
 
     /// The quota of a folder, or the size of a disk (which must be given), in MiB.
-    pub fn size(self, mib: u32) -> Self {
-        self.size_bytes(u64::from(mib) * MIB)
+    pub fn size(self, size: impl Into<Mebibytes>) -> Self {
+        self.size_bytes(size.into().as_bytes())
+    }
+
+    /// As [`size`](Self::size), of a folder.
+    pub fn quota(self, size: impl Into<Mebibytes>) -> Self {
+        self.directory().size(size)
+    }
+
+    /// A folder.
+    pub fn directory(self) -> Self {
+        self.kind(VolumeKind::Dir)
+    }
+
+    /// A disk.
+    pub fn disk(self) -> Self {
+        self.kind(VolumeKind::Disk)
     }
 
     /// As [`size`](Self::size), in bytes.
@@ -103,6 +118,11 @@ impl Volume {
     /// A new one.
     pub fn builder(name: impl Into<String>) -> VolumeBuilder {
         VolumeBuilder::new(name.into())
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// A new folder without a quota.

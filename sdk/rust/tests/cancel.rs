@@ -6,8 +6,8 @@ use std::future::Future;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use common::{image, name, shared, small};
-use microsandbox::{ExecEvent, Image, Sandbox};
+use common::{child_ok, image, name, shared, small, soon, unnamed};
+use microsandbox::{ExecEvent, Image, LogOptions, Sandbox};
 
 /// Poll it for a while, then drop it.
 async fn drop_after<T>(ms: u64, f: impl Future<Output = T>) {
@@ -22,7 +22,7 @@ async fn runs(sb: &Sandbox, what: &str) -> bool {
 async fn ends(sb: &Sandbox, what: &str) {
     let begin = Instant::now();
     while runs(sb, what).await {
-        assert!(begin.elapsed() < Duration::from_secs(10), "{what} runs on");
+        assert!(begin.elapsed() < Duration::from_secs(60), "{what} runs on");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -63,13 +63,20 @@ async fn a_stream() {
 
 #[tokio::test]
 async fn a_creation() {
+    let begin = Instant::now();
+    drop(unnamed().await);
+    let whole = begin.elapsed(); // of one on this host, now; the next one may be much quicker
+    let mut cut = 0;
     // At all moments: before, while and after the machine is started.
-    for ms in [0, 1, 20, 100, 300, 600] {
-        let n = name(&format!("cancelled-{ms}"));
+    for percent in [0, 1, 2, 5, 10, 30, 60, 90] {
+        let n = name(&format!("cancelled-{percent}"));
         let create = small(Sandbox::builder(&n)).create();
-        if tokio::time::timeout(Duration::from_millis(ms), create).await.is_ok() {
-            panic!("a machine in {ms} ms");
+        if let Ok(made) = tokio::time::timeout(whole * percent / 100, create).await {
+            drop(made.unwrap());
+            Sandbox::get(&n).await.unwrap().destroy().await.unwrap();
+            continue;
         }
+        cut += 1;
         let begin = Instant::now();
         loop {
             let left = Sandbox::get(&n).await;
@@ -78,10 +85,11 @@ async fn a_creation() {
             if free && begin.elapsed() > Duration::from_millis(1500) {
                 break;
             }
-            assert!(begin.elapsed() < Duration::from_secs(10), "{ms}: {left:?}");
+            assert!(begin.elapsed() < Duration::from_secs(60), "{percent}: {left:?}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
+    assert!(cut >= 4, "{cut} were cut, of creations of {whole:?}");
     let n = name("cancelled-record");
     drop_after(0, small(Sandbox::builder(&n)).create_stopped()).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -92,7 +100,7 @@ async fn a_creation() {
 async fn waits() {
     let sb = shared().await;
     drop_after(100, sb.wait()).await;
-    let mut logs = sb.log_stream(Default::default()).await.unwrap();
+    let mut logs = sb.log_stream(&LogOptions::default()).await.unwrap();
     let end = tokio::time::timeout(Duration::from_millis(300), async {
         while logs.recv().await.is_some() {}
     });
@@ -101,21 +109,28 @@ async fn waits() {
     assert!(sb.exec("true", []).await.unwrap().success());
 }
 
+#[test]
+fn a_pull() {
+    // In a process of its own: it counts threads.
+    child_ok("child_a_pull", &[]);
+}
+
 #[tokio::test]
-async fn a_pull() {
+#[ignore = "a child of a_pull"]
+async fn child_a_pull() {
     // A registry that says nothing.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap();
     let begin = Instant::now();
     drop_after(500, Image::pull_with(format!("{address}/a/b"), |p| p.insecure())).await;
-    assert!(begin.elapsed() < Duration::from_secs(1));
+    // It never answers.
+    assert!(begin.elapsed() < Duration::from_secs(15));
     // The pool's thread is free again.
     let before = threads();
     for _ in 0..5 {
         drop_after(100, Image::pull_with(format!("{address}/a/b"), |p| p.insecure())).await;
     }
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    assert!(threads() <= before + 2, "{} threads, before {before}", threads());
+    soon("the threads are free again", || threads() <= before + 2).await;
     assert!(Image::pull(image()).await.is_ok());
 }
 

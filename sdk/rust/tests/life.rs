@@ -39,8 +39,11 @@ async fn kept_and_found_again() {
     assert!(changes.iter().any(|c| c.field == "memory" && c.effect == Effect::NextStart));
     assert_eq!(Sandbox::pending(&n).await.unwrap().len(), 1);
     assert!(sb.modify().cpus(0).apply().await.unwrap_err().is_invalid_config());
-    assert_eq!(Sandbox::list_with(["a=b", "c"]).await.unwrap().len(), 1);
-    assert!(Sandbox::list().await.unwrap().iter().any(|h| h.name() == n));
+    assert_eq!(
+        Sandbox::list_with(|l| l.label("a", "b").label_key("c")).await.unwrap().sandboxes.len(),
+        1
+    );
+    assert!(Sandbox::list().await.unwrap().sandboxes.iter().any(|h| h.name() == n));
 
     assert!(sb.wait_timeout(Duration::from_millis(100)).await.unwrap_err().is_timeout());
     let waiter = tokio::spawn({
@@ -54,17 +57,16 @@ async fn kept_and_found_again() {
     assert!(sb.exec("true", []).await.unwrap_err().is_gone());
     assert!(Sandbox::open(&n).await.unwrap_err().is_gone());
 
-    let mut handle = Sandbox::get(&n).await.unwrap();
+    let handle = Sandbox::get(&n).await.unwrap();
     assert_eq!(handle.info().memory_bytes, 192 << 20);
     handle.stop().await.unwrap();
     let sb = handle.start().await.unwrap();
     assert!(handle.start().await.unwrap_err().is_busy());
     assert_eq!(sb.fs().read_to_string("/root/f").await.unwrap(), "stays");
-    let again = Sandbox::restart(&n, Duration::from_secs(5)).await.unwrap();
+    let again = sb.restart().await.unwrap();
     assert_eq!(again.fs().read_to_string("/root/f").await.unwrap(), "stays");
-    handle.refresh().await.unwrap();
-    handle.kill().await.unwrap();
-    handle.remove_force().await.unwrap();
+    assert_eq!(handle.refresh().await.unwrap().id(), handle.id());
+    handle.destroy().await.unwrap();
     assert!(Sandbox::get(&n).await.unwrap_err().is_not_found());
 }
 
@@ -79,7 +81,7 @@ async fn detached() {
     let handle = Sandbox::get(&n).await.unwrap();
     assert!(handle.info().detached);
     assert!(handle.connect().await.unwrap().exec("true", []).await.unwrap().success());
-    handle.remove_force().await.unwrap();
+    handle.destroy().await.unwrap();
 }
 
 #[tokio::test]
@@ -145,13 +147,12 @@ async fn options_of_a_sandbox() {
         .volume("/data", |m| m.named(&volume))
         .volume("/fast", |m| m.tmpfs().size(1).noexec())
         .patch(|p| {
-            p.text("/etc/motd", "patched\n")
-                .mode(0o600)
+            p.text("/etc/motd", "patched\n", Some(0o600), false)
                 .append("/etc/motd", "more\n")
-                .mkdir("/opt/d")
-                .symlink("d", "/opt/l")
+                .mkdir("/opt/d", None)
+                .symlink("d", "/opt/l", false)
         })
-        .patch(|p| p.copy_file(dir.join("share/f"), "/opt/f").owner(5, 6))
+        .patch(|p| p.copy_file(dir.join("share/f"), "/opt/f", None, false).owner(5, 6))
         .port(0, 8080)
         .network(|n| n.default_egress(Action::Deny).rule("allow@10.1.2.3:tcp:80"))
         .secret(|s| s.env("KEY").value("the-real-value").allow_host("api.example.com"))
@@ -190,10 +191,16 @@ async fn options_of_a_sandbox() {
     server.recv().await.unwrap();
     let port = ports[0].host;
     let text = tokio::task::spawn_blocking(move || {
-        let mut s = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
-        let mut text = String::new();
-        s.read_to_string(&mut text).unwrap();
-        text
+        // It may not listen yet.
+        for _ in 0..600 {
+            let mut s = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+            let mut text = String::new();
+            if s.read_to_string(&mut text).is_ok() && !text.is_empty() {
+                return text;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        "nothing".to_string()
     })
     .await
     .unwrap();
@@ -299,7 +306,7 @@ async fn only_on_record() {
     sb.run_main().await.unwrap();
     let mut logs = sb.log_stream(LogOptions::new()).await.unwrap();
     assert_eq!(logs.recv().await.unwrap().unwrap().text(), "main\n");
-    made.remove_force().await.unwrap();
+    made.destroy().await.unwrap();
     let e = small(Sandbox::builder_unnamed()).create_stopped().await.unwrap_err();
     assert!(e.is_invalid_config());
 }

@@ -1,7 +1,7 @@
 //! What the SDK gives, as the protocol has it.
 
 use microsandbox::{
-    Change, Effect, ExecEvent, ExecOutput, FileInfo, Image, LogEntry, Metrics, Sandbox,
+    Change, Effect, ExecEvent, ExecOutput, ExitStatus, FileInfo, Image, LogEntry, Metrics, Sandbox,
     SandboxInfo, Snapshot, Volume, VolumeKind,
 };
 use serde_json::{json, Map, Value};
@@ -79,25 +79,25 @@ pub fn output(o: &ExecOutput) -> Value {
     })
 }
 
-pub fn event(e: Option<ExecEvent>) -> Answer {
+pub fn event(e: Option<ExecEvent>, status: Option<ExitStatus>) -> Answer {
     Ok(match e {
         None => json!({ "kind": null }),
         Some(ExecEvent::Started { pid }) => json!({"kind": "started", "pid": pid}),
         Some(ExecEvent::Stdout(b)) => json!({"kind": "stdout", "data": bytes(&b)}),
         Some(ExecEvent::Stderr(b)) => json!({"kind": "stderr", "data": bytes(&b)}),
-        Some(ExecEvent::Exited(s)) => {
-            json!({"kind": "exited", "exit_code": s.code, "signal": s.signal.unwrap_or(0)})
+        Some(ExecEvent::Exited { code }) => {
+            let signal = status.and_then(|s| s.signal).unwrap_or(0);
+            json!({"kind": "exited", "exit_code": code, "signal": signal})
         }
-        Some(ExecEvent::Failed { message, .. }) => json!({"kind": "failed", "message": message}),
-        Some(ExecEvent::Lost(e)) => return Err(e.into()),
-        Some(other) => json!({ "kind": format!("{other:?}") }),
+        Some(ExecEvent::Failed(f)) if f.lost() => return Err(f.error.into()),
+        Some(ExecEvent::Failed(f)) => json!({"kind": "failed", "message": f.message}),
     })
 }
 
 pub fn file(i: &FileInfo) -> Value {
     json!({
         "path": i.path, "target": i.target, "mode": i.mode, "uid": i.uid, "gid": i.gid,
-        "size_bytes": i.size_bytes, "mtime_s": i.mtime_s,
+        "size_bytes": i.size, "mtime_s": i.mtime_s,
     })
 }
 

@@ -237,7 +237,7 @@ async fn record(call: &str, a: &mut Args) -> Answer {
     if call == "sandbox.list" {
         let labels = a.texts("labels")?;
         a.done()?;
-        let all = Sandbox::list_with(labels).await?;
+        let all = Home::shared().await?.list_sandboxes(labels).await?;
         let all: Vec<_> = all.iter().map(|h| answers::info(h.info())).collect();
         return Ok(json!({ "sandboxes": all }));
     }

@@ -144,7 +144,8 @@ async fn wait(c: &Command, what: &str, a: &mut Args) -> Answer {
         let mut x = c.handle.lock().await;
         let x = x.as_mut().ok_or_else(no_handle)?;
         if what == "next" {
-            answers::event(x.recv().await)
+            let event = x.recv().await;
+            answers::event(event, x.status())
         } else {
             Ok(json!({"exit_code": x.wait().await?.code}))
         }

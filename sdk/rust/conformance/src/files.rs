@@ -95,8 +95,7 @@ pub async fn make(s: &State, what: &str, a: &mut Args) -> Answer {
             a.done()?;
             let mut file = fs.read_stream(path).await?;
             let (mut sum, mut all) = (Sha256::new(), 0);
-            while let Some(piece) = file.recv().await {
-                let piece = piece?;
+            while let Some(piece) = file.recv().await? {
                 sum.update(&piece);
                 all += piece.len();
             }
@@ -113,7 +112,7 @@ pub async fn make(s: &State, what: &str, a: &mut Args) -> Answer {
                 sum.update(&piece);
                 file.write(piece).await?;
             }
-            file.finish().await?;
+            file.close().await?;
             return Ok(json!({"sha256": sum.finish()}));
         }
         _ => return Err(Fault::invalid(format!("there is no call fs.{what}"))),

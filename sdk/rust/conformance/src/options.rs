@@ -180,26 +180,21 @@ fn patch(mut a: Args) -> Build<PatchBuilder> {
     let source = a.opt_text("source")?.unwrap_or_default();
     let (mode, uid, gid) = (a.opt_number("mode")?, a.opt_number("uid")?, a.opt_number("gid")?);
     let owner = uid.or(gid).map(|_| (uid.unwrap_or(0), gid.unwrap_or(0)));
+    let replace = a.flag("replace")?;
     let p = PatchBuilder::default();
     let mut p = match kind.as_str() {
-        "text" => p.file(path, data),
+        "text" => p.file(path, data, mode, replace),
         "append" => p.append(path, data),
-        "copy" => p.copy_file(source, path),
-        "mkdir" => p.mkdir(path),
-        "symlink" => p.symlink(source, path),
+        "copy" => p.copy_file(source, path, mode, replace),
+        "mkdir" => p.mkdir(path, mode),
+        "symlink" => p.symlink(source, path, replace),
         "remove" => p.remove(path),
         "mode" => p.set_mode(path, mode.unwrap_or(0)),
         "owner" => p.set_owner(path, uid.unwrap_or(0), gid.unwrap_or(0)),
         other => return Err(Fault::invalid(format!("no patch is a {other:?}"))),
     };
-    if let Some(mode) = mode {
-        p = p.mode(mode);
-    }
     if let Some((uid, gid)) = owner {
         p = p.owner(uid, gid);
-    }
-    if a.flag("replace")? {
-        p = p.replace();
     }
     a.done()?;
     Ok(p)
@@ -211,7 +206,7 @@ fn network(mut a: Args) -> Build<Network> {
         n = n.disabled();
     }
     if a.flag("strict")? {
-        n = n.strict();
+        n = n.strict(true);
     }
     if let Some(v) = a.opt_text("profile")? {
         n = n.profile(v);

@@ -3,15 +3,18 @@
 mod mount;
 mod network;
 mod patch;
+mod policy;
 mod secret;
 
 pub use mount::{Cache, MountBuilder};
-pub use network::{Action, Network, Port, Rate};
+pub use network::{Action, DnsBuilder, Network, Port, Rate};
 pub use patch::PatchBuilder;
+pub use policy::{
+    DestinationGroup, NetworkPolicy, NetworkPolicyBuilder, NetworkProfile, RuleBuilder,
+    RuleDestinationBuilder,
+};
 pub use secret::{SecretBuilder, Tls, Violation};
 
 pub(crate) use mount::{Mount, MountKind};
 pub(crate) use patch::{Patch, PatchKind};
 pub(crate) use secret::Secret;
-
-pub(crate) const MIB: u64 = 1 << 20;

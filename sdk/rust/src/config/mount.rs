@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::MIB;
+use crate::size::Mebibytes;
 use crate::volume::VolumeKind;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -160,8 +160,8 @@ impl MountBuilder {
     }
 
     /// How much the guest may add to a folder or a volume, in MiB.
-    pub fn quota(self, mib: u32) -> Self {
-        self.quota_bytes(u64::from(mib) * MIB)
+    pub fn quota(self, size: impl Into<Mebibytes>) -> Self {
+        self.quota_bytes(size.into().as_bytes())
     }
 
     /// As [`quota`](Self::quota), in bytes; 0: no limit of its own.
@@ -170,8 +170,8 @@ impl MountBuilder {
     }
 
     /// The size of memory, or of the volume that is made, in MiB.
-    pub fn size(self, mib: u32) -> Self {
-        self.size_bytes(u64::from(mib) * MIB)
+    pub fn size(self, size: impl Into<Mebibytes>) -> Self {
+        self.size_bytes(size.into().as_bytes())
     }
 
     /// As [`size`](Self::size), in bytes; 0: half of the sandbox's memory.

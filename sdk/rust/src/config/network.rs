@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::NetworkPolicy;
+
 /// What becomes of a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
@@ -93,7 +95,8 @@ impl Network {
     }
 
     /// Take the policy of another one (profile, rules, defaults); the rest stays.
-    pub fn policy(self, policy: Network) -> Self {
+    pub fn policy(self, policy: impl Into<NetworkPolicy>) -> Self {
+        let NetworkPolicy(policy) = policy.into();
         self.with(|n| {
             n.disabled = policy.disabled;
             n.profile = policy.profile;
@@ -150,8 +153,8 @@ impl Network {
     }
 
     /// A name of a rule must be confirmed by the flow itself: SNI or Host.
-    pub fn strict(self) -> Self {
-        self.with(|n| n.strict = true)
+    pub fn strict(self, strict: bool) -> Self {
+        self.with(|n| n.strict = strict)
     }
 
     /// Answers of name servers may hold private addresses.
@@ -160,13 +163,18 @@ impl Network {
     }
 
     /// The guest trusts the certificates that the host trusts.
-    pub fn trust_host_cas(self) -> Self {
-        self.with(|n| n.trust_host_cas = true)
+    pub fn trust_host_cas(self, trust: bool) -> Self {
+        self.with(|n| n.trust_host_cas = trust)
     }
 
     /// Denied flows are told in the system's log.
     pub fn log_denied(self) -> Self {
         self.with(|n| n.log_denied = true)
+    }
+
+    /// How names are looked up.
+    pub fn dns(self, f: impl FnOnce(DnsBuilder) -> DnsBuilder) -> Self {
+        f(DnsBuilder(self)).0
     }
 
     /// A name server, `ADDR[:PORT]`, in place of the host's.
@@ -235,5 +243,28 @@ impl Network {
     /// A file that gets all frames.
     pub fn pcap(self, path: impl Into<PathBuf>) -> Self {
         self.with(|n| n.pcap = Some(path.into()))
+    }
+}
+
+/// How names are looked up.
+#[derive(Debug, Clone)]
+pub struct DnsBuilder(Network);
+
+impl DnsBuilder {
+    /// Name servers, `ADDR[:PORT]`, in place of the host's.
+    pub fn nameservers<S: ToString>(self, servers: impl IntoIterator<Item = S>) -> Self {
+        let n = servers.into_iter().fold(self.0, |n, s| n.nameserver(s.to_string()));
+        Self(n)
+    }
+
+    /// Answers of public name servers may not hold private addresses: the default.
+    pub fn rebind_protection(mut self, protect: bool) -> Self {
+        self.0.no_rebind_protection = !protect;
+        self
+    }
+
+    /// How long a name server may take.
+    pub fn query_timeout_ms(self, ms: u64) -> Self {
+        Self(self.0.dns_timeout(Duration::from_millis(ms)))
     }
 }

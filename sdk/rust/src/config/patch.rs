@@ -23,8 +23,7 @@ pub(crate) struct Patch {
     pub owner: Option<(u32, u32)>,
 }
 
-/// A list of changes, done in order. [`mode`](Self::mode), [`owner`](Self::owner) and
-/// [`replace`](Self::replace) are about the change before them.
+/// A list of changes, done in order. [`owner`](Self::owner) is about the change before it.
 #[derive(Debug, Clone, Default)]
 pub struct PatchBuilder {
     pub(crate) patches: Vec<Patch>,
@@ -44,14 +43,31 @@ impl PatchBuilder {
         self
     }
 
-    /// A file with this text.
-    pub fn text(self, path: impl Into<String>, text: impl Into<String>) -> Self {
-        self.add(path, PatchKind::File(text.into().into_bytes()))
+    fn made(self, mode: Option<u32>, replace: bool) -> Self {
+        self.last(|p| (p.mode, p.replace) = (mode, replace))
+    }
+
+    /// A file with this text. What is there goes before if `replace`, else it is an error: also
+    /// in the functions below.
+    pub fn text(
+        self,
+        path: impl Into<String>,
+        text: impl Into<String>,
+        mode: Option<u32>,
+        replace: bool,
+    ) -> Self {
+        self.file(path, text.into().into_bytes(), mode, replace)
     }
 
     /// A file with these bytes.
-    pub fn file(self, path: impl Into<String>, data: impl Into<Vec<u8>>) -> Self {
-        self.add(path, PatchKind::File(data.into()))
+    pub fn file(
+        self,
+        path: impl Into<String>,
+        data: impl Into<Vec<u8>>,
+        mode: Option<u32>,
+        replace: bool,
+    ) -> Self {
+        self.add(path, PatchKind::File(data.into())).made(mode, replace)
     }
 
     /// Behind what a file has.
@@ -60,23 +76,39 @@ impl PatchBuilder {
     }
 
     /// A file of the host.
-    pub fn copy_file(self, host: impl Into<PathBuf>, path: impl Into<String>) -> Self {
-        self.add(path, PatchKind::Copy(host.into()))
+    pub fn copy_file(
+        self,
+        host: impl Into<PathBuf>,
+        path: impl Into<String>,
+        mode: Option<u32>,
+        replace: bool,
+    ) -> Self {
+        self.add(path, PatchKind::Copy(host.into())).made(mode, replace)
     }
 
     /// A folder of the host with all in it.
-    pub fn copy_dir(self, host: impl Into<PathBuf>, path: impl Into<String>) -> Self {
-        self.add(path, PatchKind::Copy(host.into()))
+    pub fn copy_dir(
+        self,
+        host: impl Into<PathBuf>,
+        path: impl Into<String>,
+        replace: bool,
+    ) -> Self {
+        self.add(path, PatchKind::Copy(host.into())).made(None, replace)
     }
 
     /// A folder; fine when it is there.
-    pub fn mkdir(self, path: impl Into<String>) -> Self {
-        self.add(path, PatchKind::Mkdir)
+    pub fn mkdir(self, path: impl Into<String>, mode: Option<u32>) -> Self {
+        self.add(path, PatchKind::Mkdir).made(mode, false)
     }
 
     /// A symbolic link at `path` that says `target`.
-    pub fn symlink(self, target: impl Into<String>, path: impl Into<String>) -> Self {
-        self.add(path, PatchKind::Symlink(target.into()))
+    pub fn symlink(
+        self,
+        target: impl Into<String>,
+        path: impl Into<String>,
+        replace: bool,
+    ) -> Self {
+        self.add(path, PatchKind::Symlink(target.into())).made(None, replace)
     }
 
     /// Take something away; fine when it is not there.
@@ -94,18 +126,8 @@ impl PatchBuilder {
         self.add(path, PatchKind::SetOwner).last(|p| p.owner = Some((uid, gid)))
     }
 
-    /// The mode of what the change before this makes.
-    pub fn mode(self, mode: u32) -> Self {
-        self.last(|p| p.mode = Some(mode))
-    }
-
     /// The owner of what the change before this makes.
     pub fn owner(self, uid: u32, gid: u32) -> Self {
         self.last(|p| p.owner = Some((uid, gid)))
-    }
-
-    /// What is there goes before; else it is an error.
-    pub fn replace(self) -> Self {
-        self.last(|p| p.replace = true)
     }
 }

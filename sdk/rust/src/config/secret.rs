@@ -31,6 +31,8 @@ pub(crate) struct Secret {
     pub query: bool,
     pub body: bool,
     pub mask: bool,
+    /// Where it may stand was said one by one: nowhere, then, is no default.
+    pub chosen: bool,
     pub violation: Violation,
 }
 
@@ -82,6 +84,11 @@ impl SecretBuilder {
         self.with(|s| s.hosts.push(host.into()))
     }
 
+    /// As [`allow_host`](Self::allow_host), of `*.NAME`.
+    pub fn allow_host_pattern(self, pattern: impl Into<String>) -> Self {
+        self.allow_host(pattern)
+    }
+
     /// Several of them.
     pub fn allow_hosts<S: Into<String>>(self, hosts: impl IntoIterator<Item = S>) -> Self {
         self.with(|s| s.hosts.extend(hosts.into_iter().map(Into::into)))
@@ -105,6 +112,37 @@ impl SecretBuilder {
     /// The placeholder may stand in the body.
     pub fn body(self) -> Self {
         self.with(|s| s.body = true)
+    }
+
+    /// Headers and basic are on until they are turned off one by one, the others are off.
+    fn inject(self, f: impl FnOnce(&mut Secret)) -> Self {
+        self.with(|s| {
+            if !(s.chosen || s.headers || s.basic || s.query || s.body) {
+                (s.headers, s.basic) = (true, true);
+            }
+            s.chosen = true;
+            f(s);
+        })
+    }
+
+    /// Whether the placeholder may stand in headers, where it may unless said otherwise.
+    pub fn inject_headers(self, on: bool) -> Self {
+        self.inject(|s| s.headers = on)
+    }
+
+    /// Whether it may stand in `Authorization: Basic`, where it may unless said otherwise.
+    pub fn inject_basic_auth(self, on: bool) -> Self {
+        self.inject(|s| s.basic = on)
+    }
+
+    /// Whether it may stand in the query of the URL, besides headers.
+    pub fn inject_query(self, on: bool) -> Self {
+        self.inject(|s| s.query = on)
+    }
+
+    /// Whether it may stand in the body, besides headers.
+    pub fn inject_body(self, on: bool) -> Self {
+        self.inject(|s| s.body = on)
     }
 
     /// The value in an answer becomes the placeholder again.

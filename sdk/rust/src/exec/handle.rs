@@ -11,6 +11,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use futures_core::Stream;
 use tokio::time::Sleep;
 
+use super::event::{end_of, lost};
 use super::{ExecEvent, ExecOutput, ExecSink, ExitStatus};
 use crate::error::{ErrorInfo, MicrosandboxError, Result};
 use crate::pool;
@@ -36,6 +37,8 @@ pub(super) struct Inner {
     raw: RawExec,
     queue: VecDeque<ExecEvent>,
     queued: usize,
+    /// How it ended, once it has.
+    status: Option<ExitStatus>,
     /// Nothing will come behind the queue.
     ended: bool,
     /// It was given away: it is not to be touched.
@@ -63,7 +66,7 @@ impl Inner {
     fn keep(&mut self, event: ExecEvent) {
         match &event {
             ExecEvent::Stdout(b) | ExecEvent::Stderr(b) => self.queued += b.len(),
-            ExecEvent::Exited(_) | ExecEvent::Failed { .. } => return self.end(Some(event)),
+            ExecEvent::Exited { .. } | ExecEvent::Failed(_) => return self.end(Some(event)),
             _ => {}
         }
         self.queue.push_back(event);
@@ -107,11 +110,16 @@ impl Inner {
                 self.keep(event);
                 Ok(())
             }
+            Ok(Some(Told::Exited(status))) => {
+                self.status = Some(status);
+                self.keep(ExecEvent::Exited { code: status.code });
+                Ok(())
+            }
             Ok(None) => return false,
             Err(e) => Err(e),
         };
         if let Err(e) = told {
-            self.end(Some(ExecEvent::Lost(e)));
+            self.end(Some(lost(e)));
         }
         true
     }
@@ -137,7 +145,7 @@ impl Shared {
             s.reader = Some(cx.waker().clone());
             match self.source.wake_when_readable(cx.waker()) {
                 Ok(()) => return Poll::Pending,
-                Err(e) => s.end(Some(ExecEvent::Lost(e))),
+                Err(e) => s.end(Some(lost(e))),
             }
         }
     }
@@ -239,6 +247,7 @@ impl ExecHandle {
             raw,
             queue: VecDeque::new(),
             queued: 0,
+            status: None,
             ended: false,
             detached: false,
             input,
@@ -255,6 +264,11 @@ impl ExecHandle {
     /// Its number, as the logs and [`Sandbox::attach`](crate::Sandbox::attach) know it.
     pub fn session(&self) -> u64 {
         self.session
+    }
+
+    /// How it ended, once its end was told.
+    pub fn status(&self) -> Option<ExitStatus> {
+        self.shared.lock().status
     }
 
     /// Whether it has a terminal.
@@ -276,7 +290,7 @@ impl ExecHandle {
             let message =
                 format!("the command ran longer than {} s and was killed", limit.as_secs_f64());
             let info = ErrorInfo::new(microsandbox_sys::MSB_ERR_TIMEOUT, message);
-            s.end(Some(ExecEvent::Lost(MicrosandboxError::from_info(info))));
+            s.end(Some(lost(MicrosandboxError::from_info(info))));
         }
     }
 
@@ -301,7 +315,7 @@ impl ExecHandle {
     /// Wait for its end; what it writes is dropped.
     pub async fn wait(&mut self) -> Result<ExitStatus> {
         while let Some(event) = self.recv().await {
-            if let Some(end) = end_of(event) {
+            if let Some(end) = end_of(event, self.status()) {
                 return end;
             }
         }
@@ -309,14 +323,14 @@ impl ExecHandle {
     }
 
     /// Wait for its end and collect what it writes from now on.
-    pub async fn collect(mut self) -> Result<ExecOutput> {
+    pub async fn collect(&mut self) -> Result<ExecOutput> {
         let (mut out, mut err) = (BytesMut::new(), BytesMut::new());
         while let Some(event) = self.recv().await {
             match event {
                 ExecEvent::Stdout(b) => out.extend_from_slice(&b),
                 ExecEvent::Stderr(b) => err.extend_from_slice(&b),
                 event => {
-                    let Some(end) = end_of(event) else { continue };
+                    let Some(end) = end_of(event, self.status()) else { continue };
                     let output = |status| ExecOutput {
                         status,
                         stdout: out.freeze(),
@@ -327,7 +341,7 @@ impl ExecHandle {
                     return match end {
                         Ok(status) => Ok(output(status)),
                         Err(mut e) => {
-                            let killed = ExitStatus { code: 128 + SIGKILL, signal: Some(SIGKILL) };
+                            let killed = ExitStatus::new(128 + SIGKILL, Some(SIGKILL));
                             e.info_mut().output = e.is_timeout().then(|| output(killed));
                             Err(e)
                         }
@@ -422,21 +436,6 @@ impl Drop for ExecHandle {
             let _ = s.raw.signal(SIGKILL);
             s.end(None);
         }
-    }
-}
-
-fn end_of(event: ExecEvent) -> Option<Result<ExitStatus>> {
-    match event {
-        ExecEvent::Exited(status) => Some(Ok(status)),
-        ExecEvent::Lost(e) => Some(Err(e)),
-        ExecEvent::Failed { stage, errno, message } => {
-            let text = format!("{stage}: {message}");
-            let mut info = ErrorInfo::new(microsandbox_sys::MSB_ERR_EXEC, text);
-            info.errno = errno;
-            info.stage = Some(stage);
-            Some(Err(MicrosandboxError::from_info(info)))
-        }
-        _ => None,
     }
 }
 

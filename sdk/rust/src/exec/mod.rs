@@ -1,6 +1,7 @@
 //! Commands in sandboxes.
 
 mod args;
+mod event;
 mod handle;
 mod stdin;
 
@@ -10,10 +11,11 @@ use std::time::Duration;
 use bytes::Bytes;
 
 pub use args::IntoArgs;
+pub use event::{ExecEvent, ExecFailed};
 pub use handle::{ExecControl, ExecHandle};
 pub use stdin::ExecSink;
 
-use crate::error::MicrosandboxError;
+use crate::data::IntoData;
 
 /// Where a command's standard input comes from.
 #[derive(Debug, Clone, Default)]
@@ -130,8 +132,8 @@ impl ExecOptions {
     }
 
     /// What it reads.
-    pub fn stdin_bytes(self, data: impl Into<Bytes>) -> Self {
-        self.with(|e| e.stdin = Stdin::Bytes(data.into()))
+    pub fn stdin_bytes(self, data: impl IntoData) -> Self {
+        self.with(|e| e.stdin = Stdin::Bytes(data.into_data()))
     }
 
     /// It reads what [`ExecHandle::take_stdin`] is given.
@@ -181,14 +183,15 @@ impl ExecOptions {
 pub struct ExitStatus {
     /// Its exit code; 128+n when signal n killed it.
     pub code: i32,
+    /// Whether that is 0.
+    pub success: bool,
     /// The signal that killed it, by the guest's number.
     pub signal: Option<i32>,
 }
 
 impl ExitStatus {
-    /// Whether the code is 0.
-    pub fn success(&self) -> bool {
-        self.code == 0
+    pub(crate) fn new(code: i32, signal: Option<i32>) -> Self {
+        Self { code, success: code == 0, signal }
     }
 }
 
@@ -215,7 +218,7 @@ impl ExecOutput {
 
     /// Whether the code is 0.
     pub fn success(&self) -> bool {
-        self.status.success()
+        self.status.success
     }
 
     /// What it wrote to standard output, which must be UTF-8.
@@ -244,31 +247,47 @@ impl ExecOutput {
     }
 }
 
-/// What happens to a command.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum ExecEvent {
-    /// It runs.
-    Started {
-        /// In the guest.
-        pid: u32,
-    },
-    /// It wrote to standard output.
-    Stdout(Bytes),
-    /// It wrote to standard error.
-    Stderr(Bytes),
-    /// It ended. The last event.
-    Exited(ExitStatus),
-    /// It never ran. The last event.
-    Failed {
-        /// user, cwd, rlimit, pty, exec or fork.
-        stage: String,
-        /// Linux's number of the error.
-        errno: i32,
-        /// In words.
-        message: String,
-    },
-    /// What became of it will not be known: the machine ended under it, or its time was up. The
-    /// last event.
-    Lost(MicrosandboxError),
+/// Limits of a process: what `rlimit` takes, which takes their names, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum RlimitResource {
+    Cpu,
+    Fsize,
+    Data,
+    Stack,
+    Core,
+    Rss,
+    Nproc,
+    Nofile,
+    Memlock,
+    As,
+    Locks,
+    Sigpending,
+    Msgqueue,
+    Nice,
+    Rtprio,
+    Rttime,
+}
+
+impl AsRef<str> for RlimitResource {
+    fn as_ref(&self) -> &str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Fsize => "fsize",
+            Self::Data => "data",
+            Self::Stack => "stack",
+            Self::Core => "core",
+            Self::Rss => "rss",
+            Self::Nproc => "nproc",
+            Self::Nofile => "nofile",
+            Self::Memlock => "memlock",
+            Self::As => "as",
+            Self::Locks => "locks",
+            Self::Sigpending => "sigpending",
+            Self::Msgqueue => "msgqueue",
+            Self::Nice => "nice",
+            Self::Rtprio => "rtprio",
+            Self::Rttime => "rttime",
+        }
+    }
 }

@@ -3,10 +3,12 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::AsyncWrite;
+use tokio::sync::Mutex;
 
 use super::handle::{behind_fork, Shared};
 use crate::error::Result;
@@ -14,7 +16,9 @@ use crate::error::Result;
 /// A command's standard input. It is closed when this goes.
 pub struct ExecSink {
     shared: Arc<Shared>,
-    open: bool,
+    open: AtomicBool,
+    /// One after the other: each write stays whole, and one waits for room.
+    turn: Mutex<()>,
 }
 
 impl std::fmt::Debug for ExecSink {
@@ -25,16 +29,17 @@ impl std::fmt::Debug for ExecSink {
 
 impl ExecSink {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, open: true }
+        Self { shared, open: AtomicBool::new(true), turn: Mutex::new(()) }
     }
 
-    pub(super) fn leave_open(mut self) {
-        self.open = false;
+    pub(super) fn leave_open(self) {
+        self.open.store(false, Relaxed);
     }
 
     /// Write all of it. What comes after the command's end is dropped.
-    pub async fn write(&mut self, data: impl AsRef<[u8]>) -> Result<()> {
+    pub async fn write(&self, data: impl AsRef<[u8]>) -> Result<()> {
         let mut data = data.as_ref();
+        let _turn = self.turn.lock().await;
         while !data.is_empty() {
             let n = poll_fn(|cx| self.shared.poll_write(cx, data)).await?;
             data = &data[n..];
@@ -48,12 +53,12 @@ impl ExecSink {
     }
 
     /// The end of its input.
-    pub async fn close(mut self) -> Result<()> {
+    pub async fn close(&self) -> Result<()> {
         self.close_now()
     }
 
-    fn close_now(&mut self) -> Result<()> {
-        if !std::mem::take(&mut self.open) {
+    fn close_now(&self) -> Result<()> {
+        if !self.open.swap(false, Relaxed) {
             return Ok(());
         }
         self.shared.close_stdin()
@@ -81,7 +86,7 @@ impl AsyncWrite for ExecSink {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(self.close_now().map_err(Into::into))
     }
 }

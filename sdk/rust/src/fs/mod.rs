@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 pub use stream::{FileReader, FileWriter};
 
+use crate::data::IntoData;
 use crate::error::{MicrosandboxError, Result};
 use crate::raw::file::RawFile;
 use crate::sandbox::Sandbox;
@@ -24,6 +25,8 @@ pub struct FileInfo {
     pub path: String,
     /// Of a symbolic link, else "".
     pub target: String,
+    /// What it is.
+    pub kind: FsEntryKind,
     /// With the type, as `st_mode` on Linux.
     pub mode: u32,
     /// Owner.
@@ -35,31 +38,51 @@ pub struct FileInfo {
     /// Of a device.
     pub rdev: u32,
     /// Size.
-    pub size_bytes: u64,
+    pub size: u64,
     /// When it was changed last, in seconds since 1970.
     pub mtime_s: i64,
     /// And nanoseconds.
     pub mtime_ns: u32,
 }
 
-impl FileInfo {
-    fn is(&self, kind: u32) -> bool {
-        self.mode & libc::S_IFMT == kind
-    }
+/// What a path leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FsEntryKind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// Something else: a device, a socket, a pipe.
+    Other,
+}
 
+impl FsEntryKind {
+    pub(crate) fn of(mode: u32) -> Self {
+        match mode & libc::S_IFMT {
+            libc::S_IFREG => Self::File,
+            libc::S_IFDIR => Self::Directory,
+            libc::S_IFLNK => Self::Symlink,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl FileInfo {
     /// A file with content.
     pub fn is_file(&self) -> bool {
-        self.is(libc::S_IFREG)
+        self.kind == FsEntryKind::File
     }
 
     /// A folder.
     pub fn is_dir(&self) -> bool {
-        self.is(libc::S_IFDIR)
+        self.kind == FsEntryKind::Directory
     }
 
     /// A symbolic link.
     pub fn is_symlink(&self) -> bool {
-        self.is(libc::S_IFLNK)
+        self.kind == FsEntryKind::Symlink
     }
 }
 
@@ -188,7 +211,7 @@ impl SandboxFs {
     }
 
     /// A whole file. It appears when it is complete, with owner and mode of what it replaces.
-    pub async fn write(&self, path: impl Into<String>, data: impl Into<Bytes>) -> Result<()> {
+    pub async fn write(&self, path: impl Into<String>, data: impl IntoData) -> Result<()> {
         self.write_with(path, data, |w| w).await
     }
 
@@ -196,14 +219,14 @@ impl SandboxFs {
     pub async fn write_with(
         &self,
         path: impl Into<String>,
-        data: impl Into<Bytes>,
+        data: impl IntoData,
         f: impl FnOnce(WriteOptions) -> WriteOptions,
     ) -> Result<()> {
-        let (path, data, o) = (path.into(), data.into(), f(WriteOptions::default()));
+        let (path, data, o) = (path.into(), data.into_data(), f(WriteOptions::default()));
         self.sandbox.run(move |s| s.file_write(&path, &data, o.mode, o.flags)).await
     }
 
-    /// A file of any size, in pieces. It appears with [`FileWriter::finish`]; without that,
+    /// A file of any size, in pieces. It appears with [`FileWriter::close`]; without that,
     /// nothing of it is left.
     pub async fn write_stream(&self, path: impl Into<String>) -> Result<FileWriter> {
         self.write_stream_with(path, |w| w).await
@@ -239,7 +262,7 @@ impl SandboxFs {
             file.write(Bytes::copy_from_slice(&buffer[..n])).await?;
             all += n as u64;
         }
-        file.finish().await?;
+        file.close().await?;
         Ok(all)
     }
 

@@ -5,10 +5,11 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use futures_core::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::data::IntoData;
 use crate::error::{MicrosandboxError, Result};
 use crate::pool::{self, Call};
 use crate::raw::file::RawFile;
@@ -63,8 +64,17 @@ impl FileReader {
     }
 
     /// The next piece; None at the end.
-    pub async fn recv(&mut self) -> Option<Result<Bytes>> {
-        poll_fn(|cx| self.poll_piece(cx)).await
+    pub async fn recv(&mut self) -> Result<Option<Bytes>> {
+        poll_fn(|cx| self.poll_piece(cx)).await.transpose()
+    }
+
+    /// All that is left.
+    pub async fn collect(mut self) -> Result<Bytes> {
+        let mut all = BytesMut::new();
+        while let Some(piece) = self.recv().await? {
+            all.extend_from_slice(&piece);
+        }
+        Ok(all.freeze())
     }
 }
 
@@ -103,7 +113,7 @@ enum Writing {
     Over,
 }
 
-/// A file that is written. Dropped before [`finish`](Self::finish), nothing of it is left.
+/// A file that is written. Dropped before [`close`](Self::close), nothing of it is left.
 pub struct FileWriter {
     state: Writing,
     finished: bool,
@@ -155,14 +165,14 @@ impl FileWriter {
     }
 
     /// One more piece, of any size.
-    pub async fn write(&mut self, data: impl Into<Bytes>) -> Result<()> {
-        let data = data.into();
+    pub async fn write(&mut self, data: impl IntoData) -> Result<()> {
+        let data = data.into_data();
         let raw = poll_fn(|cx| self.poll_idle(cx)).await?;
         self.put(raw, data)
     }
 
     /// It is complete: it appears under its name.
-    pub async fn finish(mut self) -> Result<()> {
+    pub async fn close(mut self) -> Result<()> {
         poll_fn(|cx| self.poll_finish(cx)).await
     }
 }

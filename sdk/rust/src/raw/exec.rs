@@ -11,7 +11,7 @@ use super::sandbox::RawSandbox;
 use super::strings::{bytes, text, Arena};
 use super::{api, call, failed};
 use crate::error::{MicrosandboxError, Result};
-use crate::exec::{ExecEvent, ExecOptions, ExecOutput, ExitStatus, Stdin};
+use crate::exec::{ExecEvent, ExecFailed, ExecOptions, ExecOutput, ExitStatus, Stdin};
 
 /// `stdin`: somebody will write.
 fn opts(a: &mut Arena, o: &ExecOptions, stdin: bool) -> Result<sys::msb_exec_opts> {
@@ -37,9 +37,9 @@ fn opts(a: &mut Arena, o: &ExecOptions, stdin: bool) -> Result<sys::msb_exec_opt
 
 pub(crate) fn exit_status(code: i32, signal: i32) -> ExitStatus {
     if signal > 0 {
-        ExitStatus { code: 128 + signal, signal: Some(signal) }
+        ExitStatus::new(128 + signal, Some(signal))
     } else {
-        ExitStatus { code, signal: None }
+        ExitStatus::new(code, None)
     }
 }
 
@@ -106,6 +106,7 @@ pub(crate) fn run(sandbox: &RawSandbox, o: &ExecOptions) -> Result<ExecOutput> {
 /// What the library tells of a command.
 pub(crate) enum Told {
     Event(ExecEvent),
+    Exited(ExitStatus),
     /// More input is taken again.
     Writable,
 }
@@ -176,14 +177,12 @@ impl RawExec {
                 sys::MSB_EXEC_STARTED => Told::Event(ExecEvent::Started { pid: ev.pid }),
                 sys::MSB_EXEC_STDOUT => Told::Event(ExecEvent::Stdout(bytes(ev.data, ev.len))),
                 sys::MSB_EXEC_STDERR => Told::Event(ExecEvent::Stderr(bytes(ev.data, ev.len))),
-                sys::MSB_EXEC_EXITED => {
-                    Told::Event(ExecEvent::Exited(exit_status(ev.code, ev.signal)))
-                }
-                sys::MSB_EXEC_FAILED => Told::Event(ExecEvent::Failed {
-                    stage: text(ev.stage),
-                    errno: ev.error_no,
-                    message: text(ev.message),
-                }),
+                sys::MSB_EXEC_EXITED => Told::Exited(exit_status(ev.code, ev.signal)),
+                sys::MSB_EXEC_FAILED => Told::Event(ExecEvent::Failed(ExecFailed::never_ran(
+                    text(ev.stage),
+                    ev.error_no,
+                    text(ev.message),
+                ))),
                 _ => Told::Writable,
             }))
         }

@@ -12,7 +12,7 @@ use super::sandbox::RawSandbox;
 use super::strings::{text, Arena};
 use super::{api, call};
 use crate::error::Result;
-use crate::fs::{CopyOptions, CopyProgress, FileInfo, Progress};
+use crate::fs::{CopyOptions, CopyProgress, FileInfo, FsEntryKind, Progress};
 
 /// Bytes of the library, which are not copied again.
 struct Whole(Given<c_void>, usize);
@@ -43,7 +43,8 @@ unsafe fn info(i: &sys::msb_file_info) -> FileInfo {
             gid: i.gid,
             nlink: i.nlink,
             rdev: i.rdev,
-            size_bytes: i.size_bytes,
+            kind: FsEntryKind::of(i.mode),
+            size: i.size_bytes,
             mtime_s: i.mtime_s,
             mtime_ns: i.mtime_ns,
         }

@@ -47,7 +47,7 @@ impl RawLogs {
         let opts = sys::msb_log_opts {
             sources: o.sources.iter().fold(0, |all, s| all | bit(*s)),
             follow: follow.into(),
-            tail: o.tail.unwrap_or(0),
+            tail: o.tail.unwrap_or(0) as u64,
             since_ms: unix_ms(o.since)?,
             until_ms: unix_ms(o.until)?,
             session: o.session.unwrap_or(0),

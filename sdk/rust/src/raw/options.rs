@@ -284,6 +284,12 @@ fn violation(v: Violation) -> i32 {
 pub(crate) fn secrets(a: &mut Arena, all: &[Secret]) -> Result<*const *const sys::msb_secret> {
     let mut list = Vec::new();
     for s in all {
+        if s.chosen && !(s.headers || s.basic || s.query || s.body) {
+            return Err(MicrosandboxError::invalid(format!(
+                "the secret {} may stand nowhere",
+                s.env
+            )));
+        }
         list.push(sys::msb_secret {
             env: a.text("the variable of a secret", &s.env)?,
             value: a.opt("the value of a secret", &s.value)?,

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use super::{Sandbox, SandboxHandle};
 use crate::config::{
-    Mount, MountBuilder, Network, Patch, PatchBuilder, Port, Secret, SecretBuilder, Tls, MIB,
+    Mount, MountBuilder, Network, Patch, PatchBuilder, Port, Secret, SecretBuilder, Tls,
 };
 use crate::error::Result;
 use crate::home::Home;
-use crate::image::{PullOptions, PullProgress, PullSender, PullTask};
+use crate::image::{PullOptions, PullPolicy, PullProgress, PullSender, PullTask};
 use crate::pool;
 use crate::raw::sandbox as raw;
+use crate::size::{Limit, Mebibytes};
 
 /// What runs a machine's processors and memory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -150,14 +151,19 @@ impl SandboxBuilder {
         self.with(|c| c.pull = f(std::mem::take(&mut c.pull)))
     }
 
+    /// When the image is pulled.
+    pub fn pull_policy(self, policy: PullPolicy) -> Self {
+        self.pull(|p| p.policy(policy))
+    }
+
     /// Processors.
     pub fn cpus(self, n: u32) -> Self {
         self.not_zero("cpus", n.into()).with(|c| c.cpus = Some(n))
     }
 
     /// Memory in MiB.
-    pub fn memory(self, mib: u32) -> Self {
-        self.memory_bytes(u64::from(mib) * MIB)
+    pub fn memory(self, size: impl Into<Mebibytes>) -> Self {
+        self.memory_bytes(size.into().as_bytes())
     }
 
     /// Memory in bytes.
@@ -166,8 +172,13 @@ impl SandboxBuilder {
     }
 
     /// The size of its disk in MiB. It takes only what is written.
-    pub fn disk(self, mib: u32) -> Self {
-        self.disk_bytes(u64::from(mib) * MIB)
+    pub fn disk(self, size: impl Into<Mebibytes>) -> Self {
+        self.disk_bytes(size.into().as_bytes())
+    }
+
+    /// As [`disk`](Self::disk).
+    pub fn root_disk(self, size: impl Into<Mebibytes>) -> Self {
+        self.disk(size)
     }
 
     /// The size of its disk in bytes.
@@ -231,14 +242,22 @@ impl SandboxBuilder {
         self.with(|c| c.labels.push((key.into(), value.into())))
     }
 
+    /// Several labels.
+    pub fn labels<K: Into<String>, V: Into<String>>(
+        self,
+        labels: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        self.with(|c| c.labels.extend(labels.into_iter().map(|(k, v)| (k.into(), v.into()))))
+    }
+
     /// It is stopped so long after it was ready.
-    pub fn max_duration(self, d: Duration) -> Self {
-        self.with(|c| c.max_duration = Some(d))
+    pub fn max_duration(self, limit: impl Into<Limit>) -> Self {
+        self.with(|c| c.max_duration = Some(limit.into().0))
     }
 
     /// It is stopped when there was no command and no touch for so long.
-    pub fn idle_timeout(self, d: Duration) -> Self {
-        self.with(|c| c.idle_timeout = Some(d))
+    pub fn idle_timeout(self, limit: impl Into<Limit>) -> Self {
+        self.with(|c| c.idle_timeout = Some(limit.into().0))
     }
 
     /// A variable of its commands.
@@ -287,6 +306,14 @@ impl SandboxBuilder {
     /// A program of that name in its PATH; it should begin with `#!`.
     pub fn script(self, name: impl Into<String>, body: impl Into<String>) -> Self {
         self.with(|c| c.scripts.push((name.into(), body.into())))
+    }
+
+    /// Several programs.
+    pub fn scripts<K: Into<String>, V: Into<String>>(
+        self,
+        scripts: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        self.with(|c| c.scripts.extend(scripts.into_iter().map(|(k, v)| (k.into(), v.into()))))
     }
 
     /// Another process 1: a path in the guest, or "auto".
@@ -348,13 +375,13 @@ impl SandboxBuilder {
     }
 
     /// As [`port`](Self::port), at another address of the host.
-    pub fn port_bind(self, bind: impl Into<String>, host: u16, guest: u16) -> Self {
-        self.publish(Some(bind.into()), host, guest, false)
+    pub fn port_bind(self, bind: impl ToString, host: u16, guest: u16) -> Self {
+        self.publish(Some(bind.to_string()), host, guest, false)
     }
 
     /// As [`port_bind`](Self::port_bind), for UDP.
-    pub fn port_udp_bind(self, bind: impl Into<String>, host: u16, guest: u16) -> Self {
-        self.publish(Some(bind.into()), host, guest, true)
+    pub fn port_udp_bind(self, bind: impl ToString, host: u16, guest: u16) -> Self {
+        self.publish(Some(bind.to_string()), host, guest, true)
     }
 
     /// A socket of the host that the guest reaches by vsock.
@@ -402,6 +429,29 @@ impl SandboxBuilder {
     /// When this fails or its future is dropped, nothing of the sandbox stays.
     pub async fn create(self) -> Result<Sandbox> {
         self.make(None).await
+    }
+
+    /// As [`create`](Self::create); it outlives this process.
+    pub async fn create_detached(self) -> Result<Sandbox> {
+        self.detached(true).create().await
+    }
+
+    /// The one of that name, as it is: one that runs is opened, one that does not is started. When
+    /// there is none, one is made.
+    pub async fn connect_or_create(self) -> Result<Sandbox> {
+        let Some(name) = self.config.name.clone() else { return self.create().await };
+        let home = self.the_home().await?;
+        match home.get_sandbox(&name).await {
+            Ok(there) => return there.reach(self.config.detached).await,
+            Err(e) if e.is_not_found() => {}
+            Err(e) => return Err(e),
+        }
+        let detached = self.config.detached;
+        match self.create().await {
+            // Somebody else was faster.
+            Err(e) if e.is_already_exists() => home.get_sandbox(name).await?.reach(detached).await,
+            done => done,
+        }
     }
 
     /// As [`create`](Self::create); tells how the pull goes on. Both are to be waited for, or

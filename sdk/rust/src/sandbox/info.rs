@@ -22,6 +22,12 @@ pub enum State {
     Crashed,
 }
 
+#[allow(non_upper_case_globals)]
+impl State {
+    /// [`Ready`](Self::Ready), by the name that `status` has.
+    pub const Running: Self = Self::Ready;
+}
+
 impl State {
     /// "starting", "ready", "failed", "stopped", "created" or "crashed".
     pub fn as_str(self) -> &'static str {

@@ -6,12 +6,14 @@ mod info;
 mod modify;
 mod ports;
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use builder::{Accel, Engine, SandboxBuilder, Upper};
 pub use handle::{SandboxHandle, StartOptions};
+pub use info::State as SandboxStatus;
 pub use info::{Change, Effect, MountInfo, NetworkInfo, SandboxInfo, SecretInfo, State};
 pub use modify::ModifyBuilder;
 pub use ports::PublishedPort;
@@ -20,11 +22,16 @@ pub(crate) use builder::SandboxConfig;
 pub(crate) use modify::Changes;
 
 use crate::error::Result;
+pub use crate::exec::RlimitResource;
+pub use crate::fs::FsEntryKind;
+pub use crate::image::PullPolicy;
+pub use crate::logs::{LogEntry, LogOptions, LogSource};
+
 use crate::exec::{ExecHandle, ExecOptions, ExecOutput, IntoArgs};
 use crate::fs::SandboxFs;
 use crate::home::Home;
 use crate::image::CommitOptions;
-use crate::logs::{LogEntry, LogOptions, LogStream};
+use crate::logs::LogStream;
 use crate::metrics::{Metrics, MetricsStream};
 use crate::pool;
 use crate::raw::exec as raw_exec;
@@ -71,6 +78,51 @@ impl fmt::Debug for Sandbox {
     }
 }
 
+/// Which sandboxes are listed.
+#[derive(Debug, Clone, Default)]
+pub struct SandboxListBuilder {
+    labels: Vec<String>,
+}
+
+impl SandboxListBuilder {
+    /// Only those with this label.
+    pub fn label(mut self, key: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        self.labels.push(format!("{}={}", key.as_ref(), value.as_ref()));
+        self
+    }
+
+    /// Only those with all these labels.
+    pub fn labels<K: AsRef<str>, V: AsRef<str>>(
+        self,
+        labels: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        labels.into_iter().fold(self, |l, (k, v)| l.label(k, v))
+    }
+
+    /// Only those with a label of this key.
+    pub fn label_key(mut self, key: impl Into<String>) -> Self {
+        self.labels.push(key.into());
+        self
+    }
+}
+
+/// The sandboxes on record, all of them.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SandboxPage {
+    /// By name.
+    pub sandboxes: Vec<SandboxHandle>,
+}
+
+impl IntoIterator for SandboxPage {
+    type Item = SandboxHandle;
+    type IntoIter = std::vec::IntoIter<SandboxHandle>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.sandboxes.into_iter()
+    }
+}
+
 /// By name or id, in the home of the process. [`Home`] has the same for another one.
 impl Sandbox {
     /// A new one. It stays on record until it is removed, unless it is ephemeral.
@@ -94,15 +146,17 @@ impl Sandbox {
     }
 
     /// All on record, by name.
-    pub async fn list() -> Result<Vec<SandboxHandle>> {
-        Home::shared().await?.list_sandboxes([""; 0]).await
+    pub async fn list() -> Result<SandboxPage> {
+        Self::list_with(|l| l).await
     }
 
-    /// All on record that have each of the labels (`KEY` or `KEY=VALUE`).
-    pub async fn list_with<S: Into<String>>(
-        labels: impl IntoIterator<Item = S>,
-    ) -> Result<Vec<SandboxHandle>> {
-        Home::shared().await?.list_sandboxes(labels).await
+    /// All on record that have each of the labels.
+    pub async fn list_with(
+        f: impl FnOnce(SandboxListBuilder) -> SandboxListBuilder,
+    ) -> Result<SandboxPage> {
+        let labels = f(SandboxListBuilder::default()).labels;
+        let sandboxes = Home::shared().await?.list_sandboxes(labels).await?;
+        Ok(SandboxPage { sandboxes })
     }
 
     /// What is on record about one.
@@ -126,11 +180,6 @@ impl Sandbox {
         f: impl FnOnce(StartOptions) -> StartOptions,
     ) -> Result<Self> {
         Home::shared().await?.start_sandbox(name, f(StartOptions::default())).await
-    }
-
-    /// Stop one if it runs (what is left after `timeout` is killed), and start it again.
-    pub async fn restart(name: impl Into<String>, timeout: Duration) -> Result<Self> {
-        Home::shared().await?.restart_sandbox(name, timeout, StartOptions::default()).await
     }
 
     /// Remove one with all that was written in it. An error when it runs.
@@ -213,6 +262,30 @@ impl Sandbox {
         self.raw().times()
     }
 
+    /// As [`state`](Self::state).
+    pub async fn status(&self) -> Result<State> {
+        self.state()
+    }
+
+    async fn record(&self) -> Result<SandboxHandle> {
+        self.home().get_sandbox(self.id()).await
+    }
+
+    /// Wait until it is in that state. An error when there is no such sandbox any more.
+    pub async fn wait_for_status(&self, status: State) -> Result<SandboxHandle> {
+        self.record().await?.wait_for_status(status).await
+    }
+
+    /// Stop it if it runs (what is left after 10 s is killed), and start it again.
+    pub async fn restart(&self) -> Result<Self> {
+        self.record().await?.restart().await
+    }
+
+    /// Kill it if it runs, and remove it.
+    pub async fn destroy(&self) -> Result<()> {
+        self.record().await?.destroy().await
+    }
+
     /// Shut it down: commands get SIGTERM, data is written; what is left after 10 s is killed.
     pub async fn stop(&self) -> Result<()> {
         self.stop_with_timeout(GRACE).await
@@ -221,6 +294,17 @@ impl Sandbox {
     /// As [`stop`](Self::stop), with another grace; none of it kills at once.
     pub async fn stop_with_timeout(&self, timeout: Duration) -> Result<()> {
         self.run(move |s| s.stop(timeout)).await
+    }
+
+    /// Begin to [`stop`](Self::stop) it, and do not wait for the end.
+    pub async fn request_stop(&self) -> Result<()> {
+        self.state()?;
+        let me = self.clone();
+        pool::free(move || {
+            // What becomes of it, the state says.
+            let _ = me.raw().stop(GRACE);
+        });
+        Ok(())
     }
 
     /// End it at once.
@@ -269,13 +353,13 @@ impl Sandbox {
     }
 
     /// What its commands wrote.
-    pub async fn logs(&self, options: LogOptions) -> Result<Vec<LogEntry>> {
-        self.home().logs(self.name(), options).await
+    pub async fn logs(&self, options: impl Borrow<LogOptions>) -> Result<Vec<LogEntry>> {
+        self.home().logs(self.name(), options.borrow().clone()).await
     }
 
     /// What its commands wrote and write.
-    pub async fn log_stream(&self, options: LogOptions) -> Result<LogStream> {
-        self.home().log_stream(self.name(), options).await
+    pub async fn log_stream(&self, options: impl Borrow<LogOptions>) -> Result<LogStream> {
+        self.home().log_stream(self.name(), options.borrow().clone()).await
     }
 
     /// Its files.
@@ -357,8 +441,14 @@ impl Sandbox {
         self.run_command(f(ExecOptions::script(script.into()))).await
     }
 
-    /// Run what the image says, with the arguments of `f` in place of the image's.
-    pub async fn exec_default(
+    /// Run what the image says.
+    pub async fn exec_default(&self) -> Result<ExecOutput> {
+        self.exec_default_with(|e| e).await
+    }
+
+    /// As [`exec_default`](Self::exec_default), with options; arguments are in place of the
+    /// image's.
+    pub async fn exec_default_with(
         &self,
         f: impl FnOnce(ExecOptions) -> ExecOptions,
     ) -> Result<ExecOutput> {
@@ -409,7 +499,12 @@ impl Sandbox {
     }
 
     /// As [`exec_default`](Self::exec_default), and follow what it does.
-    pub async fn exec_default_stream(
+    pub async fn exec_default_stream(&self) -> Result<ExecHandle> {
+        self.exec_default_stream_with(|e| e).await
+    }
+
+    /// As [`exec_default_with`](Self::exec_default_with), and follow what it does.
+    pub async fn exec_default_stream_with(
         &self,
         f: impl FnOnce(ExecOptions) -> ExecOptions,
     ) -> Result<ExecHandle> {

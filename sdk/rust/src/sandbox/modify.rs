@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::Change;
-use crate::config::{Secret, SecretBuilder, MIB};
+use crate::config::{Secret, SecretBuilder};
 use crate::error::Result;
 use crate::home::Home;
 use crate::pool;
+use crate::size::Mebibytes;
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Changes {
@@ -62,8 +63,8 @@ impl ModifyBuilder {
     }
 
     /// Memory in MiB.
-    pub fn memory(self, mib: u32) -> Self {
-        self.memory_bytes(u64::from(mib) * MIB)
+    pub fn memory(self, size: impl Into<Mebibytes>) -> Self {
+        self.memory_bytes(size.into().as_bytes())
     }
 
     /// Memory in bytes.
@@ -72,8 +73,8 @@ impl ModifyBuilder {
     }
 
     /// The size of its disk in MiB; it may only grow.
-    pub fn disk(self, mib: u32) -> Self {
-        self.disk_bytes(u64::from(mib) * MIB)
+    pub fn disk(self, size: impl Into<Mebibytes>) -> Self {
+        self.disk_bytes(size.into().as_bytes())
     }
 
     /// The size of its disk in bytes.
