@@ -97,9 +97,9 @@ def test_example(document, name, text, installed, tmp_path):
 
 
 def test_bench_hook(sdk_env, extension, build_dir):
-    env = {**sdk_env, "MSB_BENCH_SANDBOX": "bench-ruby", "MSB_BENCH_COUNT": "3"}
+    env = {**sdk_env, "MSB_BENCH_SANDBOX": "bench-ruby"}
     load = ["-I", RUBY / "lib", "-I", extension]
     program = 'require "microsandbox"; Microsandbox::Sandbox.create("bench-ruby", memory: 64, ephemeral: true, ' \
               'image: ENV["MSB_TEST_IMAGE"]) { system(*ARGV, exception: true) }'
-    out = run(["ruby", *load, "-e", program, "ruby", *map(os.fspath, load), RUBY / "bench.rb"], env)
+    out = run(["ruby", *load, "-e", program, "ruby", *map(os.fspath, load), RUBY / "bench.rb"], env, input="3\n")
     assert re.search(r'\{"exec_us":\[[\d.]+,[\d.]+,[\d.]+\]\}', out)

@@ -145,7 +145,7 @@ def test_bench_hook(target, sdk_env, build_dir):
     subprocess.run([msb, "create", "-q", "-n", "bench-rust", "-m", "64M", sdk_env["MSB_TEST_IMAGE"]], env=sdk_env, check=True)
     try:
         done = subprocess.run([target / "release/bench"], check=True, stdout=subprocess.PIPE, text=True, timeout=60,
-                              env={**sdk_env, "MSB_BENCH_SANDBOX": "bench-rust", "MSB_BENCH_N": "3"})
+                              env={**sdk_env, "MSB_BENCH_SANDBOX": "bench-rust"}, input="3\n")
         times = json.loads(done.stdout)["exec_us"]
         assert len(times) == 3 and all(t > 0 for t in times)
     finally:
