@@ -137,6 +137,34 @@ func (h *Home) CreateSandbox(ctx context.Context, name string, opts ...SandboxOp
 	return sb, nil
 }
 
+// ConnectOrCreateSandbox gives the sandbox of that name as it is, whatever the
+// options say: one that runs is connected to, one that does not is started. When
+// there is none, one is made.
+func (h *Home) ConnectOrCreateSandbox(ctx context.Context, name string, opts ...SandboxOption) (*Sandbox, error) {
+	cfg, err := configure(opts)
+	if err != nil {
+		return nil, err
+	}
+	var start []StartOption
+	if cfg.Detached {
+		start = append(start, WithStartDetached())
+	}
+	for try := 0; ; try++ {
+		there, err := h.GetSandbox(ctx, name)
+		if err == nil {
+			return there.ConnectOrStart(ctx, start...)
+		}
+		if !IsKind(err, ErrNotFound) {
+			return nil, err
+		}
+		sb, err := h.CreateSandbox(ctx, name, opts...)
+		// Somebody else may have been faster.
+		if try > 0 || !IsKind(err, ErrAlreadyExists) {
+			return sb, err
+		}
+	}
+}
+
 // DefineSandbox puts a sandbox on record without starting it, for StartSandbox.
 // It needs a name.
 func (h *Home) DefineSandbox(ctx context.Context, name string, opts ...SandboxOption) (*SandboxHandle, error) {

@@ -56,6 +56,7 @@ func exitCode(code, signal int) int {
 
 // ExecConfig is what the options of Exec fill.
 type ExecConfig struct {
+	Args       []string // more of them
 	Cwd        string
 	Env        map[string]string
 	User       string
@@ -92,6 +93,11 @@ func WithExecUser(user string) ExecOption { return func(cfg *ExecConfig) { cfg.U
 // WithExecRlimits limits the command.
 func WithExecRlimits(limits ...Rlimit) ExecOption {
 	return func(cfg *ExecConfig) { cfg.Rlimits = append(cfg.Rlimits, limits...) }
+}
+
+// WithExecArgs are arguments for ExecDefault, in place of the image's CMD.
+func WithExecArgs(args ...string) ExecOption {
+	return func(cfg *ExecConfig) { cfg.Args = append(cfg.Args, args...) }
 }
 
 // WithExecEntrypoint replaces the image's ENTRYPOINT, for ExecDefault.
@@ -195,9 +201,9 @@ func (s *Sandbox) Shell(ctx context.Context, script string, opts ...ExecOption) 
 }
 
 // ExecDefault is Exec for the image's own command, by docker's rules about
-// ENTRYPOINT and CMD; args take the place of CMD.
-func (s *Sandbox) ExecDefault(ctx context.Context, args []string, opts ...ExecOption) (*ExecOutput, error) {
-	return s.run(ctx, args, C.MSB_EXEC_IMAGE_COMMAND, opts)
+// ENTRYPOINT and CMD; those of WithExecArgs take the place of CMD.
+func (s *Sandbox) ExecDefault(ctx context.Context, opts ...ExecOption) (*ExecOutput, error) {
+	return s.run(ctx, nil, C.MSB_EXEC_IMAGE_COMMAND, opts)
 }
 
 func command(cmd string, args []string) ([]string, error) {
@@ -221,7 +227,7 @@ func (s *Sandbox) run(ctx context.Context, argv []string, flags C.uint32_t, opts
 		return nil, err
 	}
 	defer c.end()
-	o := c.execOpts(argv, cfg)
+	o := c.execOpts(append(argv, cfg.Args...), cfg)
 	if cfg.HasStdin {
 		o.flags |= C.MSB_EXEC_STDIN
 	}

@@ -32,9 +32,23 @@ type FsStat struct {
 	IsDir   bool
 }
 
+// FsEntryKind is what a path leads to.
+type FsEntryKind string
+
+// Kinds of files.
+const (
+	FsEntryKindFile      FsEntryKind = "file"
+	FsEntryKindDirectory FsEntryKind = "directory"
+	FsEntryKindSymlink   FsEntryKind = "symlink"
+	FsEntryKindOther     FsEntryKind = "other"
+)
+
+// SandboxFSOps is SandboxFs, as the Rust system's SDK calls it.
+type SandboxFSOps = SandboxFs
+
 // FsEntry is a file in a folder.
 type FsEntry struct {
-	Kind string // file, directory, symlink or other
+	Kind FsEntryKind
 	FsStat
 }
 
@@ -204,7 +218,7 @@ func (f *SandboxFs) List(ctx context.Context, path string) ([]FsEntry, error) {
 		defer C.msb_file_list_free(list)
 		for i := C.size_t(0); i < C.msb_file_list_count(list); i++ {
 			stat := fileStat(C.msb_file_list_get(list, i))
-			out = append(out, FsEntry{Kind: kindOf(stat.Mode), FsStat: stat})
+			out = append(out, FsEntry{Kind: FsEntryKind(kindOf(stat.Mode)), FsStat: stat})
 		}
 		return 0
 	})

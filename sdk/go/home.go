@@ -7,6 +7,7 @@ import "C"
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"unsafe"
 )
@@ -88,6 +89,12 @@ func CreateSandbox(ctx context.Context, name string, opts ...SandboxOption) (*Sa
 	return with(func(h *Home) (*Sandbox, error) { return h.CreateSandbox(ctx, name, opts...) })
 }
 
+// ConnectOrCreateSandbox gives the sandbox of that name as it is, or makes it; see
+// Home.ConnectOrCreateSandbox.
+func ConnectOrCreateSandbox(ctx context.Context, name string, opts ...SandboxOption) (*Sandbox, error) {
+	return with(func(h *Home) (*Sandbox, error) { return h.ConnectOrCreateSandbox(ctx, name, opts...) })
+}
+
 // DefineSandbox is Home.DefineSandbox in the home of the process.
 func DefineSandbox(ctx context.Context, name string, opts ...SandboxOption) (*SandboxHandle, error) {
 	return with(func(h *Home) (*SandboxHandle, error) { return h.DefineSandbox(ctx, name, opts...) })
@@ -121,6 +128,25 @@ func GetSandbox(ctx context.Context, name string) (*SandboxHandle, error) {
 // ListSandboxes is Home.ListSandboxes in the home of the process.
 func ListSandboxes(ctx context.Context, labels ...string) ([]*SandboxHandle, error) {
 	return with(func(h *Home) ([]*SandboxHandle, error) { return h.ListSandboxes(ctx, labels...) })
+}
+
+// SandboxFilter is which sandboxes ListSandboxesWith lists.
+type SandboxFilter struct{ labels []string }
+
+// NewSandboxFilter lets all of them pass.
+func NewSandboxFilter() SandboxFilter { return SandboxFilter{} }
+
+// WithLabels lets only those pass that have all of these labels.
+func (f SandboxFilter) WithLabels(labels map[string]string) SandboxFilter {
+	for k, v := range labels {
+		f.labels = append(slices.Clone(f.labels), k+"="+v)
+	}
+	return f
+}
+
+// ListSandboxesWith lists the sandboxes on record that pass, by name.
+func ListSandboxesWith(ctx context.Context, filter SandboxFilter) ([]*SandboxHandle, error) {
+	return ListSandboxes(ctx, filter.labels...)
 }
 
 // InspectSandbox is Home.InspectSandbox in the home of the process.

@@ -28,7 +28,7 @@ type SecretInfo struct {
 	Source      string
 	Placeholder string
 	AllowHosts  []string
-	OnViolation Violation
+	OnViolation ViolationAction
 }
 
 // NetworkInfo is a network on record; NetRules has its rules in order.
@@ -119,7 +119,7 @@ func newInfo(p *C.struct_msb_sandbox_info) *SandboxInfo {
 		s := (*C.struct_msb_secret)(at)
 		i.Secrets = append(i.Secrets, SecretInfo{Env: C.GoString(s.env), Source: C.GoString(s.source),
 			Placeholder: C.GoString(s.placeholder), AllowHosts: goStrings(s.hosts),
-			OnViolation: Violation(s.violation)})
+			OnViolation: ViolationAction(s.violation)})
 	})
 	if p.network != nil {
 		i.Network = newNetworkInfo(p.network)
@@ -212,8 +212,64 @@ func (s *SandboxHandle) Name() string { return s.info.Name }
 // ID is the sandbox's id.
 func (s *SandboxHandle) ID() string { return s.info.ID }
 
-// Status is the state, as "ready".
-func (s *SandboxHandle) Status() string { return s.info.State.String() }
+// Status is the state when it was looked up, as "running".
+func (s *SandboxHandle) Status() SandboxStatus { return s.info.State.status() }
+
+// Refresh looks it up again.
+func (s *SandboxHandle) Refresh(ctx context.Context) (*SandboxHandle, error) {
+	return s.home.GetSandbox(ctx, s.info.ID)
+}
+
+// WaitForStatus waits until it is in that state. It fails when there is no such
+// sandbox any more.
+func (s *SandboxHandle) WaitForStatus(ctx context.Context, status SandboxStatus) (*SandboxHandle, error) {
+	for {
+		now, err := s.Refresh(ctx)
+		if err != nil || now.Status() == status {
+			return now, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, cancelled(ctx)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// ConnectOrStart gives a live handle; one that does not run is started.
+func (s *SandboxHandle) ConnectOrStart(ctx context.Context, opts ...StartOption) (*Sandbox, error) {
+	sb, err := s.Connect(ctx)
+	if IsKind(err, ErrSandboxNotRunning) {
+		return s.Start(ctx, opts...)
+	}
+	return sb, err
+}
+
+// RequestStop begins to stop it, and does not wait for the end.
+func (s *SandboxHandle) RequestStop(ctx context.Context) error {
+	return s.connected(ctx, func(sb *Sandbox) error {
+		go func() {
+			_ = sb.Stop(context.Background())
+			sb.Close()
+		}()
+		return nil
+	})
+}
+
+// Metrics is its counters, when it runs.
+func (s *SandboxHandle) Metrics(ctx context.Context) (m *Metrics, err error) {
+	sb, err := s.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer sb.Close()
+	return sb.Metrics(ctx)
+}
+
+// Destroy kills it if it runs, and takes it off the record.
+func (s *SandboxHandle) Destroy(ctx context.Context) error {
+	return s.Remove(ctx, WithForce())
+}
 
 // State is the state.
 func (s *SandboxHandle) State() State { return s.info.State }
@@ -278,8 +334,8 @@ func (s *SandboxHandle) Modify(ctx context.Context, opts ModifyOptions) ([]Chang
 }
 
 // Snapshot keeps what was written in it; see Home.CreateSnapshot.
-func (s *SandboxHandle) Snapshot(ctx context.Context, name string, opts SnapshotOptions) (*Snapshot, error) {
-	return s.home.CreateSnapshot(ctx, s.info.ID, name, opts)
+func (s *SandboxHandle) Snapshot(ctx context.Context, name string, opts ...SnapshotOptions) (*Snapshot, error) {
+	return s.home.CreateSnapshot(ctx, s.info.ID, name, one(opts))
 }
 
 // Logs tells what its commands wrote; see Home.Logs.

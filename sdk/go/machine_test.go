@@ -131,7 +131,7 @@ func TestFiles(t *testing.T) {
 	wantKind(t, fs.RenameNew(ctx, "/tmp/go/a", "/tmp/go/c"), msb.ErrAlreadyExists)
 	kinds := map[string]string{}
 	for _, e := range must(fs.List(ctx, "/tmp/go"))(t) {
-		kinds[e.Path] = e.Kind
+		kinds[e.Path] = string(e.Kind)
 	}
 	want := map[string]string{"a": "file", "c": "file", "deep": "directory", "link": "symlink"}
 	if !reflect.DeepEqual(kinds, want) {
@@ -368,7 +368,7 @@ func TestDetachedAndDefined(t *testing.T) {
 	fine(t, sb.Close())
 	sb = must(msb.ConnectSandbox(ctx, "go-defined"))(t)
 	defer sb.Close()
-	same(t, must(sb.Shell(ctx, "pidof sleep | wc -w"))(t).Stdout(), "1\n")
+	soon(t, "its command", func() bool { return must(sb.Shell(ctx, "pidof sleep | wc -w"))(t).Stdout() == "1\n" })
 	x := must(sb.AttachSession(ctx, 0))(t)
 	fine(t, x.Kill(ctx))
 	same(t, must(x.Wait(ctx))(t), 137)
@@ -388,7 +388,7 @@ func TestVolumesAndMounts(t *testing.T) {
 		"/data":    msb.Mount.Named("go-vol", msb.MountOptions{}),
 		"/src":     msb.Mount.Bind(dir, msb.MountOptions{Readonly: true}),
 		"/one":     msb.Mount.Bind(filepath.Join(dir, "in"), msb.MountOptions{}),
-		"/scratch": msb.Mount.Tmpfs(msb.TmpfsOptions{SizeMiB: 4, NoExec: true}),
+		"/scratch": msb.Mount.Tmpfs(msb.TmpfsOptions{SizeMiB: 4, Noexec: true}),
 	}), msb.WithPatches(
 		msb.Patch.Text("/etc/motd", "hi\n", msb.PatchOptions{Replace: true}),
 		msb.Patch.Append("/etc/motd", "more\n"),

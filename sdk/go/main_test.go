@@ -45,7 +45,7 @@ func helper(t *testing.T, name string, env ...string) (string, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	timer := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
+	timer := time.AfterFunc(4*time.Minute, func() { _ = cmd.Process.Kill() })
 	defer timer.Stop()
 	err = cmd.Wait()
 	return out.String(), err
@@ -63,7 +63,7 @@ func image(t *testing.T) string {
 
 // limit is a context for one test: nothing here takes minutes.
 func limit(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

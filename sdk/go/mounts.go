@@ -43,9 +43,9 @@ type MountConfig struct {
 	Kind       MountKind
 	Source     string // a path of the host, or the volume's name
 	Readonly   bool
-	NoExec     bool
-	NoSuid     bool
-	NoDev      bool
+	Noexec     bool
+	Nosuid     bool
+	Nodev      bool
 	Follow     bool // Source may be a symbolic link itself
 	Create     bool // named: the volume is made when there is none
 	Owner      *Owner
@@ -61,9 +61,9 @@ type MountConfig struct {
 // MountOptions is more about a folder, file or volume.
 type MountOptions struct {
 	Readonly       bool
-	NoExec         bool
-	NoSuid         bool
-	NoDev          bool
+	Noexec         bool
+	Nosuid         bool
+	Nodev          bool
 	FollowSymlinks bool
 	Owner          *Owner
 	Cache          Cache
@@ -81,9 +81,9 @@ type NamedOptions struct {
 type TmpfsOptions struct {
 	SizeMiB uint64 // 0: half of the guest's memory
 	Mode    uint32 // 0: 0755
-	NoExec  bool
-	NoSuid  bool
-	NoDev   bool
+	Noexec  bool
+	Nosuid  bool
+	Nodev   bool
 }
 
 // DiskOptions is more about a disk image.
@@ -119,7 +119,7 @@ func (mountFactory) NamedOrNew(volume string, opts NamedOptions) MountConfig {
 // Tmpfs is memory of the guest.
 func (mountFactory) Tmpfs(opts TmpfsOptions) MountConfig {
 	return MountConfig{Kind: MountTmpfs, SizeBytes: mebi(opts.SizeMiB), Mode: opts.Mode,
-		NoExec: opts.NoExec, NoSuid: opts.NoSuid, NoDev: opts.NoDev}
+		Noexec: opts.Noexec, Nosuid: opts.Nosuid, Nodev: opts.Nodev}
 }
 
 // Disk is a disk image with a file system.
@@ -129,8 +129,8 @@ func (mountFactory) Disk(path string, opts DiskOptions) MountConfig {
 }
 
 func (o MountOptions) config(kind MountKind, source string) MountConfig {
-	return MountConfig{Kind: kind, Source: source, Readonly: o.Readonly, NoExec: o.NoExec,
-		NoSuid: o.NoSuid, NoDev: o.NoDev, Follow: o.FollowSymlinks, Owner: o.Owner,
+	return MountConfig{Kind: kind, Source: source, Readonly: o.Readonly, Noexec: o.Noexec,
+		Nosuid: o.Nosuid, Nodev: o.Nodev, Follow: o.FollowSymlinks, Owner: o.Owner,
 		Cache: o.Cache, QuotaBytes: mebi(o.QuotaMiB)}
 }
 
@@ -176,8 +176,8 @@ func (a *arena) mount(target string, m MountConfig) unsafe.Pointer {
 		a.bad("mount of %s: %q is no kind of mount", target, string(m.Kind))
 	}
 	for flag, set := range map[C.uint32_t]bool{
-		C.MSB_MOUNT_READ_ONLY: m.Readonly, C.MSB_MOUNT_NOEXEC: m.NoExec,
-		C.MSB_MOUNT_NOSUID: m.NoSuid, C.MSB_MOUNT_NODEV: m.NoDev,
+		C.MSB_MOUNT_READ_ONLY: m.Readonly, C.MSB_MOUNT_NOEXEC: m.Noexec,
+		C.MSB_MOUNT_NOSUID: m.Nosuid, C.MSB_MOUNT_NODEV: m.Nodev,
 		C.MSB_MOUNT_FOLLOW: m.Follow, C.MSB_MOUNT_CREATE: m.Create,
 		C.MSB_MOUNT_OWNER: m.Owner != nil,
 	} {

@@ -108,7 +108,12 @@ func (r PolicyRule) texts() []string {
 		head += ":" + string(r.Direction)
 	}
 	target := r.Destination
-	if strings.HasPrefix(target, ".") {
+	switch {
+	case target == "*":
+		target = "any"
+	case target == "metadata":
+		target = "meta"
+	case strings.HasPrefix(target, "."):
 		target = "suffix=" + target[1:]
 	}
 	var out []string
@@ -198,9 +203,23 @@ func (networkFactory) NonLocal() *NetworkConfig {
 // AllowAll allows everything, also this host and metadata services.
 func (networkFactory) AllowAll() *NetworkConfig { return &NetworkConfig{Profiles: []string{"all"}} }
 
-// FromProfiles allows what these profiles do: public, private, host.
-func (networkFactory) FromProfiles(profiles ...string) *NetworkConfig {
-	return &NetworkConfig{Profiles: append([]string{}, profiles...)}
+// NetworkProfile is places that are allowed together.
+type NetworkProfile string
+
+// Profiles.
+const (
+	NetworkProfilePublic  NetworkProfile = "public"
+	NetworkProfilePrivate NetworkProfile = "private"
+	NetworkProfileHost    NetworkProfile = "host"
+)
+
+// FromProfiles allows what these profiles do.
+func (networkFactory) FromProfiles(profiles ...NetworkProfile) *NetworkConfig {
+	n := &NetworkConfig{Profiles: []string{}}
+	for _, p := range profiles {
+		n.Profiles = append(n.Profiles, string(p))
+	}
+	return n
 }
 
 // Disabled has no interface at all.

@@ -270,9 +270,16 @@ func WithUser(user string) SandboxOption {
 	return func(cfg *SandboxConfig) { cfg.User = user }
 }
 
-// WithEntrypoint replaces the image's ENTRYPOINT, and drops its CMD.
-func WithEntrypoint(entrypoint string) SandboxOption {
-	return func(cfg *SandboxConfig) { cfg.Entrypoint = &entrypoint }
+// WithEntrypoint replaces the image's ENTRYPOINT, and drops its CMD. It is one
+// program: what has arguments is an error.
+func WithEntrypoint(entrypoint ...string) SandboxOption {
+	return func(cfg *SandboxConfig) {
+		if len(entrypoint) != 1 {
+			cfg.bad("entrypoint: %d words, and it is one program without arguments", len(entrypoint))
+			return
+		}
+		cfg.Entrypoint = &entrypoint[0]
+	}
 }
 
 // WithShell sets the shell of Shell and ShellStream; it is /bin/sh unless set.

@@ -115,6 +115,33 @@ func (s *Sandbox) Stop(ctx context.Context, opts ...StopOption) error {
 	})
 }
 
+// RequestStop begins to stop it, and does not wait for the end.
+func (s *Sandbox) RequestStop(ctx context.Context) error {
+	if _, err := s.State(); err != nil {
+		return err
+	}
+	go func() { _ = s.Stop(context.Background()) }()
+	return nil
+}
+
+// Restart stops it if it runs, and starts it again; this handle is of the
+// machine before.
+func (s *Sandbox) Restart(ctx context.Context, opts ...StartOption) (*Sandbox, error) {
+	return s.home.RestartSandbox(ctx, s.id, opts...)
+}
+
+// WaitForStatus waits until it is in that state.
+func (s *Sandbox) WaitForStatus(ctx context.Context, status SandboxStatus) (*SandboxHandle, error) {
+	h, err := s.home.GetSandbox(ctx, s.id)
+	if err != nil {
+		return nil, err
+	}
+	return h.WaitForStatus(ctx, status)
+}
+
+// Destroy kills it if it runs, and takes it off the record.
+func (s *Sandbox) Destroy(ctx context.Context) error { return s.Remove(ctx, WithForce()) }
+
 // Kill ends the machine at once, without a word to its commands.
 func (s *Sandbox) Kill(ctx context.Context) error {
 	return s.call(ctx, aboutSandbox, func(c *call) C.int {
@@ -289,8 +316,8 @@ func (s *Sandbox) Commit(ctx context.Context, reference string, opts CommitOptio
 
 // Snapshot keeps what was written under a name. The sandbox must not run:
 // ErrSnapshotSandboxRunning. Stop it before; the handle is of use for that.
-func (s *Sandbox) Snapshot(ctx context.Context, name string, opts SnapshotOptions) (*Snapshot, error) {
-	return s.home.CreateSnapshot(ctx, s.id, name, opts)
+func (s *Sandbox) Snapshot(ctx context.Context, name string, opts ...SnapshotOptions) (*Snapshot, error) {
+	return s.home.CreateSnapshot(ctx, s.id, name, one(opts))
 }
 
 // Remove takes the sandbox off the record, with all that was written in it.

@@ -5,18 +5,21 @@ package microsandbox
 */
 import "C"
 
-import "unsafe"
+import (
+	"slices"
+	"unsafe"
+)
 
-// Violation is what happens when a placeholder goes where it must not.
-type Violation int
+// ViolationAction is what happens when a placeholder goes where it must not.
+type ViolationAction int
 
 // Violations.
 const (
-	ViolationDefault           Violation = iota // block and log, or what the sandbox says
-	ViolationBlock                              // without a word
-	ViolationBlockAndLog                        //
-	ViolationBlockAndTerminate                  // the sandbox ends
-	ViolationPassthrough                        // the placeholder goes there
+	ViolationActionDefault           ViolationAction = iota // block and log, or what the sandbox says
+	ViolationActionBlock                                    // without a word
+	ViolationActionBlockAndLog                              //
+	ViolationActionBlockAndTerminate                        // the sandbox ends
+	ViolationActionPassthrough                              // the placeholder goes there
 )
 
 // SecretEntry is one secret; Secret makes them.
@@ -31,7 +34,7 @@ type SecretEntry struct {
 	Query       bool
 	Body        bool
 	Mask        bool // the value in an answer becomes the placeholder again
-	OnViolation Violation
+	OnViolation ViolationAction
 }
 
 // String says which secret it is, never its value.
@@ -42,15 +45,16 @@ func (s SecretEntry) GoString() string { return s.String() }
 
 // SecretEnvOptions is more about a secret.
 type SecretEnvOptions struct {
-	AllowHosts  []string // NAME, *.NAME (and NAME itself), or *; at least one
-	Placeholder string
-	Source      string // FromEnv: another variable of this process
-	Headers     bool
-	BasicAuth   bool
-	Query       bool
-	Body        bool
-	Mask        bool
-	OnViolation Violation
+	AllowHosts        []string // NAME, *.NAME (and NAME itself), or *; at least one
+	AllowHostPatterns []string // more of them
+	Placeholder       string
+	Source            string // FromEnv: another variable of this process
+	Headers           bool
+	BasicAuth         bool
+	Query             bool
+	Body              bool
+	Mask              bool
+	OnViolation       ViolationAction
 }
 
 type secretFactory struct{}
@@ -74,7 +78,7 @@ func (secretFactory) FromEnv(env string, opts SecretEnvOptions) SecretEntry {
 }
 
 func (o SecretEnvOptions) entry(env string) SecretEntry {
-	return SecretEntry{Env: env, Placeholder: o.Placeholder, AllowHosts: o.AllowHosts,
+	return SecretEntry{Env: env, Placeholder: o.Placeholder, AllowHosts: append(slices.Clone(o.AllowHosts), o.AllowHostPatterns...),
 		Headers: o.Headers, BasicAuth: o.BasicAuth, Query: o.Query, Body: o.Body,
 		Mask: o.Mask, OnViolation: o.OnViolation}
 }
@@ -116,14 +120,14 @@ func (a *arena) secrets(secrets []SecretEntry) **C.struct_msb_secret {
 type TLSConfig struct {
 	Intercept        bool     // every name, not only those that secrets are for
 	AllowQUIC        bool     // do not block UDP to these ports
-	Ports            []uint16 // nil: 443
+	InterceptedPorts []uint16 // nil: 443
 	Bypass           []string // NAME, *.NAME: never looked into
 	CACert           string   // PEM files; "": made at each start
 	CAKey            string
-	UpstreamCAs      []string          // PEM files, for all names
+	UpstreamCACerts  []string          // PEM files, for all names
 	UpstreamCAsFor   map[string]string // by pattern
 	NoVerifyUpstream []string          // patterns; no secret goes there
-	OnViolation      Violation         // of secrets that do not say
+	OnViolation      ViolationAction   // of secrets that do not say
 }
 
 func (a *arena) tls(t *TLSConfig) *C.struct_msb_tls {
@@ -139,11 +143,11 @@ func (a *arena) tls(t *TLSConfig) *C.struct_msb_tls {
 		o.flags |= C.MSB_TLS_NO_BLOCK_QUIC
 	}
 	o.violation = C.int32_t(t.OnViolation)
-	o.ports = a.strs("a port", portStrings(t.Ports))
+	o.ports = a.strs("a port", portStrings(t.InterceptedPorts))
 	o.bypass = a.strs("a bypass", t.Bypass)
 	o.ca_cert = a.opt("the CA's certificate", t.CACert)
 	o.ca_key = a.opt("the CA's key", t.CAKey)
-	o.upstream_cas = a.strs("an upstream CA", t.UpstreamCAs)
+	o.upstream_cas = a.strs("an upstream CA", t.UpstreamCACerts)
 	o.upstream_cas_for = a.pairs("an upstream CA", t.UpstreamCAsFor)
 	o.no_verify_for = a.strs("a pattern", t.NoVerifyUpstream)
 	return o

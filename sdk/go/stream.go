@@ -8,6 +8,7 @@ import "C"
 import (
 	"context"
 	"runtime"
+	"strconv"
 	"sync"
 	"time"
 	"unsafe"
@@ -102,8 +103,8 @@ func (s *Sandbox) ShellStream(ctx context.Context, script string, opts ...ExecOp
 }
 
 // ExecDefaultStream is ExecStream for the image's own command; see ExecDefault.
-func (s *Sandbox) ExecDefaultStream(ctx context.Context, args []string, opts ...ExecOption) (*ExecHandle, error) {
-	return s.stream(ctx, args, C.MSB_EXEC_IMAGE_COMMAND, opts)
+func (s *Sandbox) ExecDefaultStream(ctx context.Context, opts ...ExecOption) (*ExecHandle, error) {
+	return s.stream(ctx, nil, C.MSB_EXEC_IMAGE_COMMAND, opts)
 }
 
 func (s *Sandbox) stream(ctx context.Context, argv []string, flags C.uint32_t, opts []ExecOption) (*ExecHandle, error) {
@@ -116,7 +117,7 @@ func (s *Sandbox) stream(ctx context.Context, argv []string, flags C.uint32_t, o
 		return nil, err
 	}
 	defer c.end()
-	o := c.execOpts(argv, cfg)
+	o := c.execOpts(append(argv, cfg.Args...), cfg)
 	if cfg.StdinPipe || cfg.HasStdin {
 		o.flags |= C.MSB_EXEC_STDIN
 	}
@@ -332,6 +333,9 @@ func (x *ExecHandle) limit(d time.Duration) {
 
 // Session is a number of the command's own, as the logs and AttachSession know it.
 func (x *ExecHandle) Session() uint64 { return x.id }
+
+// ID is the session as text.
+func (x *ExecHandle) ID() (string, error) { return strconv.FormatUint(x.id, 10), nil }
 
 // IsTTY says whether the command has a terminal.
 func (x *ExecHandle) IsTTY() bool { return x.tty }

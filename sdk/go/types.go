@@ -53,6 +53,27 @@ var stateNames = []string{"starting", "ready", "failed", "stopped", "created", "
 // String is the state's name, as "ready".
 func (s State) String() string { return name(stateNames, int(s)) }
 
+// SandboxStatus is a State by the names that the command line and the Rust
+// system's SDK show.
+type SandboxStatus string
+
+// Statuses.
+const (
+	SandboxStatusCreated  SandboxStatus = "created"
+	SandboxStatusStarting SandboxStatus = "starting"
+	SandboxStatusRunning  SandboxStatus = "running" // StateReady
+	SandboxStatusStopped  SandboxStatus = "stopped"
+	SandboxStatusCrashed  SandboxStatus = "crashed"
+	SandboxStatusFailed   SandboxStatus = "failed"
+)
+
+func (s State) status() SandboxStatus {
+	if s == StateReady {
+		return SandboxStatusRunning
+	}
+	return SandboxStatus(s.String())
+}
+
 // Running says whether there is a machine.
 func (s State) Running() bool { return s == StateStarting || s == StateReady }
 

@@ -23,6 +23,9 @@ const (
 // String is dir or disk.
 func (k VolumeKind) String() string { return name([]string{"dir", "disk"}, int(k)) }
 
+// VolumeHandle is Volume, as the Rust system's SDK calls one on record.
+type VolumeHandle = Volume
+
 // Volume is a volume on record. What it tells is as it was when it was read.
 type Volume struct {
 	home  *Home
@@ -205,6 +208,14 @@ type Snapshot struct {
 	Path      string
 
 	home *Home
+}
+
+// one is the options of a call that may have none.
+func one[T any](opts []T) (o T) {
+	if len(opts) > 0 {
+		o = opts[len(opts)-1]
+	}
+	return o
 }
 
 // SnapshotOptions is more about a snapshot.

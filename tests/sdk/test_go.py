@@ -77,7 +77,7 @@ SAYS = {
     "run": r'^"hello\\nnobody\\n", exit code 3\n3\n$',
     "stream": r"^(?=.*stdout: working)(?=.*stderr: careful)(?=.*exit code 2).*answered: one\nanswered: two\n$",
     "files": r"^config file 8\nno such file\ncopied 500000 bytes\n$",
-    "keep": r'^go-guide ready\n(?=.*memory "256.0 MiB" -> "320.0 MiB" next_start)(?=.*env.A).*still here\n$',
+    "keep": r'^go-guide running\n(?=.*memory "256.0 MiB" -> "320.0 MiB" next_start)(?=.*env.A).*still here\n$',
     "volumes": r"^read-only\nfrom the host\nof the volume go-guide-data in .*\n$",
     "network": r"^10\.1\.2\.3 5432 allow allow@10\.1\.2\.3:tcp:5432\n10\.1\.2\.3 22 deny .*\nhello from port 8000\n$",
     "secrets": r"^a placeholder: true\nused 0 times\n$",
@@ -147,8 +147,8 @@ def test_bench_hook(sdk_env, build_dir, busybox_image, tmp_path):
     subprocess.run([msb, "create", "-q", "-n", "bench", "-m", "128M", busybox_image], env=sdk_env, check=True, timeout=60)
     try:
         go("build", "-o", tmp_path / "bench", "./bench", env=sdk_env)
-        out = subprocess.run([tmp_path / "bench"], env=dict(sdk_env, MSB_BENCH_SANDBOX="bench", MSB_BENCH_N="5"), timeout=60,
-                             check=True, stdout=subprocess.PIPE).stdout
+        out = subprocess.run([tmp_path / "bench"], env=dict(sdk_env, MSB_BENCH_SANDBOX="bench"), timeout=60,
+                             check=True, input=b"5\n", stdout=subprocess.PIPE).stdout
         times = json.loads(out)["exec_us"]
         assert len(times) == 5 and all(t > 0 for t in times)
     finally:

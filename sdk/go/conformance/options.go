@@ -13,9 +13,9 @@ type mountArgs struct {
 	Source     string `json:"source"`
 	Target     string `json:"target"`
 	ReadOnly   bool   `json:"read_only"`
-	NoExec     bool   `json:"noexec"`
-	NoSuid     bool   `json:"nosuid"`
-	NoDev      bool   `json:"nodev"`
+	Noexec     bool   `json:"noexec"`
+	Nosuid     bool   `json:"nosuid"`
+	Nodev      bool   `json:"nodev"`
 	Create     bool   `json:"create"`
 	SizeBytes  uint64 `json:"size_bytes"`
 	QuotaBytes uint64 `json:"quota_bytes"`
@@ -131,7 +131,7 @@ func (m mountArgs) config() (microsandbox.MountConfig, error) {
 	cache, err := pick("cache", m.Cache, map[string]microsandbox.Cache{"": 0, "auto": 0,
 		"always": microsandbox.CacheAlways, "none": microsandbox.CacheNone})
 	return microsandbox.MountConfig{Kind: microsandbox.MountKind(m.Kind), Source: m.Source,
-		Readonly: m.ReadOnly, NoExec: m.NoExec, NoSuid: m.NoSuid, NoDev: m.NoDev,
+		Readonly: m.ReadOnly, Noexec: m.Noexec, Nosuid: m.Nosuid, Nodev: m.Nodev,
 		Create: m.Create, SizeBytes: m.SizeBytes, QuotaBytes: m.QuotaBytes, Cache: cache}, err
 }
 
@@ -182,10 +182,10 @@ func (n *networkArgs) config() *microsandbox.NetworkConfig {
 	return c
 }
 
-var violations = map[string]microsandbox.Violation{"": 0, "block": microsandbox.ViolationBlock,
-	"block_log":       microsandbox.ViolationBlockAndLog,
-	"block_terminate": microsandbox.ViolationBlockAndTerminate,
-	"pass":            microsandbox.ViolationPassthrough}
+var violations = map[string]microsandbox.ViolationAction{"": 0, "block": microsandbox.ViolationActionBlock,
+	"block_log":       microsandbox.ViolationActionBlockAndLog,
+	"block_terminate": microsandbox.ViolationActionBlockAndTerminate,
+	"pass":            microsandbox.ViolationActionPassthrough}
 
 func (s secretArgs) entry() (microsandbox.SecretEntry, error) {
 	violation, err := pick("violation", s.Violation, violations)
@@ -289,7 +289,7 @@ func (a *createArgs) options() ([]microsandbox.SandboxOption, error) {
 	add(microsandbox.WithSecrets(secrets...))
 	if a.TLS != nil {
 		add(microsandbox.WithTLS(microsandbox.TLSConfig{Intercept: a.TLS.Intercept,
-			Bypass: a.TLS.Bypass, Ports: a.TLS.Ports, UpstreamCAs: a.TLS.UpstreamCAs,
+			Bypass: a.TLS.Bypass, InterceptedPorts: a.TLS.Ports, UpstreamCACerts: a.TLS.UpstreamCAs,
 			AllowQUIC: a.TLS.NoBlockQUIC}))
 	}
 	return opts, nil

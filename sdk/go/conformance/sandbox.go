@@ -149,7 +149,7 @@ func init() {
 			if err != nil {
 				return nil, err
 			}
-			return object{"name": h.Name(), "state": h.Status()}, nil
+			return object{"name": h.Name(), "state": h.State().String()}, nil
 		}
 		sb, err := microsandbox.CreateSandbox(ctx, a.Name, opts...)
 		return d.keep(a.As, sb, err)
