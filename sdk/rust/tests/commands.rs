@@ -82,7 +82,7 @@ async fn time_limits() {
         assert!(e.is_timeout());
         said.1 = e.output().unwrap().stdout().unwrap();
         assert!(begin.elapsed() < 2 * limit + Duration::from_secs(20));
-        if said.0 != "" && said.1 != "" {
+        if !said.0.is_empty() && !said.1.is_empty() {
             break;
         }
     }
