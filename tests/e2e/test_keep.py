@@ -126,10 +126,14 @@ def test_input_that_the_command_takes_later_is_counted(client):
     s = sh(client, "sleep 1; cat > /dev/null; sleep 100", want_stdin=1)
     for _ in range(4):
         s.send("STDIN", data=bytes(32768))
-    assert client.keep(s, 15, want_stdin=1, unacked=4 * 32768) == 0
-    time.sleep(2)
-    taken, s = client.take(15)
-    assert taken["unacked"] < 4 * 32768
+    unacked, end = 4 * 32768, time.monotonic() + 30
+    while unacked == 4 * 32768:
+        assert time.monotonic() < end, "nothing is counted"
+        assert client.keep(s, 15, want_stdin=1, unacked=unacked) == 0
+        time.sleep(2)
+        taken, s = client.take(15)
+        unacked = taken["unacked"]
+    assert unacked < 4 * 32768
     s.sock.close()
 
 
@@ -223,7 +227,7 @@ def test_numbers_grow_with_what_is_done(client):
     s.sock.close()
     client.exec(["rm", "/tmp/x"])
     # The guest gives it back by itself; how much is seen as it shrinks.
-    wait_until(lambda: client.stats()["memory_resident_bytes"] < b["memory_resident_bytes"] - (20 << 20), 20,
+    wait_until(lambda: client.stats()["memory_resident_bytes"] < b["memory_resident_bytes"] - (20 << 20), 60,
                "the memory does not come back")
     assert client.stats()["memory_returned_bytes"] >= 20 << 20
 
@@ -237,13 +241,13 @@ def test_the_log_is_bounded(shared, client):
 
 def test_the_machine_ends_with_its_main_command(machine):
     m = machine()
-    s = sh(m.vmm, "sleep 1; echo done; exit 7")
+    s = sh(m.vmm, "sleep 4; echo done; exit 7")
     assert m.vmm.keep(s, 5, is_main=1) == 0
     assert m.vmm.keep(stranger()[1], 6, is_main=1) == errno.EBUSY
     m.leave()
     c = Client(m.path)
     c.ready()
-    exited = c.expect("VMM_EXITED", 20)
+    exited = c.expect("VMM_EXITED", 60)
     assert (exited["reason"], exited["exit_code"]) == ("exited", 7)
     end = m.ended()
     assert (end["reason"], end["message"], end["exit_code"]) == ("exited", "", 7)
@@ -289,20 +293,20 @@ def test_a_stop_is_called_so_and_has_the_code(machine):
     s = sh(m.vmm, "sleep 1000")
     assert m.vmm.keep(s, 5, is_main=1) == 0
     m.vmm.send("VMM_STOP", timeout_ms=5000)
-    exited = m.vmm.expect("VMM_EXITED", 20)
+    exited = m.vmm.expect("VMM_EXITED", 60)
     assert exited["reason"] == "poweroff" and exited["exit_code"] == 143
 
 
 def test_a_ping_is_no_need(machine):
     m = machine(idle_timeout_s=2)
-    pings = 0
+    pings, begin = 0, time.monotonic()
     with contextlib.suppress(ConnectionError):
         while pings < 50:
             m.vmm.send("VMM_PING", cookie=pings)
             m.vmm.send("VMM_STATS", cookie=pings)
             pings += 1
             time.sleep(0.2)
-    assert 5 < pings < 50
+    assert pings < 50 and time.monotonic() - begin > 1.5
     assert m.ended()["reason"] == "idle_timeout"
 
 

@@ -1,7 +1,9 @@
 """msb metrics: once, as a stream, and on a live screen, of machines that run."""
+import datetime
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import time
@@ -148,11 +150,9 @@ def test_a_stream_of_all_sees_them_come_and_go(cli, box):
 
 def test_the_interval_is_kept(cli, box):
     p = cli.popen("metrics", "box", "-f", "--interval", "300ms", text=True)
-    p.stdout.readline()
-    begin = time.monotonic()
-    for _ in range(7):
-        p.stdout.readline()
-    assert 1.7 < time.monotonic() - begin < 10  # a busy host is late, never early
+    looked = [datetime.datetime.fromisoformat(json.loads(p.stdout.readline())["timestamp"][:-1]) for _ in range(8)]
+    took = (looked[-1] - looked[0]).total_seconds()
+    assert 1.7 < took < 20, took  # a busy host is late, never early
     p.terminate()
     p.communicate()
 
@@ -316,12 +316,13 @@ def test_only_what_changes_is_drawn(cli, box):
     with cli.terminal("metrics", "-w", "--interval", "100ms") as t:
         t.expect("UPTIME")
         t.seen = b""
-        end = time.monotonic() + 2
-        while time.monotonic() < end:
-            t.read(0.1)
+        begin = time.monotonic()
+        while time.monotonic() - begin < 2 or t.seen.count(b"box") < 3:
+            assert time.monotonic() - begin < 40, t.seen
+            select.select([t.master], [], [], 0.1)
+            t.read(0)
         frames = t.seen
         assert b"\033[2J" not in frames and b"\033[J" not in frames and b"NAME" not in frames
-        assert frames.count(b"box") >= 3
         t.type("q")
         assert t.wait() == 0
         assert t.is_restored()

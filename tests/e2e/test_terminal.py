@@ -117,16 +117,16 @@ def test_the_size_follows_ours(screen, box):
     screen.expect("^30 100$")
     for columns, rows in ((132, 50), (60, 20)):
         screen.resize(columns, rows)
-        time.sleep(0.3)
         screen.clear()
-        screen.type("stty size")
+        screen.type(f"until stty size | grep '{rows}.{columns}'; do sleep 0.1; done")
         screen.expect(f"^{rows} {columns}$")
     end_shell(screen)
 
 
 def test_ctrl_c_reaches_the_command(screen, box):
     open_shell(screen, box)
-    screen.type("sleep 500")
+    screen.type("echo go''ing; sleep 500")
+    screen.expect("^going$")
     time.sleep(0.5)
     screen.key("C-c")
     screen.type("echo rc=$?")
@@ -136,14 +136,15 @@ def test_ctrl_c_reaches_the_command(screen, box):
 
 def test_ctrl_z_and_ctrl_d_are_the_guests(screen, box):
     open_shell(screen, box)
-    screen.type("sleep 500")
+    screen.type("echo go''ing; sleep 500")
+    screen.expect("^going$")
     time.sleep(0.5)
     screen.key("C-z")
     screen.expect("Stopped")
     screen.type("kill %1; wait; echo rest=$?")
     screen.expect("^rest=")
     screen.key("C-d")
-    time.sleep(1)
+    wait_until(lambda: is_restored(screen) or "stopped jobs" in screen.text(), 40, "it does not end")
     if not is_restored(screen):
         screen.key("C-d")  # busybox asks once about stopped jobs
     back_in_our_shell(screen, 0)
@@ -153,9 +154,9 @@ def test_a_stopped_msb_gives_the_terminal_back(screen, box):
     open_shell(screen, box)
     screen.type("marker=still")
     os.kill(msb_below(screen), signal.SIGTSTP)
-    wait_until(lambda: is_restored(screen), 10, "still raw")
+    wait_until(lambda: is_restored(screen), 30, "still raw")
     screen.type("fg")
-    wait_until(lambda: is_raw(screen), 10, "not raw again")
+    wait_until(lambda: is_raw(screen), 30, "not raw again")
     screen.type("echo $marker $((40 + 2))")
     screen.expect("^still 42$")
     end_shell(screen)
@@ -166,7 +167,7 @@ def test_a_stopped_msb_gives_the_terminal_back(screen, box):
 def detach(screen, *keys):
     screen.key(*(keys or ("C-]",)))
     screen.expect("^detached; msb attach")
-    wait_until(lambda: is_restored(screen), 10, "still raw")
+    wait_until(lambda: is_restored(screen), 30, "still raw")
     return re.search(r"^detached; (msb attach.*) takes it back", screen.text(), re.M).group(1)
 
 
@@ -179,7 +180,7 @@ def test_exec_lets_go_and_attach_comes_back_to_the_same_shell(screen, box):
         assert "--session" in command and box in command
         screen.clear()
         screen.type(command)
-        wait_until(lambda: is_raw(screen), 10, "not raw")
+        wait_until(lambda: is_raw(screen), 30, "not raw")
         screen.type("echo $marker pid=$$")
         screen.expect(f"^same pid={pid}$")
     screen.resize(90, 25)
@@ -187,7 +188,7 @@ def test_exec_lets_go_and_attach_comes_back_to_the_same_shell(screen, box):
     screen.resize(77, 22)
     screen.clear()
     screen.type(command)
-    wait_until(lambda: is_raw(screen), 10, "not raw")
+    wait_until(lambda: is_raw(screen), 30, "not raw")
     screen.type("stty size")  # as large as the terminal is now
     screen.expect("^22 77$")
     end_shell(screen, 4)
@@ -238,7 +239,7 @@ def test_other_keys(screen, box):
     command = detach(screen, "C-p", "C-q")
     screen.clear()
     screen.type(command + " --detach-keys ''")
-    wait_until(lambda: is_raw(screen), 10, "not raw")
+    wait_until(lambda: is_raw(screen), 30, "not raw")
     screen.key("C-c")
     screen.type("echo again=$((1 + 2))")
     screen.expect("again=3")
@@ -254,7 +255,7 @@ def test_run_lets_go_of_its_machine(screen, cli):
     assert cli.ok("exec", "held", "--", "sh", "-c", "kill -0 $(cat /shell-pid) && echo runs") == "runs\n"
     screen.clear()
     screen.type("msb attach held")
-    wait_until(lambda: is_raw(screen), 10, "not raw")
+    wait_until(lambda: is_raw(screen), 30, "not raw")
     screen.type("echo marker=$marker")
     screen.expect("^marker=kept$")
     end_shell(screen, 9)
@@ -281,17 +282,19 @@ def test_a_terminal_that_goes_away(cli, box, new_screen):
     number = cli.ok("exec", "-d", "-t", box, "--", "sh").strip()
     s = new_screen()
     s.type(f"msb attach --session {number} {box}")
-    wait_until(lambda: is_raw(s), 10, "not raw")
-    s.type("marker=1234")
-    time.sleep(0.3)
+    wait_until(lambda: is_raw(s), 30, "not raw")
+    s.type("marker=1234; echo se''t")
+    s.expect("^set$")
+    msb = msb_below(s)
     s.close()
+    wait_until(lambda: is_gone(msb), 20, "it does not let go")
     s = new_screen()
     s.type(f"msb attach --session {number} {box}")
-    wait_until(lambda: is_raw(s), 10, "not raw")
+    wait_until(lambda: is_raw(s), 30, "not raw")
     s.type("echo marker=$marker")
     s.expect("^marker=1234$")
     s.type("exit")
-    wait_until(lambda: is_restored(s), 10, "still raw")
+    wait_until(lambda: is_restored(s), 30, "still raw")
 
 
 # -- the terminal comes back whatever happens ---------------------------------------------------
@@ -309,6 +312,6 @@ def test_killing_msb_vmm_restores_the_terminal(screen, cli):
 def test_the_end_of_msb_restores_the_terminal(screen, box, name):
     open_shell(screen, box)
     os.kill(msb_below(screen), getattr(signal, name))
-    wait_until(lambda: is_restored(screen), 10, "still raw")
+    wait_until(lambda: is_restored(screen), 30, "still raw")
     screen.type("echo usable")
     screen.expect("^usable$")

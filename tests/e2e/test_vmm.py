@@ -170,7 +170,7 @@ def test_stop_without_time_kills(start):
     m = start()
     m.ready()
     m.send("VMM_STOP", timeout_ms=0)
-    assert m.expect("VMM_EXITED", 5)["reason"] == "killed"
+    assert m.expect("VMM_EXITED", 20)["reason"] == "killed"
     assert m.wait() == 0
 
 
@@ -178,7 +178,7 @@ def test_stop_before_ready_is_a_failure(start):
     m = start()
     m.expect("VMM_STARTED")
     m.send("VMM_STOP", timeout_ms=5000)
-    failed = m.failed(5)
+    failed = m.failed(20)
     assert failed["error"] == errno.ECANCELED
 
 
@@ -187,8 +187,8 @@ def test_a_guest_that_does_not_stop_is_killed_in_time(start, hostile):
     m.ready()
     t = time.monotonic()
     m.send("VMM_STOP", timeout_ms=1000)
-    assert m.expect("VMM_EXITED", 5)["reason"] == "killed"
-    assert 0.9 < time.monotonic() - t < 3
+    assert m.expect("VMM_EXITED", 20)["reason"] == "killed"
+    assert 0.9 < time.monotonic() - t < 10
 
 
 def test_sigterm_powers_off(start):
@@ -223,12 +223,12 @@ def test_nothing_survives_the_library_or_msb_vmm(start, when, how):
     assert len(qemu) == engine.PROGRAMS or when == "start"
     if how == "close":
         m.control.close()
-        m.wait(5)
+        m.wait(20)
         assert all(map(is_gone, qemu)), "msb-vmm left before its QEMU"
     else:
         os.kill(m.pid, signal.SIGKILL)
         assert m.wait() == -signal.SIGKILL
-        wait_until(lambda: all(map(is_gone, qemu)), 5, "QEMU outlives msb-vmm")
+        wait_until(lambda: all(map(is_gone, qemu)), 20, "QEMU outlives msb-vmm")
 
 
 @pytest.mark.qemu_only
@@ -236,7 +236,7 @@ def test_a_killed_qemu_is_a_crash(start):
     m = start()
     m.ready()
     os.kill(m.qemu(), signal.SIGKILL)
-    ended = m.expect("VMM_EXITED", 5)
+    ended = m.expect("VMM_EXITED", 20)
     assert ended["reason"] == "crashed" and "signal 9" in ended["message"]
 
 
@@ -257,11 +257,11 @@ def test_a_panic_after_ready_is_told(start):
 
 def test_a_guest_that_never_gets_ready_ends_in_time_with_its_console(start):
     t = time.monotonic()
-    m = start(vmm.shell_initramfs("echo I shall sleep now\nexec /bin/busybox sleep 600"), boot_timeout_ms=3000)
+    m = start(vmm.shell_initramfs("echo I shall sleep now\nexec /bin/busybox sleep 600"), boot_timeout_ms=8000)
     failed = m.failed()
-    assert 3 <= time.monotonic() - t < 5
+    assert 8 <= time.monotonic() - t < 40
     assert (failed["stage"], failed["error"]) == ("boot", errno.ETIMEDOUT)
-    assert "within 3.0 s" in failed["message"] and failed["hint"]
+    assert "within 8.0 s" in failed["message"] and failed["hint"]
     assert b"I shall sleep now" in failed["console"] and len(failed["console"]) <= 8192
     assert "I shall sleep now" in m.console_text()
 
@@ -270,7 +270,7 @@ def test_a_panic_in_boot_gives_the_kernels_words(start):
     t = time.monotonic()
     m = start(vmm.shell_initramfs("exit 3"))
     failed = m.failed()
-    assert failed["stage"] == "boot" and time.monotonic() - t < 10
+    assert failed["stage"] == "boot" and time.monotonic() - t < 40  # not the limit of 60
     assert failed["message"].startswith("guest kernel panic: Attempted to kill init! exitcode=0x00000300")
     assert b"Kernel panic" in failed["console"]
 
@@ -279,7 +279,7 @@ def test_a_panic_that_does_not_reboot_is_ended_too(start):
     line = vmm.cmdline().replace("panic=-1", "panic=0")
     assert "panic=0" in line
     m = start(vmm.shell_initramfs("exit 3"), cmdline=line)
-    assert m.failed(15)["message"].startswith("guest kernel panic: Attempted to kill init!")
+    assert m.failed(40)["message"].startswith("guest kernel panic: Attempted to kill init!")
 
 
 def test_a_broken_initramfs_is_a_panic(start):
@@ -324,13 +324,13 @@ def test_a_kernel_that_is_none(start):
 ])
 def test_a_bad_config_is_named(start, settings, says):
     m = start(**settings)
-    failed = m.failed(5)
+    failed = m.failed(20)
     assert failed["stage"] == "config" and says in failed["message"]
 
 
 def test_more_memory_than_the_host_has(start):
     m = start(memory_mib=1 << 20)
-    failed = m.failed(5)
+    failed = m.failed(20)
     assert (failed["stage"], failed["error"]) == ("engine", errno.ENOMEM)
     assert "1048576 MiB" in failed["message"] and "-m" in failed["hint"]
 
@@ -340,23 +340,23 @@ def test_more_memory_than_the_host_has(start):
                                          ("qemu-system-x86_64", errno.ENOENT), ("/etc/passwd", errno.EACCES)])
 def test_no_qemu(start, qemu, error):
     m = start(qemu=qemu)
-    failed = m.failed(5)
+    failed = m.failed(20)
     assert (failed["stage"], failed["error"]) == ("engine", error)
     assert "apt install qemu-system-x86" in failed["hint"]
 
 
 @pytest.mark.qemu_only
 def test_without_any_engine_both_causes_are_told(start):
-    failed = start(qemu="", engine="auto").failed(5)
+    failed = start(qemu="", engine="auto").failed(20)
     assert "qemu-system-x86_64 was not found" in failed["message"]
     assert "the kvm engine cannot run: " in failed["message"]
-    failed = start(qemu="", engine="qemu").failed(5)
+    failed = start(qemu="", engine="qemu").failed(20)
     assert "kvm" not in failed["message"]
 
 
 @pytest.mark.qemu_only
 def test_an_accelerator_of_qemus_means_qemu(start):
-    failed = start(qemu="", engine="auto", accel="tcg").failed(5)
+    failed = start(qemu="", engine="auto", accel="tcg").failed(20)
     assert "was not found" in failed["message"] and "kvm engine" not in failed["message"]
     m = start(engine="auto", accel="tcg")
     started = m.expect("VMM_STARTED")
@@ -364,7 +364,7 @@ def test_an_accelerator_of_qemus_means_qemu(start):
 
 
 def test_an_engine_that_contradicts_its_accelerator(start):
-    failed = start(engine="kvm", accel="tcg").failed(5)
+    failed = start(engine="kvm", accel="tcg").failed(20)
     assert failed["stage"] == "config" and "kvm engine" in failed["message"]
 
 
@@ -373,7 +373,7 @@ def test_a_qemu_that_cannot_be_executed(start, tmp_path):
     (tmp_path / "qemu").write_text("#!/nonexistent/interpreter\n")
     (tmp_path / "qemu").chmod(0o755)
     m = start(qemu=str(tmp_path / "qemu"))
-    failed = m.failed(5)
+    failed = m.failed(20)
     assert failed["stage"] == "engine" and "cannot run QEMU" in failed["message"]
     assert "apt install" in failed["hint"]
 
@@ -383,7 +383,7 @@ def test_a_qemu_that_talks_and_dies(start, tmp_path):
     (tmp_path / "qemu").write_text("#!/bin/sh\nprintf 'first\\n\\033[31mcannot set up guest memory\\n' >&2; exit 1\n")
     (tmp_path / "qemu").chmod(0o755)
     m = start(qemu=str(tmp_path / "qemu"))
-    failed = m.failed(5)
+    failed = m.failed(20)
     assert failed["message"] == "QEMU ended (exit code 1): first; \\x1b[31mcannot set up guest memory"
     assert "less memory" in failed["hint"]
 
@@ -417,7 +417,7 @@ def test_garbage_after_ready_costs_the_session_not_the_machine(start, hostile):
     assert not is_gone(m.pid) and not any(map(is_gone, vmm.children(m.pid)))
     assert m.log_text().count("the guest's agent:") == 1
     m.send("VMM_STOP", timeout_ms=3000)
-    assert m.expect("VMM_EXITED", 5)["reason"] == "killed"
+    assert m.expect("VMM_EXITED", 20)["reason"] == "killed"
 
 
 def test_words_of_the_guest_cannot_reach_the_terminal_raw(start, hostile):

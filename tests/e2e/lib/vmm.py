@@ -311,7 +311,7 @@ class Vmm(Line):
         assert len(pids) == 1, pids
         return pids[0]
 
-    def wait(self, seconds=20):
+    def wait(self, seconds=60):
         """msb-vmm's exit code, or minus the signal."""
         end = time.monotonic() + seconds
         while self.status is None:
@@ -336,7 +336,7 @@ class Vmm(Line):
             qemu = children(self.pid)
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
-            wait_until(lambda: all(map(is_gone, qemu)), 5, "QEMU outlives msb-vmm")
+            wait_until(lambda: all(map(is_gone, qemu)), 20, "QEMU outlives msb-vmm")
         log = self.log_text()
         assert "runtime error:" not in log and "Sanitizer" not in log, log
         for fd in {self.log, self.console, *self.fds.values()}:
