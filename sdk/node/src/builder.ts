@@ -9,12 +9,66 @@ import type { SandboxOptions } from "./options";
 import { PatchBuilder } from "./patch";
 import type { PullSession } from "./pull";
 import { Sandbox, type SandboxHandle } from "./sandbox";
-import { SecretBuilder, type TlsOptions } from "./secret";
+import { SecretBuilder } from "./secret";
+import type { TlsOptions } from "./tls";
 
 /** A callback that makes something of a fresh builder; what it returns counts, if it returns one. */
 function made<T extends object>(fresh: T, make: unknown, what: string): T {
   const fn = check.callback(make, what);
   return ((fn as ((b: T) => T | void) | undefined)?.(fresh) as T | undefined) ?? fresh;
+}
+
+/** How another process 1 is called. */
+export class InitOptionsBuilder {
+  /** @internal */
+  words: string[] = [];
+  /** @internal */
+  variables: Record<string, string> = {};
+
+  arg(arg: string): this {
+    return this.args([arg]);
+  }
+
+  args(args: readonly string[]): this {
+    this.words.push(...check.texts(args, "args"));
+    return this;
+  }
+
+  env(key: string, value: string): this {
+    return this.envs({ [key]: value });
+  }
+
+  envs(env: Readonly<Record<string, string>>): this {
+    this.variables = { ...this.variables, ...env };
+    return this;
+  }
+}
+
+/** How a registry is talked to; credentials are those of docker and `msb registry login`. */
+export class RegistryConfigBuilder {
+  /** @internal */
+  options: SandboxOptions = {};
+
+  insecure(): this {
+    this.options = { ...this.options, insecureRegistry: true };
+    return this;
+  }
+}
+
+/** Where that goes which is written, and how much. */
+export class RootDiskBuilder {
+  /** @internal */
+  options: SandboxOptions = {};
+
+  size(mib: number): this {
+    this.options = { ...this.options, diskMib: mib };
+    return this;
+  }
+
+  tmpfs(): this {
+    this.options = { ...this.options, upper: "tmpfs" };
+    return this;
+  }
 }
 
 /** `Sandbox.builder("n").image("python").cpus(1).memory(512).create()` */
@@ -54,6 +108,14 @@ export class SandboxBuilder {
     return this.#with({ diskMib: mib });
   }
 
+  /** In MiB, or `d => d.size(1024)`, `d => d.tmpfs()`. */
+  rootDisk(disk: number | ((d: RootDiskBuilder) => unknown)): this {
+    if (typeof disk === "number") return this.disk(disk);
+    const fresh = new RootDiskBuilder();
+    disk(fresh);
+    return this.#with(fresh.options);
+  }
+
   /** Where that goes which is written. */
   upper(kind: "disk" | "tmpfs"): this {
     return this.#with({ upper: kind });
@@ -89,7 +151,7 @@ export class SandboxBuilder {
     return this.#with({ user });
   }
 
-  entrypoint(path: string): this {
+  entrypoint(path: string | readonly string[]): this {
     return this.#with({ entrypoint: path });
   }
 
@@ -106,6 +168,10 @@ export class SandboxBuilder {
     return this.#with({ rlimits: { ...now, [resource]: [soft, hard] } });
   }
 
+  rlimitRange(resource: string, soft: number, hard: number): this {
+    return this.rlimit(resource, soft, hard);
+  }
+
   /** A file in /.msb/scripts, which PATH has first. */
   script(name: string, body: string): this {
     return this.#with({ scripts: { ...this.#options.scripts, [name]: body } });
@@ -118,8 +184,22 @@ export class SandboxBuilder {
   }
 
   /** Another process 1: a path, or "auto". */
-  init(init: NonNullable<SandboxOptions["init"]>): this {
-    return this.#with({ init });
+  init(init: NonNullable<SandboxOptions["init"]>, args?: readonly string[]): this {
+    return this.#with({ init: args === undefined ? init : { command: init as string, args } });
+  }
+
+  /** `initWith("/sbin/init", i => i.arg("-x").env("A", "b"))` */
+  initWith(command: string, make: (i: InitOptionsBuilder) => unknown): this {
+    const fresh = new InitOptionsBuilder();
+    make(fresh);
+    return this.#with({ init: { command, args: fresh.words, env: fresh.variables } });
+  }
+
+  /** `registry(r => r.insecure())` */
+  registry(make: (r: RegistryConfigBuilder) => unknown): this {
+    const fresh = new RegistryConfigBuilder();
+    make(fresh);
+    return this.#with(fresh.options);
   }
 
   /** The main command, which start() runs. */
@@ -173,8 +253,17 @@ export class SandboxBuilder {
     return this.network((n) => n.proxy(url));
   }
 
-  vsock(...paths: string[]): this {
-    return this.network((n) => n.vsock(...paths));
+  /** "HOST_PATH:PORT[/stream|/dgram]", or a path and a port. */
+  vsock(...paths: string[]): this;
+  vsock(hostPath: string, port: number): this;
+  vsock(...said: (string | number)[]): this {
+    const [path, port] = said;
+    const routes = typeof port === "number" ? [`${path}:${port}`] : (said as string[]);
+    return this.network((n) => n.vsock(...routes));
+  }
+
+  vsockDgram(hostPath: string, port: number): this {
+    return this.vsock(`${hostPath}:${port}/dgram`);
   }
 
   /** `.secret(s => s.env("KEY").value(v).allowHost("api.example.com"))` */
@@ -256,6 +345,11 @@ export class SandboxBuilder {
 
   create(): Promise<Sandbox> {
     return Sandbox.create(this.build());
+  }
+
+  /** The one of this name: connected to when it runs, started when it is on record, else created. */
+  connectOrCreate(): Promise<Sandbox> {
+    return Sandbox.connectOrCreate(this.build());
   }
 
   createDetached(): Promise<Sandbox> {

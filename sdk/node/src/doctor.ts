@@ -1,7 +1,7 @@
 /** The host: what a sandbox needs of it, and the record's repair. */
 import { msb_check_status as STATUS } from "./api.gen";
 import * as check from "./check";
-import { MicrosandboxError } from "./errors";
+import { InstallError, MicrosandboxError } from "./errors";
 import { Home, type HomeOption } from "./home";
 import { call, callSync } from "./native";
 
@@ -41,6 +41,12 @@ export async function isInstalled(options?: HomeOption): Promise<boolean> {
     if (e instanceof MicrosandboxError && e.codeName === "install") return false;
     throw e;
   }
+}
+
+/** Nothing has to be installed: InstallError says what this host lacks, if it lacks something. */
+export async function install(options?: HomeOption): Promise<void> {
+  const missing = (await doctor(options)).find((c) => c.status === "fail");
+  if (missing) throw new InstallError(`${missing.name}: ${missing.message}`, { hint: missing.fix });
 }
 
 /** Bring the record of sandboxes back; what was done (with `dryRun`: would be), a sentence each. */

@@ -39,8 +39,8 @@ export class MicrosandboxError extends Error {
 type ErrorClass = new (message: string, details?: ErrorDetails) => MicrosandboxError;
 
 /** A class for one code. */
-function ofCode(code: number, codeName: string) {
-  return class extends MicrosandboxError {
+function ofCode(code: number, codeName: string, base = MicrosandboxError) {
+  return class extends base {
     constructor(message: string, details: ErrorDetails = {}) {
       super(message, code, codeName, details);
     }
@@ -81,10 +81,12 @@ export class UnsupportedError extends ofCode(10, "unsupported") {}
 export class TimeoutError extends ofCode(11, "timeout") {}
 /** It was cancelled; `cause` is the reason of the AbortSignal. */
 export class CancelledError extends ofCode(12, "cancelled") {}
+/** A registry: it wants other credentials, or cannot be reached. */
+export class ImageError extends MicrosandboxError {}
 /** A registry wants other credentials. */
-export class AuthError extends ofCode(13, "auth") {}
+export class AuthError extends ofCode(13, "auth", ImageError) {}
 /** A registry cannot be reached. */
-export class NetworkError extends ofCode(14, "network") {}
+export class NetworkError extends ofCode(14, "network", ImageError) {}
 /** Content is not what it claims to be. */
 export class DigestError extends ofCode(15, "digest") {}
 export class SnapshotIntegrityError extends DigestError {}

@@ -191,12 +191,13 @@ export function outputOf(o: NativeOutput): ExecOutput {
   return new ExecOutput(exitStatus(o.code, o.signal), o.out, o.err, o.truncated);
 }
 
+/** eventType and kind are the same. */
 export type ExecEvent =
-  | { readonly eventType: "started"; readonly pid: number }
-  | { readonly eventType: "stdout"; readonly data: Buffer }
-  | { readonly eventType: "stderr"; readonly data: Buffer }
-  | { readonly eventType: "exited"; readonly code: number; readonly success: boolean; readonly signal: number }
-  | { readonly eventType: "failed"; readonly stage: string; readonly errno: number; readonly message: string };
+  | { readonly eventType: "started"; readonly kind: "started"; readonly pid: number }
+  | { readonly eventType: "stdout"; readonly kind: "stdout"; readonly data: Buffer }
+  | { readonly eventType: "stderr"; readonly kind: "stderr"; readonly data: Buffer }
+  | { readonly eventType: "exited"; readonly kind: "exited"; readonly code: number; readonly success: boolean; readonly signal: number }
+  | { readonly eventType: "failed"; readonly kind: "failed"; readonly stage: string; readonly errno: number; readonly message: string };
 
 interface NativeEvent {
   kind: number;
@@ -210,12 +211,13 @@ interface NativeEvent {
 }
 
 const makers: Record<number, (e: NativeEvent) => ExecEvent> = {
-  [KIND.MSB_EXEC_STARTED]: (e) => ({ eventType: "started", pid: e.pid }),
-  [KIND.MSB_EXEC_STDOUT]: (e) => ({ eventType: "stdout", data: e.data }),
-  [KIND.MSB_EXEC_STDERR]: (e) => ({ eventType: "stderr", data: e.data }),
-  [KIND.MSB_EXEC_EXITED]: (e) => ({ eventType: "exited", ...exitStatus(e.code, e.signal) }),
+  [KIND.MSB_EXEC_STARTED]: (e) => ({ eventType: "started", kind: "started", pid: e.pid }),
+  [KIND.MSB_EXEC_STDOUT]: (e) => ({ eventType: "stdout", kind: "stdout", data: e.data }),
+  [KIND.MSB_EXEC_STDERR]: (e) => ({ eventType: "stderr", kind: "stderr", data: e.data }),
+  [KIND.MSB_EXEC_EXITED]: (e) => ({ eventType: "exited", kind: "exited", ...exitStatus(e.code, e.signal) }),
   [KIND.MSB_EXEC_FAILED]: (e) => ({
     eventType: "failed",
+    kind: "failed",
     stage: e.stage ?? "",
     errno: e.error_no,
     message: e.message ?? "",

@@ -39,6 +39,15 @@ export class ExecOptionsBuilder {
     return this.#with({ rlimits: limits });
   }
 
+  rlimit(resource: string, soft: number, hard: number = soft): this {
+    const now = (this.#options.rlimits ?? {}) as Record<string, [number, number]>;
+    return this.#with({ rlimits: { ...now, [resource]: [soft, hard] } });
+  }
+
+  rlimitRange(resource: string, soft: number, hard: number): this {
+    return this.rlimit(resource, soft, hard);
+  }
+
   stdinBytes(data: string | Uint8Array): this {
     return this.#with({ stdin: data });
   }

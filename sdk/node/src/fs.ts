@@ -13,6 +13,8 @@ export interface FileInfo {
   /** Of a symbolic link: where it points to, else "". */
   readonly target: string;
   readonly sizeBytes: number;
+  /** The same. */
+  readonly size: number;
   /** With the type, as st_mode on Linux. */
   readonly mode: number;
   readonly uid: number;
@@ -35,9 +37,10 @@ const kinds: Record<number, FileKind> = {
 };
 
 function infoOf(native: object): FileInfo {
-  const { size: _size, ...info } = camel<FileInfo & { size: number }>(native);
+  const info = camel<FileInfo>(native);
   return {
     ...info,
+    size: info.sizeBytes,
     kind: kinds[info.mode & 0o170000] ?? "unknown",
     modified: new Date(info.mtimeS * 1000 + Math.floor(info.mtimeNs / 1e6)),
   };
@@ -310,6 +313,17 @@ export class FileReader extends FileHandle implements AsyncIterable<Buffer>, Asy
   async read(): Promise<Buffer | null> {
     const data = await this.run<Buffer>("msb_file_get", [this.#chunk]);
     return data.length > 0 ? data : null;
+  }
+
+  recv(): Promise<Buffer | null> {
+    return this.read();
+  }
+
+  /** All that is left. */
+  async collect(): Promise<Buffer> {
+    const parts: Buffer[] = [];
+    for await (const part of this) parts.push(part);
+    return Buffer.concat(parts);
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Buffer, void, void> {

@@ -27,6 +27,10 @@ export interface PullProgress {
   readonly done: number;
   readonly total: number;
   readonly cached: boolean;
+  /** The same as layer, done and total. */
+  readonly layerIndex: number;
+  readonly downloadedBytes: number;
+  readonly totalBytes: number;
 }
 
 const events: Record<number, PullProgress["kind"]> = {
@@ -52,6 +56,14 @@ export interface PullOptions extends HomeOption {
   platform?: string;
   /** Of a folder: use it as it is, below the sandboxes, instead of a copy. */
   live?: boolean;
+  onProgress?: (event: PullProgress) => void;
+  signal?: AbortSignal;
+}
+
+export interface ImageSaveOptions extends HomeOption {
+  /** In the place of the path. */
+  outputPath?: string;
+  format?: "docker" | "oci";
   onProgress?: (event: PullProgress) => void;
   signal?: AbortSignal;
 }
@@ -85,11 +97,17 @@ function pullOptions(o: Record<string, unknown>): [object, CallOptions] {
   return [native, { signal: check.signalOf(o["signal"]), subject: "image", progress }];
 }
 
-const progressOf = (e: { kind: number; cached: number }): PullProgress => ({
-  ...camel<PullProgress>(e),
-  kind: events[e.kind] ?? "merging",
-  cached: e.cached !== 0,
-});
+const progressOf = (e: { kind: number; cached: number }): PullProgress => {
+  const plain = camel<PullProgress>(e);
+  return {
+    ...plain,
+    kind: events[e.kind] ?? "merging",
+    cached: e.cached !== 0,
+    layerIndex: plain.layer,
+    downloadedBytes: plain.done,
+    totalBytes: plain.total,
+  };
+};
 
 /** What an image is, and says about its command. */
 export interface ImageInfo {
@@ -139,6 +157,26 @@ export class Image implements AsyncDisposable {
     return this.info.id;
   }
 
+  get manifestDigest(): string {
+    return this.info.id;
+  }
+
+  get sizeBytes(): number {
+    return this.info.sizeBytes;
+  }
+
+  get layerCount(): number {
+    return this.info.layerCount;
+  }
+
+  get os(): string {
+    return this.info.platform.split("/")[0] ?? "";
+  }
+
+  get architecture(): string {
+    return this.info.platform.split("/").slice(1).join("/");
+  }
+
   /**
    * Make @reference usable: "alpine", "localhost:5000/a/b:tag", "x@sha256:...", or a path that begins with "." or "/":
    * an archive, an OCI layout, a folder with a root file system, a disk image.
@@ -181,17 +219,14 @@ export class Image implements AsyncDisposable {
   /** Write images to an archive that docker, podman and load() read. */
   static async save(
     references: string | readonly string[],
-    path: string,
-    options?: HomeOption & {
-      format?: "docker" | "oci";
-      onProgress?: (event: PullProgress) => void;
-      signal?: AbortSignal;
-    },
+    path: string | ImageSaveOptions,
+    options?: ImageSaveOptions,
   ): Promise<void> {
-    const o = check.options(options, "options", ["format", "onProgress", "signal", "home"]);
+    const said = typeof path === "string" ? { ...options, outputPath: path } : path;
+    const o = check.options(said, "options", ["outputPath", "format", "onProgress", "signal", "home"]);
     const what =
       typeof references === "string" ? [check.name(references, "references")] : check.texts(references, "references");
-    const to = check.name(path, "path");
+    const to = check.name(o["outputPath"], "path");
     const formats = { docker: FORMAT.MSB_ARCHIVE_DOCKER, oci: FORMAT.MSB_ARCHIVE_OCI };
     const format = check.optional(o["format"], (v) => check.oneOf<number>(v, "format", formats));
     const [, rest] = pullOptions({ onProgress: o["onProgress"], signal: o["signal"] });

@@ -19,6 +19,10 @@ const states: Record<number, SandboxState> = {
 };
 export const stateOf = (n: number): SandboxState => states[n] ?? "crashed";
 
+/** The state in other words: "running" is "ready". */
+export type SandboxStatus = Exclude<SandboxState, "ready"> | "running";
+export const statusOf = (state: SandboxState): SandboxStatus => (state === "ready" ? "running" : state);
+
 export interface MountInfo {
   readonly kind: "dir" | "file" | "named" | "disk" | "tmpfs";
   readonly source: string;
@@ -191,13 +195,28 @@ export interface Metrics {
   readonly secretsUsed: number;
   readonly secretViolations: number;
   readonly secretsMasked: number;
+  /** The same as memoryBytes, memoryResidentBytes and cpuNs. */
+  readonly memoryLimitBytes: number;
+  readonly memoryHostResidentBytes: number;
+  readonly vcpuTimeNs: number;
+  readonly upperFreeBytes: number;
+  readonly uptimeMs: number;
 }
 
 export function metricsOf(native: object, before?: Metrics): Metrics {
   const { size: _size, ...m } = camel<Metrics & { size: number }>(native);
   const time = before ? m.timeNs - before.timeNs : m.uptimeNs;
   const used = before ? m.cpuNs - before.cpuNs : m.cpuNs;
-  return { ...m, timestamp: new Date(m.unixMs), cpuPercent: time > 0 ? (100 * used) / time : 0 };
+  return {
+    ...m,
+    timestamp: new Date(m.unixMs),
+    cpuPercent: time > 0 ? (100 * used) / time : 0,
+    memoryLimitBytes: m.memoryBytes,
+    memoryHostResidentBytes: m.memoryResidentBytes,
+    vcpuTimeNs: m.cpuNs,
+    upperFreeBytes: Math.max(0, m.upperBytes - m.upperUsedBytes),
+    uptimeMs: Math.floor(m.uptimeNs / 1e6),
+  };
 }
 
 /** CLOCK_MONOTONIC in ns; 0: has not happened. */

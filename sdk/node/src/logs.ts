@@ -8,12 +8,17 @@ import { type HomeOption, homeOf } from "./home";
 import { addon, call, callSync, closeHandle, type Handle } from "./native";
 
 export type LogSource = "stdout" | "stderr" | "output" | "console" | "system";
+export type LogReadSource = LogSource | "all";
 const sources: Record<LogSource, number> = {
   stdout: SOURCE.MSB_LOG_STDOUT,
   stderr: SOURCE.MSB_LOG_STDERR,
   output: SOURCE.MSB_LOG_OUTPUT,
   console: SOURCE.MSB_LOG_CONSOLE,
   system: SOURCE.MSB_LOG_SYSTEM,
+};
+const readSources: Record<LogReadSource, number> = {
+  ...sources,
+  all: Object.values(sources).reduce((sum, bit) => sum | bit, 0),
 };
 const names = new Map(Object.entries(sources).map(([k, v]) => [v, k as LogSource]));
 
@@ -33,6 +38,11 @@ export class LogEntry {
     this.data = native.data;
   }
 
+  /** The same as a number; null: of none. */
+  get sessionId(): number | null {
+    return this.session === 0n ? null : Number(this.session);
+  }
+
   text(): string {
     return this.data.toString("utf8");
   }
@@ -40,7 +50,7 @@ export class LogEntry {
 
 export interface LogOptions extends HomeOption {
   /** Of commands, if nothing is said. */
-  sources?: readonly LogSource[];
+  sources?: readonly LogReadSource[];
   /** Only the last so many lines. */
   tail?: number;
   since?: Date | number;
@@ -96,7 +106,7 @@ export class LogStream implements AsyncIterable<LogEntry>, AsyncDisposable {
     const follow = check.optional(o["follow"], (v) => check.flag(v, "follow")) ?? follows;
     const bits = check
       .list(o["sources"] ?? [], "sources")
-      .reduce<number>((sum, s) => sum | check.oneOf(s, "a source", sources), 0);
+      .reduce<number>((sum, s) => sum | check.oneOf(s, "a source", readSources), 0);
     const native = {
       sources: bits,
       follow: follow ? 1 : 0,
@@ -124,6 +134,10 @@ export class LogStream implements AsyncIterable<LogEntry>, AsyncDisposable {
       if (this.#fd < 0 || callSync<number>("msb_logs_ended", [this.#handle])) return null;
       await addon().watch(this.#fd);
     }
+  }
+
+  recv(): Promise<LogEntry | null> {
+    return this.next();
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<LogEntry, void, void> {

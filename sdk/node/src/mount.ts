@@ -61,6 +61,21 @@ export class MountBuilder {
     return this.#source(KIND.MSB_MOUNT_NAMED, volume, "the volume's name");
   }
 
+  /** "ensure-exists": it is made, of this kind and size, when there is none. */
+  namedWith(
+    volume: string,
+    mode: "existing" | "ensure-exists" = "existing",
+    kind: VolumeKind | "directory" = "dir",
+    sizeMib?: number,
+    quotaMib?: number,
+  ): this {
+    const modes = { existing: false, "ensure-exists": true };
+    this.named(volume);
+    if (check.oneOf(mode, "mode", modes)) this.create(kind === "directory" ? "dir" : kind);
+    if (sizeMib !== undefined) this.size(sizeMib);
+    return quotaMib === undefined ? this : this.quota(quotaMib);
+  }
+
   /** Memory of the guest. */
   tmpfs(): this {
     return this.#source(KIND.MSB_MOUNT_TMPFS, undefined, "");

@@ -1,6 +1,9 @@
 /** A sandbox's network: what it may reach, and its ports on the host. */
 import { msb_net_action as ACTION, msb_net_flags as FLAG, msb_port_flags as PORT } from "./api.gen";
 import * as check from "./check";
+import { type NetworkPolicy, NetworkPolicyBuilder, type Rule, ruleTexts } from "./policy";
+import { type TlsOptions, TlsBuilder } from "./tls";
+import { SecretBuilder, type ViolationAction, ViolationActionBuilder } from "./secret";
 
 export type NetworkProfile = "public" | "private" | "host" | "all" | "none";
 export type NetworkAction = "allow" | "deny";
@@ -26,7 +29,7 @@ export interface NetworkOptions {
   /** "public", ["public", "host"], "all", "none". */
   profile?: NetworkProfile | readonly NetworkProfile[];
   /** "[allow|deny][:egress|ingress|any]@TARGET[:PROTO[:PORTS]]"; the first that matches decides. */
-  rules?: readonly string[];
+  rules?: readonly (string | Rule)[];
   defaultEgress?: NetworkAction;
   defaultIngress?: NetworkAction;
   ports?: readonly PortOptions[];
@@ -130,7 +133,7 @@ function checked(value: unknown): object {
   return {
     flags: flagsOf(o),
     profile: check.optional(o["profile"], profileOf),
-    rules: words("rules"),
+    rules: check.optional(o["rules"], ruleTexts),
     default_egress: check.optional(o["defaultEgress"], (v) => check.oneOf(v, "defaultEgress", actions)),
     default_ingress: check.optional(o["defaultIngress"], (v) => check.oneOf(v, "defaultIngress", actions)),
     ports: check.optional(o["ports"], (v) => check.list(v, "ports").map(portOf)),
@@ -156,6 +159,10 @@ function checked(value: unknown): object {
 /** `n.profile("public").rule("deny@*.example.com").port(8080, 80)` */
 export class NetworkBuilder {
   #options: NetworkOptions;
+  /** @internal What is said of TLS and secrets here, for the sandbox. */
+  tlsOptions: TlsOptions | undefined;
+  /** @internal */
+  readonly secrets: SecretBuilder[] = [];
 
   constructor(options: NetworkOptions = {}) {
     checked(options);
@@ -181,9 +188,56 @@ export class NetworkBuilder {
     return this.#with({ profile: profiles });
   }
 
-  /** Take over another policy: Network.none() and the like. */
-  policy(policy: NetworkBuilder | NetworkOptions): this {
+  /** Take over another policy: Network.none(), NetworkPolicy.none() and the like. */
+  policy(policy: NetworkBuilder | NetworkOptions | NetworkPolicy | NetworkPolicyBuilder): this {
+    if (policy instanceof NetworkPolicyBuilder) return this.#with(policy.build());
     return this.#with(policy instanceof NetworkBuilder ? policy.#options : policy);
+  }
+
+  /** `n.dns(d => d.nameservers(["1.1.1.1"]))` */
+  dns(make: (d: DnsBuilder) => unknown): this {
+    const fresh = new DnsBuilder();
+    make(fresh);
+    return this.#with(fresh.options);
+  }
+
+  /** `n.tls(t => t.bypass("*.example.com"))`: TLS is looked into. */
+  tls(make: (t: TlsBuilder) => unknown): this {
+    const fresh = new TlsBuilder();
+    make(fresh);
+    this.tlsOptions = { ...this.tlsOptions, ...fresh.build() };
+    return this;
+  }
+
+  secret(make: (s: SecretBuilder) => unknown): this {
+    const fresh = new SecretBuilder();
+    make(fresh);
+    this.secrets.push(fresh);
+    return this;
+  }
+
+  secretEnv(variable: string, value: string, placeholder: string, host: string): this {
+    return this.secret((s) => s.env(variable).value(value).placeholder(placeholder).allowHost(host));
+  }
+
+  /** `n.rateLimiter(r => r.egress(l => l.bandwidth(MB, 1000)))` */
+  rateLimiter(make: (r: NetworkRateLimiterBuilder) => unknown): this {
+    const fresh = new NetworkRateLimiterBuilder();
+    make(fresh);
+    return this.#with(fresh.options);
+  }
+
+  onSecretViolation(action: ViolationAction | ((v: ViolationActionBuilder) => unknown)): this {
+    this.tlsOptions = { ...this.tlsOptions, onViolation: ViolationActionBuilder.made(action) };
+    return this;
+  }
+
+  ipv4Pool(pool: string): this {
+    return this.#with({ ipv4Pool: pool });
+  }
+
+  ipv6Pool(pool: string): this {
+    return this.#with({ ipv6Pool: pool });
   }
 
   rule(...rules: string[]): this {
@@ -242,6 +296,10 @@ export class NetworkBuilder {
     return this.#with({ trustHostCas: on });
   }
 
+  trustHostCAs(on: boolean): this {
+    return this.trustHostCas(on);
+  }
+
   logDenied(on = true): this {
     return this.#with({ logDenied: on });
   }
@@ -253,6 +311,79 @@ export class NetworkBuilder {
   /** @internal */
   get native(): object {
     return checked(this.#options);
+  }
+}
+
+/** Limits of one direction: so many at once, and as many again in the time. */
+export class RateLimiterBuilder {
+  /** @internal */
+  bytes: Rate | undefined;
+  /** @internal */
+  packets: Rate | undefined;
+
+  bandwidth(sizeBytes: number, refillTimeMs: number): this {
+    this.bytes = bucket(sizeBytes, refillTimeMs);
+    return this;
+  }
+
+  ops(count: number, refillTimeMs: number): this {
+    this.packets = bucket(count, refillTimeMs);
+    return this;
+  }
+}
+
+function bucket(size: unknown, refillTimeMs: unknown): Rate {
+  const burst = check.integer(size, "the bucket's size", 1, check.SAFE);
+  const ms = check.integer(refillTimeMs, "refillTimeMs", 1, check.U32);
+  return { perSecond: Math.max(1, Math.floor((burst * 1000) / ms)), burst };
+}
+
+/** Of both directions. */
+export class NetworkRateLimiterBuilder {
+  /** @internal */
+  options: NetworkOptions = {};
+
+  egress(make: (l: RateLimiterBuilder) => unknown): this {
+    return this.#way(make, "egressBytes", "egressPackets");
+  }
+
+  ingress(make: (l: RateLimiterBuilder) => unknown): this {
+    return this.#way(make, "ingressBytes", "ingressPackets");
+  }
+
+  #way(
+    make: (l: RateLimiterBuilder) => unknown,
+    bytes: "egressBytes" | "ingressBytes",
+    packets: "egressPackets" | "ingressPackets",
+  ): this {
+    const fresh = new RateLimiterBuilder();
+    make(fresh);
+    if (fresh.bytes) this.options = { ...this.options, [bytes]: fresh.bytes };
+    if (fresh.packets) this.options = { ...this.options, [packets]: fresh.packets };
+    return this;
+  }
+}
+
+/** Names: whom the gateway's name server asks. */
+export class DnsBuilder {
+  /** @internal */
+  options: NetworkOptions = {};
+
+  #with(more: NetworkOptions): this {
+    this.options = { ...this.options, ...more };
+    return this;
+  }
+
+  nameservers(servers: readonly string[]): this {
+    return this.#with({ nameservers: servers });
+  }
+
+  rebindProtection(on: boolean): this {
+    return this.#with({ rebindProtection: on });
+  }
+
+  queryTimeoutMs(ms: number): this {
+    return this.#with({ dnsTimeoutMs: ms });
   }
 }
 

@@ -1,7 +1,7 @@
 /** What a sandbox is made with: checked, and as the library takes it. */
 import { msb_accel as ACCEL, msb_engine as ENGINE, msb_sandbox_flags as FLAG, msb_upper as UPPER } from "./api.gen";
 import * as check from "./check";
-import { InvalidConfigError } from "./errors";
+import { InvalidConfigError, UnsupportedError } from "./errors";
 import { rlimits, type Rlimits } from "./exec";
 import type { HomeOption } from "./home";
 import { Image, type PullPolicy, type PullProgress } from "./image";
@@ -15,7 +15,8 @@ import {
   type PortOptions,
 } from "./network";
 import type { PatchOp } from "./patch";
-import { Secret, SecretBuilder, type SecretOptions, type TlsOptions, tlsOf } from "./secret";
+import { Secret, SecretBuilder, type SecretOptions } from "./secret";
+import { type TlsOptions, tlsOf } from "./tls";
 
 export interface SandboxOptions extends HomeOption {
   /** Named ones persist until they are removed, if not `ephemeral`; unnamed ones are ephemeral. */
@@ -36,7 +37,7 @@ export interface SandboxOptions extends HomeOption {
   labels?: Readonly<Record<string, string>>;
   workdir?: string;
   user?: string;
-  entrypoint?: string;
+  entrypoint?: string | readonly string[];
   shell?: string;
   rlimits?: Rlimits;
   /** Files in /.msb/scripts, first in PATH. */
@@ -160,6 +161,13 @@ function initOf(value: unknown): object {
   };
 }
 
+/** One program; its arguments are the command's. */
+function entrypointOf(value: unknown): string {
+  if (!Array.isArray(value)) return check.text(value, "entrypoint");
+  if (value.length !== 1) throw new UnsupportedError("entrypoint is one program: put its arguments into cmd()");
+  return check.text(value[0], "entrypoint");
+}
+
 /** A size that may be said in MiB or in bytes. */
 function sizeOf(o: Record<string, unknown>, mibKey: string, bytesKey: string): number | undefined {
   if (o[mibKey] !== undefined && o[bytesKey] !== undefined) {
@@ -174,6 +182,22 @@ function networkAndPorts(o: Record<string, unknown>): object | undefined {
   if (o["network"] === undefined && ports.length === 0) return undefined;
   const network = (o["network"] === undefined ? {} : networkOf(o["network"])) as { ports?: object[] };
   return { ...network, ports: [...(network.ports ?? []), ...ports] };
+}
+
+const builderOf = (o: Record<string, unknown>): NetworkBuilder | undefined =>
+  o["network"] instanceof NetworkBuilder ? o["network"] : undefined;
+
+function secretsOf(o: Record<string, unknown>): object[] | undefined {
+  const said = check.optional(o["secrets"], (v) => check.list(v, "secrets")) ?? [];
+  const all = [...said, ...(builderOf(o)?.secrets ?? [])].map(secretOf);
+  return all.length > 0 ? all : undefined;
+}
+
+/** Of the options, or of their network. */
+function tlsSaid(o: Record<string, unknown>): unknown {
+  const inside = builderOf(o)?.tlsOptions;
+  if (o["tls"] === undefined || inside === undefined) return o["tls"] ?? inside;
+  return { ...inside, ...check.object(o["tls"], "tls") };
 }
 
 /** Options that were checked. */
@@ -230,14 +254,14 @@ export function checkSandbox(value: unknown, start: boolean): CheckedSandbox {
     rlimits: check.optional(o["rlimits"], (v) => rlimits(v, "rlimits")),
     workdir: word("workdir"),
     user: word("user"),
-    entrypoint: check.optional(o["entrypoint"], (v) => check.text(v, "entrypoint")),
+    entrypoint: check.optional(o["entrypoint"], entrypointOf),
     shell: word("shell"),
     scripts: keyed("scripts"),
     command: check.optional(o["command"], (v) => check.texts(v, "command")),
     patches: check.optional(o["patches"], (v) => check.list(v, "patches").map(patchOf)),
     network: networkAndPorts(o),
-    secrets: check.optional(o["secrets"], (v) => check.list(v, "secrets").map(secretOf)),
-    tls: check.optional(o["tls"], tlsOf),
+    secrets: secretsOf(o),
+    tls: check.optional(tlsSaid(o), tlsOf),
     ...check.optional(o["init"], initOf),
   };
   const volumes = check.optional(o["volumes"], (v) => check.object(v, "volumes")) ?? {};

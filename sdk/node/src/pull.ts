@@ -41,6 +41,14 @@ export class PullSession {
     return this.#result;
   }
 
+  awaitSandbox(): Promise<Sandbox> {
+    return this.#result;
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<PullProgress> {
+    return this.#iterate();
+  }
+
   cancel(): void {
     this.#stop.abort();
   }

@@ -54,8 +54,41 @@ export interface ModifyOptions extends HomeOption {
   /** null: no limit any more. */
   maxDurationSecs?: number | null;
   idleTimeoutSecs?: number | null;
-  secrets?: readonly (SecretBuilder | ({ env: string } & SecretOptions))[];
+  secrets?: readonly (SecretBuilder | ({ env: string } & SecretOptions))[] | Readonly<Record<string, SecretModifySpec>>;
   removeSecrets?: readonly string[];
+  /** The same in other words: memoryMib, diskMib, removeEnv, removeLabels, removeSecrets. */
+  memory?: number;
+  rootDiskSize?: number;
+  envRemove?: readonly string[];
+  labelsRemove?: readonly string[];
+  secretsRemove?: readonly string[];
+}
+
+/** What becomes of a secret; `env`: a variable of this process. */
+export interface SecretModifySpec {
+  env?: string;
+  value?: string;
+  placeholder?: string;
+  allowedHosts?: readonly string[];
+}
+
+const SAME: Readonly<Record<string, string>> = {
+  memory: "memoryMib",
+  rootDiskSize: "diskMib",
+  envRemove: "removeEnv",
+  labelsRemove: "removeLabels",
+  secretsRemove: "removeSecrets",
+};
+
+/** {KEY: {value, allowedHosts}} as a list. */
+function secretList(value: unknown): unknown[] {
+  if (Array.isArray(value)) return value;
+  return Object.entries(check.object(value, "secrets")).map(([env, spec]) => {
+    const known = ["env", "value", "placeholder", "allowedHosts"];
+    const { env: source, allowedHosts: allowHosts, ...rest } = check.options(spec, `secrets.${env}`, known);
+    const said = { env, source, allowHosts, ...rest };
+    return Object.fromEntries(Object.entries(said).filter(([, v]) => v !== undefined));
+  });
 }
 
 const MODIFY_KEYS = [
@@ -82,7 +115,8 @@ const MODIFY_KEYS = [
 
 /** All or nothing. What a running machine cannot change waits for its next start. */
 export async function modify(name: unknown, options: unknown): Promise<Change[]> {
-  const o = check.options(options, "options", MODIFY_KEYS);
+  const said = Object.entries(check.options(options, "options", [...MODIFY_KEYS, ...Object.keys(SAME)]));
+  const o: Record<string, unknown> = Object.fromEntries(said.map(([k, v]) => [SAME[k] ?? k, v]));
   const what = check.name(name, "name");
   const word = (key: string): string | undefined => check.optional(o[key], (v) => check.text(v, key));
   const keyed = (key: string): string[] | undefined => check.optional(o[key], (v) => check.pairs(v, key));
@@ -110,7 +144,7 @@ export async function modify(name: unknown, options: unknown): Promise<Change[]>
     shell: word("shell"),
     max_duration_s: limit("maxDurationSecs"),
     idle_timeout_s: limit("idleTimeoutSecs"),
-    secrets: check.optional(o["secrets"], (v) => check.list(v, "secrets").map(secretOf)),
+    secrets: check.optional(o["secrets"], (v) => secretList(v).map(secretOf)),
     secrets_rm: words("removeSecrets"),
   };
   return changesOf(

@@ -2,16 +2,36 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import * as check from "./check";
 import { SandboxBuilder } from "./builder";
-import { BootError, CancelledError, GoneError, invalid } from "./errors";
+import {
+  BootError,
+  CancelledError,
+  GoneError,
+  invalid,
+  MicrosandboxError,
+  NotFoundError,
+  SandboxAlreadyExistsError,
+  SandboxNotFoundError,
+  SandboxStillRunningError,
+} from "./errors";
 import { commandLine, ExecHandle, type ExecOptions, ExecOutput, outputOf, prepareExec } from "./exec";
 import { ExecOptionsBuilder } from "./execbuilder";
 import { SandboxFs } from "./fs";
 import { type HomeOption, homeOf } from "./home";
 import { Image } from "./image";
-import { type Metrics, metricsOf, type SandboxInfo, type SandboxState, stateOf, type SandboxTimes } from "./info";
+import {
+  type Metrics,
+  metricsOf,
+  type SandboxInfo,
+  type SandboxState,
+  type SandboxStatus,
+  stateOf,
+  statusOf,
+  type SandboxTimes,
+} from "./info";
 import { type LogEntry, type LogOptions, LogStream, type LogStreamOptions, readLogs } from "./logs";
 import { call, callSync, camel, closeHandle, type Handle, throwIfAborted } from "./native";
 import { checkSandbox, type SandboxOptions } from "./options";
+import { pageOf, SandboxListBuilder, type SandboxPage } from "./page";
 import { PullSession } from "./pull";
 import {
   commit,
@@ -88,6 +108,28 @@ export class Sandbox implements AsyncDisposable {
     return sandbox as Sandbox;
   }
 
+  /**
+   * The one of this name: connected to when it runs, started when it is on record, else created. The options are for
+   * the last of these only, besides detached and home.
+   */
+  static async connectOrCreate(options: SandboxOptions): Promise<Sandbox> {
+    const { home, detached } = checkSandbox(options, true);
+    const name = check.name(options.name, "the name");
+    for (;;) {
+      try {
+        const record = await Sandbox.get(name, { home: home as HomeOption["home"] });
+        return await record.connectOrStart({ detached });
+      } catch (e) {
+        if (!(e instanceof SandboxNotFoundError)) throw e;
+      }
+      try {
+        return await Sandbox.create(options);
+      } catch (e) {
+        if (!(e instanceof SandboxAlreadyExistsError)) throw e; // else somebody was faster
+      }
+    }
+  }
+
   /** Only put it on record. */
   static async createStopped(options: SandboxOptions): Promise<SandboxHandle> {
     const checked = check.object(options, "options");
@@ -150,10 +192,19 @@ export class Sandbox implements AsyncDisposable {
   }
 
   /** All on record that have these labels ("KEY", "KEY=VALUE"), by name. */
-  static async list(options?: HomeOption & { labels?: readonly string[] }): Promise<SandboxHandle[]> {
+  static async list(options?: HomeOption & { labels?: readonly string[] }): Promise<SandboxPage> {
     const o = check.options(options, "options", ["labels", "home"]);
     const all = await listRecords(o["labels"], o["home"]);
-    return all.map((info) => new SandboxHandle(info, o["home"] as HomeOption["home"]));
+    return pageOf(all.map((info) => new SandboxHandle(info, o["home"] as HomeOption["home"])));
+  }
+
+  /** `Sandbox.listWith(l => l.label("team", "a").limit(10))`; nextCursor leads on. */
+  static async listWith(make: (l: SandboxListBuilder) => unknown): Promise<SandboxPage> {
+    const l = new SandboxListBuilder();
+    make(l);
+    const found = (await Sandbox.list({ labels: l.wanted })).filter((s) => l.after === undefined || s.name > l.after);
+    const page = found.slice(0, l.most);
+    return pageOf(page, found.length > page.length ? page[page.length - 1]?.name : undefined);
   }
 
   /** One that runs, by name or id, whoever started it. */
@@ -250,6 +301,14 @@ export class Sandbox implements AsyncDisposable {
       { ...check.options(options, "options", Object.keys(options ?? {})), imageCommand: true },
       false,
     );
+  }
+
+  execDefaultWith(make: (e: ExecOptionsBuilder) => ExecOptionsBuilder | void): Promise<ExecOutput> {
+    return this.execDefault(ExecOptionsBuilder.made(make));
+  }
+
+  execDefaultStreamWith(make: (e: ExecOptionsBuilder) => ExecOptionsBuilder | void): Promise<ExecHandle> {
+    return this.execDefaultStream(ExecOptionsBuilder.made(make));
   }
 
   async #run(argv: string[], options: unknown, script: boolean): Promise<ExecOutput> {
@@ -412,9 +471,55 @@ export class Sandbox implements AsyncDisposable {
     return this.stop({ timeoutMs });
   }
 
+  /** As kill(), which waits for the end; TimeoutError after the time. */
+  async killWithTimeout(timeoutMs: number): Promise<void> {
+    await this.requestKill();
+    await this.wait({ timeoutMs });
+  }
+
   /** At once, without a word to its commands. */
   async kill(): Promise<void> {
     await call("msb_sandbox_kill", [this.handle], { subject: "sandbox" });
+  }
+
+  /** As stop(), without waiting for it. */
+  async requestStop(): Promise<void> {
+    void this.stop().catch(() => undefined);
+  }
+
+  /** As kill(), without waiting for it. */
+  async requestKill(): Promise<void> {
+    void this.kill().catch(() => undefined);
+  }
+
+  /** Stop it if it runs, and start it again. This object is closed. */
+  async restart(options?: RestartOptions): Promise<Sandbox> {
+    const started = await Sandbox.restart(this.name, restartOptions(options, this.#home));
+    await this.close();
+    return started;
+  }
+
+  /** Stop it, with `force` kill it, and remove it with all that was written in it. */
+  async destroy(options?: DestroyOptions): Promise<void> {
+    const o = check.options(options, "options", ["force", "timeoutMs"]);
+    try {
+      await (o["force"] ? this.kill() : this.stop({ timeoutMs: (o["timeoutMs"] as number) ?? STOP_MS }));
+    } catch (e) {
+      if (!(e instanceof GoneError)) throw e;
+    }
+    await this.close();
+    await gone(remove(this.name, { force: true, home: this.#home }));
+  }
+
+  /** Until it is on record with this status. */
+  waitForStatus(status: SandboxStatus, options?: SignalOptions): Promise<SandboxHandle> {
+    return waitForStatus(this.name, this.#home, status, options);
+  }
+
+  /** As wait(); what is on record then. */
+  async waitUntilStopped(): Promise<SandboxHandle> {
+    await this.wait();
+    return Sandbox.get(this.name, { home: this.#home });
   }
 
   /** Wait for the end, however it comes. */
@@ -484,6 +589,59 @@ export class Sandbox implements AsyncDisposable {
   }
 }
 
+export interface DestroyOptions {
+  force?: boolean;
+  timeoutMs?: number;
+}
+export interface RestartOptions extends DestroyOptions {
+  detached?: boolean;
+}
+
+function restartOptions(options: unknown, home: HomeOption["home"]): StartOptions & { timeoutMs?: number } {
+  const { force, ...rest } = check.options(options, "options", ["force", "timeoutMs", "detached"]);
+  return { ...rest, ...(force ? { timeoutMs: 0 } : {}), home };
+}
+
+/** Something is removed; what is not there is fine. */
+async function gone(removed: Promise<void>): Promise<void> {
+  try {
+    await removed;
+  } catch (e) {
+    if (!(e instanceof NotFoundError)) throw e;
+  }
+}
+
+const POLL_MS = 100;
+
+async function waitForStatus(
+  name: string,
+  home: HomeOption["home"],
+  status: unknown,
+  options: unknown,
+): Promise<SandboxHandle> {
+  const signal = check.signalOf(check.options(options, "options", ["signal"])["signal"]);
+  check.name(status, "status");
+  for (;;) {
+    const record = await Sandbox.get(name, { home });
+    if (record.status === status) return record;
+    await pause(POLL_MS, signal);
+  }
+}
+
+/** Counters of all that run, by name; one that ends meanwhile is left out. */
+export async function allSandboxMetrics(options?: HomeOption): Promise<Record<string, Metrics>> {
+  const found: Record<string, Metrics> = {};
+  for (const record of await Sandbox.list(options)) {
+    if (record.state !== "ready") continue;
+    try {
+      found[record.name] = await record.metrics();
+    } catch (e) {
+      if (!(e instanceof MicrosandboxError)) throw e;
+    }
+  }
+  return found;
+}
+
 async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
   try {
     await sleep(Math.max(0, ms), undefined, signal ? { signal } : {});
@@ -544,8 +702,13 @@ export class SandboxHandle {
     return this.info.state;
   }
 
-  get status(): SandboxState {
-    return this.info.state;
+  /** The state, "running" when it is ready. */
+  get status(): SandboxStatus {
+    return statusOf(this.info.state);
+  }
+
+  get createdAt(): Date | undefined {
+    return this.info.created;
   }
 
   refresh(): Promise<SandboxHandle> {
@@ -562,6 +725,78 @@ export class SandboxHandle {
 
   startDetached(options?: Omit<StartOptions, "home">): Promise<Sandbox> {
     return Sandbox.startDetached(this.name, { ...options, home: this.#home });
+  }
+
+  /** connect() to it when it runs, else start() it. */
+  async connectOrStart(options?: { detached?: boolean }): Promise<Sandbox> {
+    for (;;) {
+      try {
+        return await this.connect();
+      } catch (e) {
+        if (!(e instanceof GoneError)) throw e;
+      }
+      try {
+        return await this.start(options);
+      } catch (e) {
+        if (!(e instanceof SandboxStillRunningError)) throw e; // else somebody was faster
+      }
+    }
+  }
+
+  /** Stop it if it runs, and start it again. */
+  restart(options?: RestartOptions): Promise<Sandbox> {
+    return Sandbox.restart(this.name, restartOptions(options, this.#home));
+  }
+
+  /** Stop it if it runs, with `force` kill it, and remove it. */
+  async destroy(options?: DestroyOptions): Promise<void> {
+    const o = check.options(options, "options", ["force", "timeoutMs"]);
+    await this.stop({ timeoutMs: o["force"] ? 0 : ((o["timeoutMs"] as number) ?? STOP_MS) });
+    await gone(this.remove());
+  }
+
+  /** As stop(), without waiting for it. */
+  async requestStop(): Promise<void> {
+    void this.stop().catch(() => undefined);
+  }
+
+  async requestKill(): Promise<void> {
+    void this.kill().catch(() => undefined);
+  }
+
+  stopWithTimeout(timeoutMs: number): Promise<void> {
+    return this.stop({ timeoutMs });
+  }
+
+  waitForStatus(status: SandboxStatus, options?: SignalOptions): Promise<SandboxHandle> {
+    return waitForStatus(this.name, this.#home, status, options);
+  }
+
+  async waitUntilStopped(): Promise<SandboxHandle> {
+    await this.#once((s) => s.wait());
+    return this.refresh();
+  }
+
+  /** Its counters now; it must run. */
+  metrics(): Promise<Metrics> {
+    return this.#with((s) => s.metrics());
+  }
+
+  ping(): Promise<{ name: string; latencyMs: number }> {
+    return this.#with((s) => s.ping());
+  }
+
+  touch(): Promise<void> {
+    return this.#with((s) => s.touch());
+  }
+
+  async #with<T>(act: (sandbox: Sandbox) => Promise<T>): Promise<T> {
+    const sandbox = await this.connect();
+    try {
+      return await act(sandbox);
+    } finally {
+      await sandbox.close();
+    }
   }
 
   async #once(act: (sandbox: Sandbox) => Promise<void>): Promise<void> {

@@ -1,5 +1,5 @@
-/** Secrets, which the guest only has a placeholder of, and what is looked into for them. */
-import { msb_secret_flags as FLAG, msb_tls_flags as TLS, msb_violation as VIOLATION } from "./api.gen";
+/** Secrets, which the guest only has a placeholder of. */
+import { msb_secret_flags as FLAG, msb_violation as VIOLATION } from "./api.gen";
 import * as check from "./check";
 import { invalid } from "./errors";
 
@@ -41,6 +41,41 @@ const places = {
 type Place = keyof typeof places;
 const DEFAULT_PLACES = FLAG.MSB_SECRET_HEADERS | FLAG.MSB_SECRET_BASIC;
 
+/** `v => v.blockAndTerminate()` */
+export class ViolationActionBuilder {
+  #action: ViolationAction = "block-and-log";
+
+  #to(action: ViolationAction): this {
+    this.#action = action;
+    return this;
+  }
+
+  block(): this {
+    return this.#to("block");
+  }
+
+  blockAndLog(): this {
+    return this.#to("block-and-log");
+  }
+
+  blockAndTerminate(): this {
+    return this.#to("block-and-terminate");
+  }
+
+  passthroughAllHosts(iUnderstand: boolean): this {
+    if (!check.flag(iUnderstand, "iUnderstand")) throw invalid("passthroughAllHosts() wants true");
+    return this.#to("passthrough");
+  }
+
+  /** @internal */
+  static made(action: unknown): ViolationAction {
+    if (typeof action !== "function") return action as ViolationAction;
+    const fresh = new ViolationActionBuilder();
+    action(fresh);
+    return fresh.#action;
+  }
+}
+
 /** One secret: `s.env("API_KEY").value(key).allowHost("api.example.com")`. */
 export class SecretBuilder {
   readonly #native: Record<string, unknown> = {};
@@ -81,6 +116,15 @@ export class SecretBuilder {
     return this;
   }
 
+  allowHostPattern(pattern: string): this {
+    return this.allowHost(pattern);
+  }
+
+  allowAnyHostDangerous(iUnderstand: boolean): this {
+    if (!check.flag(iUnderstand, "iUnderstand")) throw invalid("allowAnyHostDangerous() wants true");
+    return this.allowHost("*");
+  }
+
   injectHeaders(on = true): this {
     return this.#place("injectHeaders", on);
   }
@@ -102,8 +146,8 @@ export class SecretBuilder {
     return this;
   }
 
-  onViolation(action: ViolationAction): this {
-    return this.#set("violation", violationOf(action));
+  onViolation(action: ViolationAction | ((v: ViolationActionBuilder) => unknown)): this {
+    return this.#set("violation", violationOf(ViolationActionBuilder.made(action)));
   }
 
   /** @internal */
@@ -145,57 +189,3 @@ export const Secret = {
     return s;
   },
 };
-
-export interface TlsOptions {
-  /** Look into every name, not only into those that secrets are for. */
-  intercept?: boolean;
-  /** Ports to look into; 443. */
-  ports?: readonly (number | string)[];
-  /** Names that are never looked into. */
-  bypass?: readonly string[];
-  /** PEM files; made at each start. */
-  caCert?: string;
-  caKey?: string;
-  /** PEM files with certificates that servers may be signed by. */
-  upstreamCas?: readonly string[];
-  /** The same for some names: "PATTERN=FILE". */
-  upstreamCasFor?: readonly string[];
-  /** Names whose certificate is not checked; no value goes there. */
-  noVerifyFor?: readonly string[];
-  blockQuic?: boolean;
-  onViolation?: ViolationAction;
-}
-
-export function tlsOf(value: unknown): object {
-  const o = check.options(value, "tls", [
-    "intercept",
-    "ports",
-    "bypass",
-    "caCert",
-    "caKey",
-    "upstreamCas",
-    "upstreamCasFor",
-    "noVerifyFor",
-    "blockQuic",
-    "onViolation",
-  ]);
-  const list = (key: string): string[] | undefined => check.optional(o[key], (v) => check.texts(v, `tls.${key}`));
-  const file = (key: string): string | undefined => check.optional(o[key], (v) => check.name(v, `tls.${key}`));
-  const on = (key: string): boolean | undefined => check.optional(o[key], (v) => check.flag(v, `tls.${key}`));
-  const ports = check.optional(o["ports"], (v) =>
-    check
-      .list(v, "tls.ports")
-      .map((p) => String(typeof p === "string" ? check.name(p, "a port") : check.integer(p, "a port", 1, check.U16))),
-  );
-  return {
-    flags: (on("intercept") ? TLS.MSB_TLS_INTERCEPT : 0) | (on("blockQuic") === false ? TLS.MSB_TLS_NO_BLOCK_QUIC : 0),
-    violation: check.optional(o["onViolation"], violationOf),
-    ports,
-    bypass: list("bypass"),
-    ca_cert: file("caCert"),
-    ca_key: file("caKey"),
-    upstream_cas: list("upstreamCas"),
-    upstream_cas_for: list("upstreamCasFor"),
-    no_verify_for: list("noVerifyFor"),
-  };
-}

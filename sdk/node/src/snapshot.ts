@@ -62,6 +62,36 @@ export class Snapshot {
     return this.info.digest;
   }
 
+  get path(): string {
+    return this.info.path;
+  }
+
+  get imageRef(): string {
+    return this.info.image;
+  }
+
+  get imageManifestDigest(): string {
+    return this.info.imageId;
+  }
+
+  /** null: it has none. */
+  get parent(): string | null {
+    return this.info.parent || null;
+  }
+
+  get sourceSandbox(): string {
+    return this.info.sandbox;
+  }
+
+  get sizeBytes(): number {
+    return this.info.sizeBytes;
+  }
+
+  /** `Snapshot.builder("prepared").fromSandbox("base").recordIntegrity().create()` */
+  static builder(name: string): SnapshotBuilder {
+    return new SnapshotBuilder(name);
+  }
+
   /** Of a sandbox that does not run. No data is copied. */
   static async create(sandbox: string, name: string, options?: SnapshotOptions): Promise<Snapshot> {
     const o = check.options(options, "options", ["labels", "replace", "integrity", "onProgress", "signal", "home"]);
@@ -158,5 +188,43 @@ export class Snapshot {
 
   async remove(): Promise<void> {
     await Snapshot.remove(this.name, { home: this.#home });
+  }
+}
+
+/** A snapshot's options as methods. */
+export class SnapshotBuilder {
+  readonly #name: string;
+  #sandbox: string | undefined;
+  #options: SnapshotOptions = {};
+
+  constructor(name: string) {
+    this.#name = check.name(name, "name");
+  }
+
+  #with(more: SnapshotOptions): this {
+    this.#options = { ...this.#options, ...more };
+    return this;
+  }
+
+  fromSandbox(sandbox: string): this {
+    this.#sandbox = check.name(sandbox, "sandbox");
+    return this;
+  }
+
+  label(key: string, value: string): this {
+    return this.#with({ labels: { ...this.#options.labels, [key]: value } });
+  }
+
+  /** One of the same name goes before. */
+  force(): this {
+    return this.#with({ replace: true });
+  }
+
+  recordIntegrity(): this {
+    return this.#with({ integrity: true });
+  }
+
+  create(): Promise<Snapshot> {
+    return Snapshot.create(check.name(this.#sandbox, "fromSandbox()"), this.#name, this.#options);
   }
 }

@@ -64,6 +64,20 @@ export class Volume {
     return this.info.path;
   }
 
+  get kind(): VolumeKind {
+    return this.info.kind;
+  }
+
+  get usedBytes(): number {
+    return this.info.usedBytes;
+  }
+
+  /** Of a folder; null: no quota. */
+  get quotaMib(): number | null {
+    const { kind, sizeBytes } = this.info;
+    return kind === "dir" && sizeBytes > 0 ? sizeBytes / 2 ** 20 : null;
+  }
+
   /** A new one; it stays until it is removed. */
   static async create(name: string, options?: VolumeOptions): Promise<Volume> {
     const o = check.options(options, "options", KEYS);
@@ -149,6 +163,14 @@ export class VolumeBuilder {
 
   kind(kind: VolumeKind): this {
     return this.#with({ kind });
+  }
+
+  directory(): this {
+    return this.kind("dir");
+  }
+
+  disk(): this {
+    return this.kind("disk");
   }
 
   /** In MiB. */
