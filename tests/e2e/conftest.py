@@ -22,7 +22,7 @@ from lib.cli import Cli, descendants, die_with_parent, is_gone  # noqa: E402
 # Orphans become our children, so that none is overlooked below.
 PR_SET_CHILD_SUBREAPER = 36
 ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-LEAK_SECONDS = 10  # a killed QEMU needs its moment
+LEAK_SECONDS = 30  # a killed QEMU needs its moment
 
 
 def pytest_configure(config):

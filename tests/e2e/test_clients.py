@@ -19,13 +19,12 @@ import struct
 import subprocess
 import tarfile
 import threading
-import time
 import zipfile
 
 import pytest
 
-from conftest import TOP
-from lib.vmm import INITRAMFS, KERNEL, Vmm, network
+from conftest import TOP, free_port
+from lib.vmm import INITRAMFS, KERNEL, Vmm, network, wait_until
 
 GATEWAY = "172.16.0.1"
 PATH = ["HOME=/root", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"]
@@ -314,12 +313,14 @@ def test_dig_asks_the_gateway(world):
 
 
 def test_iperf3_both_ways(world):
-    server = subprocess.Popen(["iperf3", "-s", "-B", "127.0.0.1", "-p", "15201"],
+    port = free_port()
+    entry = f" 0100007F:{port:04X} 00000000:0000 0A "  # somebody listens there
+    server = subprocess.Popen(["iperf3", "-s", "-B", "127.0.0.1", "-p", str(port)],
                               stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
     try:
-        time.sleep(0.5)
+        wait_until(lambda: entry in pathlib.Path("/proc/net/tcp").read_text(), 20, "iperf3 does not listen")
         for words in ("", "-R", "-P 8", "-u -b 20M"):
-            got = json.loads(world.run(f"iperf3 -J -t 2 -c {GATEWAY} -p 15201 {words}"))
+            got = json.loads(world.run(f"iperf3 -J -t 2 -c {GATEWAY} -p {port} {words}"))
             end = got["end"].get("sum_received") or got["end"]["sum"]
             print(f"iperf3 {words}: {end['bits_per_second'] / 1e6:.0f} Mbit/s")
             assert end["bytes"] > 0

@@ -350,14 +350,14 @@ def test_what_waits_or_acts_is_not_opened(cli, box, there, tmp_path):
     cli.ok("cp", "-q", f"{box}:{there}/fifo", tmp_path)
     cli.ok("cp", "-q", "-L", f"{box}:{there}/l", tmp_path)
     cli.ok("cp", "-q", f"{box}:{there}", tmp_path / "all")
-    assert time.monotonic() - begin < 20
+    assert time.monotonic() - begin < 60
     assert sorted(p.name for p in (tmp_path / "all").iterdir()) == ["f", "fifo", "l"]
     assert stat.S_ISFIFO(os.lstat(tmp_path / "fifo").st_mode)
 
 
 def test_a_tebibyte_of_nothing(cli, box, there, tmp_path):
     sh(cli, f"truncate -s 1099511627776 {there}/huge")
-    cli.ok("cp", "-q", f"{box}:{there}/huge", tmp_path / "huge", timeout=30)
+    cli.ok("cp", "-q", f"{box}:{there}/huge", tmp_path / "huge", timeout=90)
     st = os.stat(tmp_path / "huge")
     assert st.st_size == 1 << 40 and st.st_blocks < 1 << 14
     refused(cli, f"{box}:{there}/huge", "-", says="holes", stdout=subprocess.DEVNULL)
@@ -399,7 +399,7 @@ def test_an_interrupt_leaves_nothing_half(cli, box, there, tmp_path):
     p = cli.popen("cp", "-q", f"{box}:{there}/big", tmp_path / "out")
     wait_until(lambda: [f for f in tmp_path.glob(".msb-*") if f.stat().st_size > 1 << 20], 30, "nothing comes")
     p.send_signal(signal.SIGINT)
-    assert p.wait(timeout=10) == 128 + signal.SIGINT
+    assert p.wait(timeout=30) == 128 + signal.SIGINT
     assert not list(tmp_path.glob(".msb-*")) and not (tmp_path / "out").exists()
     with open(tmp_path / "in", "wb") as f:
         f.truncate(1)
@@ -408,8 +408,8 @@ def test_an_interrupt_leaves_nothing_half(cli, box, there, tmp_path):
     p = cli.popen("cp", "-q", tmp_path / "in", f"{box}:{there}/in")
     wait_until(lambda: sh(cli, f"ls -A {there} | grep -c msb- || true") == "1\n", 30, "nothing goes")
     p.send_signal(signal.SIGINT)
-    assert p.wait(timeout=10) == 128 + signal.SIGINT
-    wait_until(lambda: sh(cli, f"ls -A {there}") == "big\n", 10, "half a file is left")
+    assert p.wait(timeout=30) == 128 + signal.SIGINT
+    wait_until(lambda: sh(cli, f"ls -A {there}") == "big\n", 30, "half a file is left")
 
 
 def test_a_full_guest_says_so(cli, box, tmp_path):

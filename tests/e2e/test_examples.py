@@ -130,7 +130,7 @@ def test_terminal(call, box):
         t.expect("30 90")
         t.resize(20, 70)
         t.process.send_signal(signal.SIGWINCH)
-        t.type("sleep 0.3; stty size\r")
+        t.type("until stty size | grep '20.70'; do sleep 0.1; done\r")
         t.expect("20 70")
         t.type("exit 5\r")
         assert t.wait() == 5 and t.is_restored()

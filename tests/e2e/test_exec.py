@@ -240,7 +240,7 @@ def test_a_machine_that_ends_under_its_commands(cli):
     pid = info(cli, "short")["pid"]
     os.kill(pid, signal.SIGKILL)
     assert p.wait(20) == 125 and p.stderr.read().startswith(b"error: ")
-    wait_until(lambda: is_gone(pid), 5, "msb-vmm lives on")
+    wait_until(lambda: is_gone(pid), 20, "msb-vmm lives on")
     r = cli("exec", "short", "--", "true")
     assert r.returncode == 125 and "msb start short" in r.err
     cli.ok("rm", "-q", "short")
@@ -355,7 +355,7 @@ def test_ending_msb_before_a_background_command_runs_ends_its_machine(cli, sig):
     below = machine_of(p)
     p.send_signal(sig)
     assert p.wait(20) == -sig and p.stdout.read() == b""
-    wait_until(lambda: all(map(is_gone, below)), 10, "a process lives on")
+    wait_until(lambda: all(map(is_gone, below)), 30, "a process lives on")
     assert info(cli, "cut")["status"] != "Running"
     cli.ok("rm", "-q", "cut")
 

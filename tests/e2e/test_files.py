@@ -225,8 +225,8 @@ def test_what_would_never_end(cli, files):
     f = files.open("/tmp/huge", READ, offset=1099511627000 - 5, length=10)
     assert files.get(f) == b"\0" * 5 + b"end\0\0" and files.get(f) == b""
     files.close(f)
-    sh(cli, "(while [ ! -e /tmp/stop ]; do echo 0123456789 >>/tmp/grows; done) >/dev/null 2>&1 &")
-    time.sleep(0.5)
+    sh(cli, "(while [ ! -e /tmp/stop ]; do echo 0123456789 >>/tmp/grows; done) >/dev/null 2>&1 & "
+            "until [ -s /tmp/grows ]; do sleep 0.1; done")
     for _ in range(5):
         assert files.read("/tmp/grows").startswith(b"0123456789\n")
     files.write("/tmp/stop", b"")

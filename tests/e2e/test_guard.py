@@ -36,8 +36,8 @@ def test_machines_of_a_killed_run_end(build_dir, tmp_path):
         said = Cli(build_dir, homes[0]).ok("ls", "--format", "json")
         return {s["name"]: s["status"] for s in json.loads(said)}
     try:
-        wait_until(lambda: states() == {"detached": "Running", "attached": "Running"}, 60, "they do not run")
+        wait_until(lambda: states() == {"detached": "Running", "attached": "Running"}, 120, "they do not run")
     finally:
         p.kill()
         p.wait()
-    wait_until(lambda: states() == {"detached": "Stopped", "attached": "Stopped"}, 30, "they live on")
+    wait_until(lambda: states() == {"detached": "Stopped", "attached": "Stopped"}, 60, "they live on")

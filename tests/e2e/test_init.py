@@ -102,7 +102,7 @@ def machine(root):
 def test_the_images_init_is_process_1_and_commands_run_beside_it(machine):
     assert machine.exec(["cat", "/proc/1/comm"])[1] == b"init\n"
     assert machine.exec(["readlink", "/proc/1/exe"])[1] == b"/bin/busybox\n"
-    wait_until(lambda: machine.exec(["test", "-s", "/started"])[0] == 0, 10, "sysinit does not run")
+    wait_until(lambda: machine.exec(["test", "-s", "/started"])[0] == 0, 30, "sysinit does not run")
     assert b"sleep" in machine.exec(["sh", "-c", "ps -o ppid,comm | grep '^ *1 '"])[1]
     assert machine.exec(["cat"], stdin=b"through") == (0, b"through", b"")
     assert machine.exec(["sh", "-c", "exit 7"])[0] == 7
@@ -134,7 +134,7 @@ def test_the_agent_is_out_of_the_way_and_its_commands_are_ordinary(machine):
 def test_orphans_of_commands_are_reaped(machine):
     for _ in range(20):
         machine.exec(["sh", "-c", "(sleep 0.01 &) ; true"])
-    wait_until(lambda: b" Z" not in machine.exec(["sh", "-c", "ps -o stat | grep Z; true"])[1], 5, "zombies")
+    wait_until(lambda: b" Z" not in machine.exec(["sh", "-c", "ps -o stat | grep Z; true"])[1], 30, "zombies")
 
 
 def test_signals_do_not_end_the_agent(machine):
@@ -155,7 +155,7 @@ def test_busybox_powers_off_when_asked(machine):
 def test_any_other_program_is_asked_by_sigterm(boot):
     m = boot("/trap", "a word", init_env=["WORD=of mine"], scripts=["hello", "#!/bin/sh\necho hi\n"])
     m.ready()
-    wait_until(lambda: "init 1 a word of mine" in m.console_text(), 10, "the init says nothing")
+    wait_until(lambda: "init 1 a word of mine" in m.console_text(), 30, "the init says nothing")
     assert m.exec(["hello"], env=["PATH=/.msb/scripts:/bin"])[1] == b"hi\n"
     reason, seconds = stop(m)
     assert reason == "poweroff" and seconds < 5, seconds

@@ -538,7 +538,7 @@ def test_msb_vmm_is_process_1_of_its_own_namespace(cli):
     check_machine(machine, qemu, ours, pid_namespace=True, has_net=True)
     assert b"SECRET" not in proc.joinpath("environ").read_bytes()
     os.kill(machine, signal.SIGTERM)  # blocked, read by signalfd: process 1 gets it all the same
-    p.communicate(timeout=15)
+    p.communicate(timeout=60)
     assert p.returncode == 128 + signal.SIGTERM  # what the guest's power-off sends to the command
     assert vmm.is_gone(machine) and vmm.is_gone(qemu)
 
@@ -547,8 +547,8 @@ def test_msb_vmm_is_process_1_of_its_own_namespace(cli):
 def test_the_whole_namespace_dies_with_its_process_1(cli, victim):
     p, machine, qemu = run_machine(cli)
     os.kill(p.pid if victim == "msb" else machine, signal.SIGKILL)
-    p.communicate(timeout=15)
-    vmm.wait_until(lambda: vmm.is_gone(machine) and vmm.is_gone(qemu), 5, "a process is left")
+    p.communicate(timeout=60)
+    vmm.wait_until(lambda: vmm.is_gone(machine) and vmm.is_gone(qemu), 20, "a process is left")
 
 
 @pytest.mark.skipif(not user_namespaces_allowed(), reason="no user namespaces here")
@@ -559,4 +559,4 @@ def test_the_library_starts_it_where_there_are_no_namespaces(cli):
     check_threads(pathlib.Path(f"/proc/{qemu}"), filters=2)
     p.kill()
     p.communicate()
-    vmm.wait_until(lambda: vmm.is_gone(machine) and vmm.is_gone(qemu), 5, "a process is left")
+    vmm.wait_until(lambda: vmm.is_gone(machine) and vmm.is_gone(qemu), 20, "a process is left")

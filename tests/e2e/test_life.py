@@ -55,12 +55,12 @@ def nothing_is_left_behind(cli):
         with contextlib.suppress(FileNotFoundError):
             os.utime(cli.home / "sandboxes" / id_, (time.time() - 120,) * 2)
     known = json.loads(cli.ok("ls", "--format", "json"))
-    wait_until(lambda: folders(cli) == {s["id"] for s in known}, 5, "folders without sandboxes")
+    wait_until(lambda: folders(cli) == {s["id"] for s in known}, 20, "folders without sandboxes")
 
     def strangers():
         pids = [vmm_of(cli, s["name"]) for s in known]
         return set(machines()) - {p for pid in pids if pid for p in (pid, *descendants(pid))}
-    wait_until(lambda: not strangers(), 10, "processes without sandboxes")
+    wait_until(lambda: not strangers(), 30, "processes without sandboxes")
 
 
 def folders(cli):
@@ -388,7 +388,7 @@ def test_a_machine_that_was_killed_is_seen_and_starts_again(cli, box, victim):
     wait_until(lambda: status(cli, box) != "Running", 10, "it is still said to run")
     seen = inspect(cli, box)
     assert seen["status"] == "Crashed" and seen["end"]["reason"] == "crashed" and seen["end"]["message"]
-    wait_until(lambda: not {pid, *below} & set(machines()), 10, "a process is left")
+    wait_until(lambda: not {pid, *below} & set(machines()), 30, "a process is left")
     ensure_running(cli, box)
     assert cli.ok("exec", box, "--", "cat", "/root/before") == f"{victim}\n"
 

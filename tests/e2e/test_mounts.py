@@ -98,7 +98,7 @@ def test_files_are_mounted_where_nothing_was(cli, box, src):
     assert "Read-only file system" in fails(cli, "echo x > /etc/file")
     sh(cli, "echo changed > /deep/er/file")
     assert (src / "file").read_text() == "changed\n"
-    wait_until(lambda: sh(cli, "cat /yaml/file") == "changed\n", 5, "a second is over")  # another mount of it: within a second
+    wait_until(lambda: sh(cli, "cat /yaml/file") == "changed\n", 20, "a second is over")  # another mount of it: within a second
     sh(cli, "echo file > /deep/er/file")
 
 
@@ -167,9 +167,9 @@ def test_what_changes_on_the_host_is_seen(cli, box, src):
     assert sh(cli, "cat /data/seen /none/seen") == "1\n1\n"
     f.write_text("22\n")
     assert sh(cli, "cat /none/seen") == "22\n"
-    wait_until(lambda: sh(cli, "cat /data/seen") == "22\n", 5, "the new content is seen")
+    wait_until(lambda: sh(cli, "cat /data/seen") == "22\n", 20, "the new content is seen")
     f.unlink()
-    wait_until(lambda: cli("exec", BOX, "--", "test", "-e", "/data/seen").returncode == 1, 5, "it is gone")
+    wait_until(lambda: cli("exec", BOX, "--", "test", "-e", "/data/seen").returncode == 1, 20, "it is gone")
 
 
 def test_inspect_shows_them(cli, box, src):

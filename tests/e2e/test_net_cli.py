@@ -344,7 +344,8 @@ def test_metrics_count_what_it_does(cli, web):
 
 def test_what_was_denied_is_in_the_log(cli, web):
     cli("exec", "web", "--", "nc", "-w", "5", "10.11.12.13", "8081")
-    assert "denied: tcp to 10.11.12.13 port 8081: the default of egress: deny" in cli.ok("logs", "--source", "system", "web")
+    line = "denied: tcp to 10.11.12.13 port 8081: the default of egress: deny"
+    wait_until(lambda: line in cli.ok("logs", "--source", "system", "web"), 20, "it is not in the log")
 
 
 def test_the_capture_is_read_by_tcpdump_while_it_grows(cli, web, pcap):

@@ -1,6 +1,7 @@
 """Root in a machine tries to get past the policy; the whole way, from the guest's sockets to the host's wire. What the
 stack alone is tried with is in tests/net/test_escape.py, whose namespaces and watch are used here: `host` is where msb
 runs, `world` what it is connected to."""
+import contextlib
 import json
 import os
 import pathlib
@@ -144,10 +145,11 @@ def machine_of(p):
     """msb-vmm's pid."""
     def find():
         for pid in [p.pid, *descendants(p.pid)]:
-            if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "msb-vmm":
-                return pid
+            with contextlib.suppress(OSError):
+                if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "msb-vmm":
+                    return pid
         return None
-    wait_until(find, 10, "no msb-vmm")
+    wait_until(find, 30, "no msb-vmm")
     return find()
 
 

@@ -30,7 +30,7 @@ def cli(build_dir, busybox_image, tmp_path_factory):
 def nothing_is_left(cli):
     yield
     cli.reap()
-    wait_until(lambda: not machines(), 10, "a process is left")
+    wait_until(lambda: not machines(), 30, "a process is left")
     for folder in (cli.home / "sandboxes").iterdir():
         # Of an msb that was killed before its sandbox was on record: rubbish a minute later.
         with contextlib.suppress(FileNotFoundError):
@@ -398,7 +398,7 @@ def test_killing_any_process_leaves_none(cli, victim):
     os.kill(target, signal.SIGKILL)
     code = p.wait(20)
     assert code == (-9 if victim == "msb" else 125)
-    wait_until(lambda: all(map(is_gone, below)), 10, "a process lives on")
+    wait_until(lambda: all(map(is_gone, below)), 30, "a process lives on")
     if victim != "msb":
         assert p.stderr.read().startswith(b"error: ")
 
@@ -420,7 +420,7 @@ def test_killing_at_any_moment_leaves_nothing(cli, victim, ms):
     with contextlib.suppress(ProcessLookupError):
         os.kill(target, signal.SIGKILL)
     assert p.wait(20) == (-9 if target == p.pid else 125)
-    wait_until(lambda: all(map(is_gone, below)), 10, "a process lives on")
+    wait_until(lambda: all(map(is_gone, below)), 30, "a process lives on")
     if target != p.pid:
         assert b"error: " in p.stderr.read()
 
@@ -570,7 +570,7 @@ def test_a_machine_that_was_killed_does_not_run(cli, victim, status):
     assert p.stdout.readline() == b"up\n"
     os.kill(p.pid if victim == "msb" else machine_of(p)[0], signal.SIGKILL)
     p.wait(20)
-    wait_until(lambda: json.loads(cli.ok("inspect", "killed", "--format", "json"))["status"] == status, 10, "it runs")
+    wait_until(lambda: json.loads(cli.ok("inspect", "killed", "--format", "json"))["status"] == status, 30, "it runs")
     assert cli.ok("run", "-n", "killed", "--replace", IMAGE, "--", "echo", "again") == "again\n"
     cli.ok("rm", "killed")
     assert not list((cli.home / "sandboxes").iterdir())
@@ -582,7 +582,7 @@ def test_an_ephemeral_machine_that_was_killed_leaves_nothing(cli):
     assert len(json.loads(cli.ok("ls", "--format", "json"))) == 1
     os.kill(p.pid, signal.SIGKILL)
     p.wait(20)
-    wait_until(lambda: cli.ok("ls", "--format", "json") == "[]\n", 10, "it is still there")
+    wait_until(lambda: cli.ok("ls", "--format", "json") == "[]\n", 30, "it is still there")
     assert not list((cli.home / "sandboxes").iterdir())
 
 

@@ -417,7 +417,7 @@ def test_one_without_secrets_gets_them_at_its_next_start(cli):
         assert guest_env(cli, "plain")["A"] == record(cli, "plain")["secrets"][0]["placeholder"]
         pid, = helpers("plain")
         cli.ok("stop", "-q", "plain")
-        wait_until(lambda: not helpers("plain"), 10, "msb-tls goes on")
+        wait_until(lambda: not helpers("plain"), 30, "msb-tls goes on")
     finally:
         cli("rm", "-q", "-f", "plain")
 
@@ -425,7 +425,7 @@ def test_one_without_secrets_gets_them_at_its_next_start(cli):
 def test_it_ends_with_a_machine_that_is_killed(cli, box):
     vmm = json.loads(cli.ok("inspect", "box", "--format", "json"))["pid"]
     os.kill(vmm, signal.SIGKILL)
-    wait_until(lambda: not helpers("box"), 10, "msb-tls goes on")
+    wait_until(lambda: not helpers("box"), 30, "msb-tls goes on")
 
 
 def test_a_machine_outlives_its_msb_tls(cli, box):
@@ -435,7 +435,7 @@ def test_a_machine_outlives_its_msb_tls(cli, box):
     try:
         pid, = helpers("box")
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not helpers("box"), 10, "msb-tls goes on")
+        wait_until(lambda: not helpers("box"), 30, "msb-tls goes on")
         assert cli.ok("exec", "box", "echo", "alive") == "alive\n"
         r = cli("modify", "box", "--secret", "A", env=values)
         assert r.returncode == 1 and "its msb-tls does not listen" in r.err and "msb restart" in r.err

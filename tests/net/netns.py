@@ -59,7 +59,7 @@ def die_with_us():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def wait_until(what, seconds=10, message="it does not come"):
+def wait_until(what, seconds=30, message="it does not come"):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         got = what()
@@ -120,7 +120,7 @@ class Namespaces:
     def listening(self, ns, port, proto="tcp"):
         """Wait for a server in @ns."""
         flag = "-ltnH" if proto == "tcp" else "-lunH"
-        wait_until(lambda: f":{port} " in self.run(ns, "ss", flag, text=True).stdout, 10, f"nobody listens at {port}")
+        wait_until(lambda: f":{port} " in self.run(ns, "ss", flag, text=True).stdout, 30, f"nobody listens at {port}")
 
 
 class Stack:

@@ -266,13 +266,13 @@ def test_the_hosts_name_where_it_is_allowed(net, dns):
 
 def test_servers_are_asked_in_order_and_silent_ones_last(net, dns):
     # The first drops what it gets, the second is there.
-    with Stack(net, "--dns", "192.0.2.1:53", "--dns", f"{WORLD4}:5300", "--dns-timeout-ms", "700") as s:
+    with Stack(net, "--dns", "192.0.2.1:53", "--dns", f"{WORLD4}:5300", "--dns-timeout-ms", "3000") as s:
         begin = time.monotonic()
         assert short(s, "www.site.test") == [SITE4]
-        assert 0.6 < time.monotonic() - begin < 3
+        assert 2.9 < time.monotonic() - begin
         begin = time.monotonic()
         assert short(s, "other.test") == [OTHER4]  # at once: the first one rests
-        assert time.monotonic() - begin < 0.6
+        assert time.monotonic() - begin < 2.9
 
 
 def test_a_server_that_comes_back_is_asked_again(net, tmp_path):

@@ -174,8 +174,8 @@ class Attempt:
     def settle(self):
         """Until nothing moves any more: all that was sent was taken, and nothing more is seen."""
         last, still = None, 0
-        end = time.monotonic() + 20
-        while still < 4:
+        end = time.monotonic() + 60
+        while still < 6:
             assert time.monotonic() < end, "it does not get quiet"
             now = (self.watch.counts(), {k: v for k, v in self.stack.stats().items() if k in ("bad", "denied")})
             still, last = (still + 1, now) if now == last else (0, now)

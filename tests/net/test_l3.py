@@ -198,7 +198,7 @@ def test_kernel_takes_the_router_and_makes_no_address_of_its_prefix(stack):
     def routes():
         return stack.guest("ip", "-6", "route", "show", "default", text=True).stdout
 
-    end = time.monotonic() + 10  # its solicitation comes within 4 s of the link's start
+    end = time.monotonic() + 40  # its solicitation comes within 4 s of the link's start
     while "proto ra" not in routes() and time.monotonic() < end:
         time.sleep(0.1)
     assert "proto ra" in routes()

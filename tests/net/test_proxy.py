@@ -282,16 +282,17 @@ def test_the_world_sees_the_proxy_and_no_other(world, tmp_path):
     p = Proxied(world, tmp_path, "socks5-microsocks")
     try:
         with Stack(world, "--profile", "public", "--proxy", p.option) as s:
-            seen = []
+            seen, over = [], threading.Event()
 
             def watch():
-                for _ in range(40):
+                while not over.is_set():
                     out = world.run(world.host, "ss", "-tnpH", "dst", PUBLIC4, text=True).stdout
                     seen.extend(out.splitlines())
                     time.sleep(0.02)
             t = threading.Thread(target=watch)
             t.start()
             r = s.guest("curl", "-sS", "-m", "30", "--limit-rate", "40M", f"http://{PUBLIC4}:{WEB}/data")
+            over.set()
             t.join()
             assert hashlib.sha256(r.stdout).hexdigest() == world.digest
             assert seen and all("microsocks" in line for line in seen if "users:" in line)

@@ -33,11 +33,19 @@ def iperf(s, seconds, *words):
     return total["bytes"] / total["seconds"]
 
 
+def within_a_tenth(s, *words):
+    """Never more; and as much, unless the host is busy with something else, which is not so every time."""
+    got = []
+    while not got or (len(got) < 4 and got[-1] <= 0.9 * RATE):
+        got.append(iperf(s, 4, *words))
+        assert got[-1] < 1.1 * RATE, got
+    assert got[-1] > 0.9 * RATE, got
+
+
 @pytest.mark.parametrize("way,words", [("egress", []), ("ingress", ["-R"])])
 def test_tcp_has_the_rate_within_a_tenth(world, way, words):
     with Stack(world, "--profile", "public", f"--{way}-bytes", f"{RATE},{BURST}") as s:
-        got = iperf(s, 4, *words)
-    assert abs(got / RATE - 1) < 0.1, got
+        within_a_tenth(s, *words)
 
 
 def test_rate_of_one_way_leaves_the_other_alone(world):
@@ -48,8 +56,7 @@ def test_rate_of_one_way_leaves_the_other_alone(world):
 @pytest.mark.parametrize("way,words", [("egress", []), ("ingress", ["-R"])])
 def test_small_burst_does_not_lower_the_rate(world, way, words):
     with Stack(world, "--profile", "public", f"--{way}-bytes", f"{RATE},3000") as s:
-        got = iperf(s, 4, *words)
-    assert abs(got / RATE - 1) < 0.1, got
+        within_a_tenth(s, *words)
 
 
 def test_udp_beyond_the_rate_is_cut_to_it(world):
@@ -107,7 +114,7 @@ def test_packets_have_their_rate_and_their_burst(world):
         time.sleep(2.5)  # what the guest says at its start is in the burst
         got, took = arrived(s, 1000, 100, 1.5)
         assert 60 < got <= 101 + 50 * took
-        again, took = arrived(s, 0, 0, 2)
+        again, took = arrived(s, 0, 0, 5)
         assert 50 * took * 0.9 - 3 < again < 50 * took * 1.1 + 3
 
 

@@ -84,6 +84,7 @@ def attack(stack, kind, address, port=COUNT):
     assert steady.stdout.readline() == b"go\n"
     r = stack.guest(PYTHON, HERE / "attack_udp.py", kind, port, address, timeout=120)
     assert r.returncode == 0, r.stderr.decode()
+    time.sleep(0.5)  # some attacks are over at once
     steady.stdin.write(b"end\n")
     steady.stdin.close()
     report = json.loads(steady.stdout.read())

@@ -158,7 +158,7 @@ int main(int argc, char **argv)
 	CHECK(msb_sandbox_detach(sb, &error) == 0);
 	msb_sandbox_free(sb);
 	CHECK(msb_sandbox_remove(home, NAME, MSB_REMOVE_FORCE, &error) == 0);
-	sleep(1);
+	sleep(3);
 	msb_home_free(home); /* waits for those let go of that have ended */
 	no_children();
 	puts("done");

@@ -202,11 +202,11 @@ class RawHandler(socketserver.BaseRequestHandler):
             self.request.sendall(got)
 
     def events(self):
-        """Five, a fifth of a second between them, each with the time."""
+        """Five, a second between them, each with the time."""
         self.request.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
         for i in range(5):
             self.request.sendall(b"data: %d %.3f\n\n" % (i, time.time()))
-            time.sleep(0.2)
+            time.sleep(1)
 
 
 class RawServer(socketserver.ThreadingTCPServer):
