@@ -10,7 +10,8 @@ module Microsandbox
   end
 
   # What is on record of a sandbox, of whatever process, running or not. A
-  # snapshot of that moment: {#reload} looks again.
+  # snapshot of that moment: {#reload} looks again. It means that one, by its id:
+  # another that has its name now is never touched.
   SandboxRecord = Value.new(
     :name, :id, :image, :image_id, :state, :cpus, :memory_bytes, :engine, :accel, :walls, :boundary, :pid,
     :owner_pid, :labels, :env, :rlimits, :workdir, :user, :hostname, :entrypoint, :shell, :scripts, :init, :command,
@@ -55,25 +56,28 @@ module Microsandbox
     def started_at = Convert.time_of(started_ms, ms: 1000)
     def ended_at = Convert.time_of(ended_ms, ms: 1000)
 
+    # As the Rust system's SDK has it.
+    def status = state
+
     # @return [SandboxRecord] what is known now
-    def reload = Sandbox.get(name, home: home)
+    def reload = Sandbox.get(id, home: home)
 
     # @return [Sandbox] a handle of one that runs
-    def open = Sandbox.open(name, home: home)
+    def open = Sandbox.open(id, home: home)
     alias connect open
 
     # @return [Sandbox]
-    def start(**options) = Sandbox.start(name, home: home, **options)
-    def restart(**options) = Sandbox.restart(name, home: home, **options)
+    def start(**options) = Sandbox.start(id, home: home, **options)
+    def restart(**options) = Sandbox.restart(id, home: home, **options)
     def stop(**options) = with_open { |sandbox| sandbox.stop(**options) }
     def kill = with_open(&:kill)
-    def remove(**options) = Sandbox.remove(name, home: home, **options)
-    def modify(**options) = Sandbox.modify(name, home: home, **options)
-    def pending = Sandbox.pending(name, home: home)
-    def logs(**options) = Sandbox.logs(name, home: home, **options)
+    def remove(**options) = Sandbox.remove(id, home: home, **options)
+    def modify(**options) = Sandbox.modify(id, home: home, **options)
+    def pending = Sandbox.pending(id, home: home)
+    def logs(**options) = Sandbox.logs(id, home: home, **options)
     def metrics = with_open(&:metrics)
     # @return [Snapshot]
-    def snapshot(as, **options) = Snapshot.create(name, as, home: home, **options)
+    def snapshot(as, **options) = Snapshot.create(id, as, home: home, **options)
 
     def inspect
       "#<#{self.class} #{name} #{state}>"
