@@ -165,6 +165,7 @@ EXPECTED = {
                   "['docker.io/library/prepared:1']"],
     "metrics": ["cpu is known: True memory 256 MiB", "answers: True", "stdout 'one\\n'", "stderr 'two\\n'", "followed",
                 "cancelled, commands left: 0", "SandboxStillRunningError busy", "SandboxNotFoundError not_found"],
+    "coming": ["coming", "out", "exited 3", "256 MiB", "['coming']"],
 }
 
 
