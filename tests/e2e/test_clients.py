@@ -363,7 +363,7 @@ def test_nginx_keeps_a_thousand_connections(world):
 def test_websockets_both_ways(world):
     """Frames of every size class, with the guest's library at both ends: through the host's loopback and back."""
     port = world.port.getsockname()[1]
-    out = world.run(f"""nginx -s stop 2>/dev/null; sleep 1; python3 - <<'E'
+    out = world.run(f"""while nginx -s stop 2>/dev/null; do sleep 0.5; done; python3 - <<'E'
 import asyncio, websockets
 async def echo(ws, *_):
     async for m in ws:

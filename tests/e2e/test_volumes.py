@@ -51,8 +51,8 @@ def test_two_sandboxes_see_each_others_files(cli, two):
     sh(cli, one, "echo a > /s/a; mkdir /s/d; chown 5:6 /s/a; chmod 640 /s/a")
     assert sh(cli, other, "cat /s/a; stat -c %u:%g:%a /s/a; ls -d /s/d").split() == ["a", "5:6:640", "/s/d"]
     sh(cli, other, "mv /s/a /s/d/b; echo more >> /s/d/b")
-    wait_until(lambda: cli("exec", one, "--", "cat", "/s/d/b").out == "a\nmore\n", 5, "the other's change is seen")
-    wait_until(lambda: cli("exec", one, "--", "test", "-e", "/s/a").returncode == 1, 5, "the old name is gone")
+    wait_until(lambda: cli("exec", one, "--", "cat", "/s/d/b").out == "a\nmore\n", 20, "the other's change is seen")
+    wait_until(lambda: cli("exec", one, "--", "test", "-e", "/s/a").returncode == 1, 20, "the old name is gone")
     sh(cli, one, "rm -r /s/d")
 
 

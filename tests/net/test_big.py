@@ -5,7 +5,7 @@ import textwrap
 
 import pytest
 
-from netns import GATEWAY4, GATEWAY6, Stack
+from netns import GATEWAY4, GATEWAY6, Stack, wait_until
 
 BYTES = 1 << 30
 PORT = 9100
@@ -48,9 +48,9 @@ def test_a_gibibyte_arrives_as_it_was_sent(net, local, gateway, way):
     with Stack(net, "--profile", "all") as stack:
         server = net.start(net.host, sys.executable, "-c", END, "listen", other, local, PORT, BYTES, stdout=subprocess.PIPE)
         assert server.stdout.readline() == b"ready\n"
-        r = stack.guest(sys.executable, "-c", END, "connect", way, gateway, PORT, BYTES, timeout=120, text=True)
+        r = stack.guest(sys.executable, "-c", END, "connect", way, gateway, PORT, BYTES, timeout=400, text=True)
         assert r.returncode == 0, r.stderr
         assert server.wait(60) == 0
         assert r.stdout.split() == server.stdout.read().decode().split()
         assert int(r.stdout.split()[0]) == BYTES
-        assert stack.stats()["open"] == 0
+        wait_until(lambda: stack.stats()["open"] == 0)

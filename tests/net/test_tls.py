@@ -157,7 +157,7 @@ class Both:
 
     def said(self, what):
         """A line that was told to the user."""
-        return wait_until(lambda: re.search(rf"^said: .*{what}.*$", self.stack.log_text(), re.M), 5,
+        return wait_until(lambda: re.search(rf"^said: .*{what}.*$", self.stack.log_text(), re.M), 20,
                           f"not said: {what}")
 
 

@@ -325,20 +325,20 @@ class Helper:
         else:
             raise AssertionError(f"a packet of type {kind}")
 
-    def wait(self, condition, timeout=10, what="it"):
+    def wait(self, condition, timeout=30, what="it"):
         with self._lock:
             found = self._lock.wait_for(condition, timeout)
         assert found, f"{what} did not come; events {self.events}, aborts {self.aborts}; {self.log()}"
         return found
 
-    def wait_config(self, n, timeout=10):
+    def wait_config(self, n, timeout=30):
         self.wait(lambda: len(self.configs) >= n, timeout, f"config {n}")
         return self.configs[n - 1]
 
-    def wait_abort(self, flow_id, timeout=10):
+    def wait_abort(self, flow_id, timeout=30):
         self.wait(lambda: flow_id in self.aborts, timeout, f"the abort of {flow_id}")
 
-    def wait_event(self, what, n=1, timeout=10):
+    def wait_event(self, what, n=1, timeout=30):
         """The @n-th event of a kind."""
         found = lambda: [e for e in self.events if e["what"] == what]  # noqa: E731
         self.wait(lambda: len(found()) >= n, timeout, f"event {what} {n}")
@@ -449,7 +449,7 @@ class Helper:
                 self.code = os.waitstatus_to_exitcode(status)
         return self.code
 
-    def wait_exit(self, timeout=10):
+    def wait_exit(self, timeout=30):
         end = time.monotonic() + timeout
         while self._poll() is None:
             assert time.monotonic() < end, f"msb-tls does not end: {self.log()}"

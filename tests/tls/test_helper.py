@@ -73,7 +73,7 @@ def test_it_starts_and_ends_with_its_link():
     assert config["placeholders"] == [dict(name="KEY", text=h.placeholder("KEY"), violation="block-and-log")]
     assert VALUE.decode() not in json.dumps(config)
     h.close_link()
-    assert h.wait_exit(5) == 0
+    assert h.wait_exit(20) == 0
     h.stop()
 
 
@@ -82,7 +82,7 @@ def test_it_ends_with_its_link_while_flows_are_open(world):
     guests = [Guest(h, world) for _ in range(5)]
     assert guests[0].ask()[0] == 200
     h.close_link()
-    assert h.wait_exit(5) == 0
+    assert h.wait_exit(20) == 0
     for g in guests:
         with pytest.raises((OSError, http.client.HTTPException)):
             g.ask()
@@ -92,7 +92,7 @@ def test_it_ends_with_its_link_while_flows_are_open(world):
 def test_it_ends_when_its_starter_does_before_the_setup():
     h = Helper(start=False)
     h.setup_sock.close()
-    assert h.wait_exit(5) == 1
+    assert h.wait_exit(20) == 1
     h.stop()
 
 
@@ -185,7 +185,7 @@ def test_a_wrong_setup_is_refused_in_words(request_, values, words):
     with pytest.raises(SetupError) as e:
         h.setup(request_, values)
     assert words in str(e.value) and VALUE.decode() not in str(e.value)
-    assert h.wait_exit(5) == 1
+    assert h.wait_exit(20) == 1
     assert VALUE.decode() not in h.log()
     h.stop()
 

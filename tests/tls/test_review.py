@@ -1,5 +1,6 @@
 """Faults that a review found, through the real msb-tls: each was there once."""
 import os
+import select
 import socket
 import ssl
 import threading
@@ -231,6 +232,9 @@ def test_bodies_that_were_held_count_until_the_server_has_them(authority):
                 break
             except TimeoutError:
                 pass
+        if not refused:  # a busy host is later
+            for s in select.select(guests, [], [], 30)[0]:
+                refused = s.recv(1000)
         done.set()
         assert refused and b" 503 " in refused and b"too many large bodies" in refused
         for s in guests:
