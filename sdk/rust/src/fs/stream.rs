@@ -207,7 +207,7 @@ impl AsyncWrite for FileWriter {
         }
     }
 
-    /// As [`FileWriter::finish`].
+    /// As [`FileWriter::close`].
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_finish(cx).map_err(Into::into)
     }

@@ -390,6 +390,12 @@ impl SandboxBuilder {
         self.network(|n| n.vsock(route))
     }
 
+    /// As [`vsock`](Self::vsock), a socket of datagrams.
+    pub fn vsock_dgram(self, host_path: impl Into<PathBuf>, port: u32) -> Self {
+        let route = format!("{}:{port}/dgram", host_path.into().display());
+        self.network(|n| n.vsock(route))
+    }
+
     /// A secret.
     pub fn secret(self, f: impl FnOnce(SecretBuilder) -> SecretBuilder) -> Self {
         self.with(|c| c.secrets.push(f(SecretBuilder::default()).secret))
