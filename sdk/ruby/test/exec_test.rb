@@ -43,8 +43,11 @@ class ExecTest < Minitest::Test
   end
 
   def test_time_limit_keeps_what_was_written
-    error = assert_raises(ExecTimeoutError) { sandbox.shell("echo early; sleep 100", timeout: 0.5) }
-    assert_equal "early\n", error.output.stdout
+    # A busy host may need longer for the first word.
+    said = [0.5, 5, 30].lazy.map do |limit|
+      assert_raises(ExecTimeoutError) { sandbox.shell("echo early; sleep 100", timeout: limit) }.output.stdout
+    end
+    assert_equal "early\n", said.find { |text| text != "" }
     error = assert_raises(ExecTimeoutError) { sandbox.exec_stream("sleep", "100", timeout: 0.3) { |event| event } }
     assert_equal "timeout", error.code_name
   end
@@ -147,7 +150,7 @@ class ExecTest < Minitest::Test
     end
     assert_equal "done\n", sandbox.shell("sleep 0.6; echo done").stdout
     killer.join
-    assert_equal 3, seen
+    eventually { seen == 3 }
   ensure
     trap("USR2", before || "DEFAULT")
   end
@@ -155,7 +158,7 @@ class ExecTest < Minitest::Test
   def test_other_threads_run
     ticks = 0
     ticker = Thread.new { loop { ticks += 1; sleep 0.01 } } # rubocop:disable Style/Semicolon
-    outputs = Array.new(5) { |i| Thread.new { sandbox.shell("sleep 0.5; echo #{i}").stdout } }.map(&:value)
+    outputs = Array.new(5) { |i| Thread.new { sandbox.shell("sleep 2; echo #{i}").stdout } }.map(&:value)
     ticker.kill
     assert_equal %W[0\n 1\n 2\n 3\n 4\n], outputs
     assert_operator ticks, :>, 15

@@ -34,7 +34,7 @@ module Helper
     Process.clock_gettime(Process::CLOCK_MONOTONIC) - start
   end
 
-  def eventually(limit = 30)
+  def eventually(limit = 60)
     until (value = yield)
       flunk "not within #{limit} s" if (limit -= 0.05).negative?
       sleep 0.05

@@ -90,7 +90,7 @@ class HostTest < Minitest::Test
       RUBY
       assert_equal 7, status, out
       out.split.map(&:to_i).each { |pid| eventually { !alive?(pid) } }
-      assert_empty Sandbox.list(home: home)
+      eventually { Sandbox.list(home: home).empty? }
     end
   end
 
@@ -99,9 +99,9 @@ class HostTest < Minitest::Test
       script = <<~RUBY
         require "microsandbox"
         box = Microsandbox::Sandbox.create(image: #{IMAGE.inspect}, memory: 64)
-        puts box.info.pid
-        $stdout.flush
         begin
+          puts box.info.pid
+          $stdout.flush
           box.exec("sleep", "1000")
         rescue Interrupt
           puts "interrupted"
@@ -112,7 +112,7 @@ class HostTest < Minitest::Test
       pid = io.gets.to_i
       sleep 0.3
       Process.kill(:INT, io.pid)
-      assert_equal "interrupted\n", Timeout.timeout(20) { io.read }
+      assert_equal "interrupted\n", Timeout.timeout(60) { io.read }
       io.close
       eventually { !alive?(pid) }
     end
