@@ -8,7 +8,7 @@ import time
 MODERN = "2026-07-28"
 LEGACY = "2025-11-25"
 META = {"io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientCapabilities": {}}
-WAIT = 60
+WAIT = 240
 
 
 class Server:
@@ -104,7 +104,7 @@ class Server:
     def cancel(self, id):
         self.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}})
 
-    def end(self, timeout=10):
+    def end(self, timeout=60):
         """Close its input; its exit code and how long that took."""
         begin = time.monotonic()
         if not self.process.stdin.closed:
