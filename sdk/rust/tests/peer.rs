@@ -199,6 +199,8 @@ async fn networks_and_secrets() -> MicrosandboxResult<()> {
                 .dns(|d| d.nameservers(["127.0.0.1:53"]).rebind_protection(false))
                 .max_connections(64)
                 .strict(true)
+                .trust_host_cas(true)
+                .tls(|t| t.bypass("*.googleapis.com").intercepted_ports(vec![443]).block_quic(true))
         })
         .secret_env("OPENAI_API_KEY", "the-real-value", "api.openai.com")
         .secret(|s| {

@@ -291,7 +291,7 @@ fn tls(mut a: Args) -> Build<Tls> {
         t = t.intercept();
     }
     if a.flag("no_block_quic")? {
-        t = t.no_block_quic();
+        t = t.block_quic(false);
     }
     for v in a.texts("bypass")? {
         t = t.bypass(v);
@@ -300,7 +300,7 @@ fn tls(mut a: Args) -> Build<Tls> {
         t = t.port(v.as_str().map_or_else(|| v.to_string(), str::to_owned));
     }
     for v in a.texts("upstream_cas")? {
-        t = t.upstream_ca(v);
+        t = t.upstream_ca_cert(v);
     }
     a.done()?;
     Ok(t)

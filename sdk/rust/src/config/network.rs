@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::NetworkPolicy;
+use super::{NetworkPolicy, Tls};
 
 /// What becomes of a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +65,8 @@ pub struct Network {
     pub(crate) socks5_password_env: Option<String>,
     pub(crate) vsock: Vec<String>,
     pub(crate) pcap: Option<PathBuf>,
+    /// Goes to the sandbox's.
+    pub(crate) tls: Option<Tls>,
 }
 
 impl Network {
@@ -170,6 +172,12 @@ impl Network {
     /// Denied flows are told in the system's log.
     pub fn log_denied(self) -> Self {
         self.with(|n| n.log_denied = true)
+    }
+
+    /// All TLS connections are looked into, unless `f` says otherwise; in place of
+    /// [`SandboxBuilder::tls`](crate::SandboxBuilder::tls).
+    pub fn tls(self, f: impl FnOnce(Tls) -> Tls) -> Self {
+        self.with(|n| n.tls = Some(f(n.tls.take().unwrap_or_default().intercept())))
     }
 
     /// How names are looked up.

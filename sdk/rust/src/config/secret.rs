@@ -164,7 +164,8 @@ pub struct Tls {
     pub(crate) violation: Violation,
     pub(crate) ports: Vec<String>,
     pub(crate) bypass: Vec<String>,
-    pub(crate) ca: Option<(PathBuf, PathBuf)>,
+    pub(crate) ca_cert: Option<PathBuf>,
+    pub(crate) ca_key: Option<PathBuf>,
     pub(crate) upstream_cas: Vec<PathBuf>,
     pub(crate) upstream_cas_for: Vec<String>,
     pub(crate) no_verify_for: Vec<String>,
@@ -178,12 +179,17 @@ impl Tls {
 
     /// Every name, not only those that secrets are for.
     pub fn intercept(self) -> Self {
-        self.with(|t| t.intercept = true)
+        self.enabled(true)
     }
 
-    /// UDP to the same ports goes on.
-    pub fn no_block_quic(self) -> Self {
-        self.with(|t| t.no_block_quic = true)
+    /// Whether every name is looked into, or only those that secrets are for.
+    pub fn enabled(self, all: bool) -> Self {
+        self.with(|t| t.intercept = all)
+    }
+
+    /// Whether UDP to the same ports is denied: the default.
+    pub fn block_quic(self, block: bool) -> Self {
+        self.with(|t| t.no_block_quic = !block)
     }
 
     /// Of secrets that do not say.
@@ -196,28 +202,45 @@ impl Tls {
         self.with(|t| t.ports.push(port.to_string()))
     }
 
+    /// These ports, in place of others that were given.
+    pub fn intercepted_ports(self, ports: impl IntoIterator<Item = u16>) -> Self {
+        self.with(|t| t.ports = ports.into_iter().map(|p| p.to_string()).collect())
+    }
+
     /// A name, or `*.NAME`, that is never looked into.
     pub fn bypass(self, name: impl Into<String>) -> Self {
         self.with(|t| t.bypass.push(name.into()))
     }
 
-    /// PEM files of an own certificate authority and its key; made at each start when not given.
-    pub fn ca(self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
-        self.with(|t| t.ca = Some((certificate.into(), key.into())))
+    /// A PEM file with the certificate of an own authority; made at each start when not given.
+    pub fn intercept_ca_cert(self, pem: impl Into<PathBuf>) -> Self {
+        self.with(|t| t.ca_cert = Some(pem.into()))
+    }
+
+    /// A PEM file with the key of that.
+    pub fn intercept_ca_key(self, pem: impl Into<PathBuf>) -> Self {
+        self.with(|t| t.ca_key = Some(pem.into()))
     }
 
     /// A PEM file of authorities that servers may have.
-    pub fn upstream_ca(self, pem: impl Into<PathBuf>) -> Self {
+    pub fn upstream_ca_cert(self, pem: impl Into<PathBuf>) -> Self {
         self.with(|t| t.upstream_cas.push(pem.into()))
     }
 
-    /// As [`upstream_ca`](Self::upstream_ca), of names that match a pattern.
-    pub fn upstream_ca_for(self, pattern: impl AsRef<str>, pem: impl AsRef<str>) -> Self {
+    /// As [`upstream_ca_cert`](Self::upstream_ca_cert), of names that match a pattern.
+    pub fn upstream_ca_cert_for(self, pattern: impl AsRef<str>, pem: impl AsRef<str>) -> Self {
         self.with(|t| t.upstream_cas_for.push(format!("{}={}", pattern.as_ref(), pem.as_ref())))
     }
 
-    /// Servers of these names need no certificate; no value ever goes there.
-    pub fn no_verify_for(self, pattern: impl Into<String>) -> Self {
-        self.with(|t| t.no_verify_for.push(pattern.into()))
+    /// Whether servers of these names need a certificate, as all do unless said otherwise. No
+    /// value ever goes to those that do not.
+    pub fn verify_upstream_for(self, pattern: impl Into<String>, verify: bool) -> Self {
+        let pattern = pattern.into();
+        self.with(|t| {
+            t.no_verify_for.retain(|p| *p != pattern);
+            if !verify {
+                t.no_verify_for.push(pattern);
+            }
+        })
     }
 }

@@ -352,7 +352,13 @@ impl SandboxBuilder {
 
     /// The network.
     pub fn network(self, f: impl FnOnce(Network) -> Network) -> Self {
-        self.with(|c| c.network = Some(f(c.network.take().unwrap_or_default())))
+        self.with(|c| {
+            let mut network = f(c.network.take().unwrap_or_default());
+            if let Some(tls) = network.tls.take() {
+                c.tls = Some(tls);
+            }
+            c.network = Some(network);
+        })
     }
 
     /// No network at all.
@@ -475,5 +481,30 @@ impl SandboxBuilder {
         let fresh = pool::run(move || raw::create(&theirs, &config, &None)).await?;
         let name = fresh.keep_record()?;
         home.get_sandbox(name).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Sandbox;
+
+    #[test]
+    fn tls_of_the_network_is_the_sandboxs() {
+        let b = Sandbox::builder("x").network(|n| {
+            n.tls(|t| {
+                t.bypass("*.example.com")
+                    .intercepted_ports(vec![443, 8443])
+                    .block_quic(false)
+                    .verify_upstream_for("a.example", false)
+                    .verify_upstream_for("b.example", false)
+                    .verify_upstream_for("a.example", true)
+            })
+        });
+        let tls = b.network(|n| n.strict(true)).config.tls.unwrap();
+        assert!(tls.intercept && tls.no_block_quic);
+        assert_eq!(tls.ports, ["443", "8443"]);
+        assert_eq!(tls.no_verify_for, ["b.example"]);
+        let off = Sandbox::builder("x").network(|n| n.tls(|t| t.enabled(false)));
+        assert!(!off.config.tls.unwrap().intercept);
     }
 }
