@@ -206,7 +206,7 @@ def test_streams(cli, files):
     f = files.open("/tmp/dropped", WRITE)
     files.put(f, block)
     files.close(f)
-    end = time.monotonic() + 10
+    end = time.monotonic() + 30
     while sh(cli, "ls -A /tmp | grep -c msb- || true") != "0\n":
         assert time.monotonic() < end
     assert "dropped" not in sh(cli, "ls /tmp")

@@ -168,8 +168,8 @@ def test_an_init_that_does_not_listen_does_not_hold_the_machine(boot, tmp_path):
     m = boot("/deaf", disks=[("upper", False, upper)])
     m.ready()
     assert m.exec(["sh", "-c", "echo kept >/file"])[0] == 0
-    reason, seconds = stop(m, 6000)
-    assert reason == "poweroff" and 4 < seconds < 6, seconds
+    reason, seconds = stop(m, 12000)  # three quarters are the agent's; in the last one msb-vmm's patience ends
+    assert reason == "poweroff" and 8 < seconds < 12, seconds
     m = boot("/deaf", disks=[("upper", False, upper)])
     m.ready()
     assert m.exec(["cat", "/file"])[1] == b"kept\n"
@@ -194,7 +194,7 @@ def test_a_machine_whose_agent_was_killed_ends(boot):
     assert main.recv() is None
     ended = m.expect("VMM_EXITED", 30)
     assert (ended["reason"], ended["message"]) == ("agent_lost", "the guest's agent ended before the machine")
-    assert time.monotonic() - start < 15
+    assert time.monotonic() - start < 25  # 10 s are left for a power-off that the init may be about
     assert m.wait() == 0
     killer.sock.close()
 

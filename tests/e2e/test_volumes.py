@@ -182,7 +182,7 @@ def test_a_killed_machine_leaves_its_volumes_usable(cli):
     sh(cli, "box", "dd if=/dev/zero of=/v/f bs=64k count=16 2>/dev/null; echo x > /d/f; sync")
     pid = json.loads(cli.ok("inspect", "--format", "json", "box"))["pid"]
     os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not volumes(cli)["hurtd"]["in_use"], 10, "its locks are free")
+    wait_until(lambda: not volumes(cli)["hurtd"]["in_use"], 30, "its locks are free")
     usage = cli.home / "volumes/hurt/usage"
     usage.write_bytes(b"\xff" * 7 + b"\x7f")  # whatever it says now
     cli.ok("start", "-q", "box")
