@@ -33,7 +33,7 @@ fuzz() {
 	local found=$out/corpus-$1
 	mkdir -p "$found"
 	"$(program "$name")" -runs=0 "$corpus" >"$log" 2>&1 &&
-		"$(program "$name")" -max_total_time="$seconds" -timeout=10 \
+		"$(program "$name")" -max_total_time="$seconds" -timeout=30 \
 			-rss_limit_mb=2048 -print_final_stats=1 \
 			-artifact_prefix="$out/crashes/$name-" \
 			"$found" "$corpus" >>"$log" 2>&1

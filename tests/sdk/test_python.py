@@ -17,6 +17,7 @@ SDK = TOP / "sdk/python"
 PYTHON = "/usr/bin/python3"
 TOOLS = ["mypy==1.13.0", "black==24.10.0"]
 IMPORT_MS = 50
+IMPORT_RATIO = 2.2  # to asyncio's import, where a slow or busy host takes longer for all
 
 
 def run(argv, env, seconds=600, **options):
@@ -87,13 +88,16 @@ def test_importing_it_is_quick(py_env, tmp_path):
     # Processor time: how long it takes by the clock, make bench says; here others want the processor, too.
     code = ("import sys, time; t = time.process_time(); from microsandbox import Sandbox, Volume, Image, Network, Secret;"
             "t = time.process_time() - t; print(t * 1e3, 'asyncio' in sys.modules, 'dataclasses' in sys.modules)")
-    took = []
+    yardstick = "import time; t = time.process_time(); import asyncio; print((time.process_time() - t) * 1e3)"
+    took, asyncio = [], []
     for _ in range(21):
         ms, *heavy = run([PYTHON, "-c", code], env).split()
         assert heavy == ["False", "False"]
         took.append(float(ms))
-    print("import, p50:", statistics.median(took[1:]), "ms")
-    assert statistics.median(took[1:]) <= IMPORT_MS
+        asyncio.append(float(run([PYTHON, "-c", yardstick], env)))
+    ours, theirs = statistics.median(took[1:]), statistics.median(asyncio[1:])
+    print("import, p50:", ours, "ms; of asyncio:", theirs, "ms")
+    assert ours <= max(IMPORT_MS, theirs * IMPORT_RATIO)
 
 
 @pytest.fixture(scope="module")
