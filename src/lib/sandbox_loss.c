@@ -21,11 +21,16 @@
 
 #define LOST_WAIT_MS 3000
 
+/* msb-vmm closes what is past the bound of its vsock device, too. */
 static int cut_by_guest(struct err *err)
 {
-	return err_set(err, -LIB_EGONE,
-	               "the guest dropped the command (was it shut down "
-	               "from inside?)");
+	int r = err_set(err, -LIB_EGONE,
+	                "the guest dropped the command (was it shut down "
+	                "from inside?)");
+
+	err_hint(err, "a machine takes at most 1024 commands and file "
+	              "transfers at once");
+	return r;
 }
 
 int sandbox_lost(struct msb_sandbox *sb, struct err *err)

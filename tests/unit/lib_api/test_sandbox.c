@@ -508,6 +508,7 @@ static void a_guest_that_cuts_a_stream_is_found_out(void **state)
 	}
 	assert_int_equal(e.code, MSB_ERR_GONE);
 	assert_non_null(strstr(e.message, "the guest dropped the command"));
+	assert_non_null(strstr(e.hint, "at most 1024"));
 	assert_int_equal(msb_sandbox_state(w.sb), MSB_STATE_READY);
 	msb_exec_free(x);
 	end(&w);
