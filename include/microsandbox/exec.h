@@ -160,6 +160,9 @@ struct msb_exec_event {
  * Start a command. Returns before it runs, also before the machine is ready;
  * what happens to it comes by msb_exec_next(). MSB_ERR_INVALID when there is
  * nothing to run (no argv, and the image names no command).
+ *
+ * A machine serves 256 commands and file transfers at once. One more waits for
+ * one of them to end; when none does for 5 s, it is MSB_EXEC_FAILED by EAGAIN.
  */
 MSB_API int msb_exec_start(struct msb_sandbox *sandbox,
                            const struct msb_exec_opts *opts,
