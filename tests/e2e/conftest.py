@@ -162,7 +162,7 @@ http: {{addr: "127.0.0.1:{self.port}"}}
             self.process = subprocess.Popen(
                 ["docker-registry", "serve", config], stdout=log, stderr=log,
                 preexec_fn=die_with_parent)
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while not listening(self.port):
             assert self.process.poll() is None and time.monotonic() < end, \
                 (folder / "log").read_text()

@@ -30,7 +30,7 @@ class Cli:
         merged = dict(self.env, **(env or {}))
         return {k: v for k, v in merged.items() if v is not None}
 
-    def __call__(self, *args, input=None, env=None, timeout=90, **kw):
+    def __call__(self, *args, input=None, env=None, timeout=300, **kw):
         """`input` is text or bytes for stdin; without it stdin is empty."""
         data = input.encode() if isinstance(input, str) else input
         kw.setdefault("stdout", subprocess.PIPE)
@@ -104,7 +104,7 @@ class Terminal:
         got, self.seen = self.seen[:i], self.seen[i:]
         return got.decode(errors="replace")
 
-    def wait(self, timeout=30):
+    def wait(self, timeout=60):
         end = time.monotonic() + timeout
         while self.process.poll() is None:
             assert time.monotonic() < end, ("still runs", self.seen)

@@ -508,7 +508,7 @@ class DockerRegistry:
         self._wait()
 
     def _wait(self):
-        end = time.time() + 20
+        end = time.time() + 60
         while time.time() < end and self.child.poll() is None:
             with contextlib.suppress(OSError):
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
