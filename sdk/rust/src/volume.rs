@@ -125,6 +125,11 @@ impl Volume {
         &self.name
     }
 
+    /// What it is.
+    pub fn kind(&self) -> VolumeKind {
+        self.kind
+    }
+
     /// A new folder without a quota.
     pub async fn create(name: impl Into<String>) -> Result<Self> {
         Self::builder(name).create().await

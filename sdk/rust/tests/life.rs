@@ -296,7 +296,7 @@ async fn only_on_record() {
     let n = name("record");
     let made = small(Sandbox::builder(&n))
         .network(|_| Network::from_profiles(["public", "private"]))
-        .command(["sh", "-c", "echo main; sleep 60"])
+        .cmd(["sh", "-c", "echo main; sleep 60"])
         .create_stopped()
         .await
         .unwrap();

@@ -56,6 +56,7 @@ async fn follow() -> MicrosandboxResult<()> {
     let stdin = handle.take_stdin().unwrap();
     stdin.write(b"typed").await?;
     stdin.close().await?;
+    assert_eq!(handle.id(), handle.session().to_string());
     let output = handle.collect().await?;
     assert_eq!(output.stdout().unwrap(), "typed");
     assert!(handle.status().unwrap().success);
@@ -106,6 +107,10 @@ async fn files() -> MicrosandboxResult<()> {
     let entry = all.iter().find(|e| e.path.ends_with("peer.txt")).unwrap();
     assert_eq!((format!("{:?}", entry.kind).as_str(), entry.size), ("File", 8));
     assert_eq!(format!("{:?}", fs.stat("/tmp").await?.kind), "Directory");
+    fs.symlink("peer.txt", "/tmp/peer.link").await?;
+    assert_eq!(fs.read_link("/tmp/peer.link").await?, "peer.txt");
+    assert!(fs.read_link("/tmp/peer.txt").await.unwrap_err().is_invalid_config());
+    assert!(fs.read_link("/tmp/none").await.unwrap_err().is_not_found());
 
     let mut sink = fs.write_stream("/tmp/peer.big").await?;
     for _ in 0..3 {
@@ -204,7 +209,11 @@ async fn networks_and_secrets() -> MicrosandboxResult<()> {
         })
         .secret_env("OPENAI_API_KEY", "the-real-value", "api.openai.com")
         .secret(|s| {
-            s.env("OTHER").value("another").allow_host_pattern("*.example.com").inject_query(true)
+            s.env("OTHER")
+                .value("another")
+                .allow_host_pattern("*.example.com")
+                .inject_query(true)
+                .allow_any_host_dangerous(false)
         })
         .ephemeral(true)
         .create()
@@ -245,6 +254,9 @@ async fn lives() -> MicrosandboxResult<()> {
     assert_eq!((again.id().to_string(), again.name()), (id.clone(), n.as_str()));
 
     let handle = Sandbox::get(&n).await?;
+    assert!(handle.metrics().await?.memory_bytes > 0);
+    handle.touch().await?;
+    assert!(handle.ping().await? < Duration::from_secs(5));
     handle.request_stop().await?;
     let stopped = handle.wait_for_status(SandboxStatus::Stopped).await?;
     assert_eq!(stopped.id(), id);
@@ -258,6 +270,10 @@ async fn lives() -> MicrosandboxResult<()> {
     // One that is there and does not run is started, not made anew.
     let back = make().connect_or_create().await?;
     assert_eq!(back.fs().read_to_string("/root/kept").await?, "yes");
+    back.request_kill().await?;
+    back.wait_for_status(SandboxStatus::Stopped).await?;
+    assert!(stopped.ping().await.unwrap_err().is_gone());
+    stopped.request_kill().await?;
     back.destroy().await?;
     assert!(matches!(Sandbox::get(&n).await, Err(MicrosandboxError::NotFound(_))));
     let e = stopped.wait_for_status(SandboxStatus::Running).await.unwrap_err();

@@ -102,7 +102,7 @@ pub fn sandbox(mut b: SandboxBuilder, a: &mut Args) -> Build<SandboxBuilder> {
     for (k, v) in a.pairs("init_env")? {
         b = b.init_env(k, v);
     }
-    b = b.command(a.texts("command")?);
+    b = b.cmd(a.texts("command")?);
     for mut m in a.objects("mounts")? {
         let target = m.text("target")?;
         let mut fault = None;

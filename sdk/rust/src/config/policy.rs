@@ -288,6 +288,16 @@ impl RuleBuilder {
         RuleDestinationBuilder { rule: self, action: "deny" }
     }
 
+    /// Loopback, link-local and the host: what is near.
+    pub fn allow_local(&mut self) -> &mut Self {
+        self.allow_loopback().allow_link_local().allow_host()
+    }
+
+    /// Loopback, link-local and the host: what is near.
+    pub fn deny_local(&mut self) -> &mut Self {
+        self.deny_loopback().deny_link_local().deny_host()
+    }
+
     fn domains<S: Into<String>>(
         &mut self,
         action: &str,
@@ -430,6 +440,7 @@ mod tests {
             .rule(|r| r.any().udp().port_range(5, 9).deny().cidr("10.0.0.0/8"))
             .egress(|e| e.tcp().udp().ports([80, 81]).allow_domains(["a.example"]))
             .rule(|r| r.egress().deny().domain_suffix(".evil.example"))
+            .egress(|e| e.deny_local())
             .build()
             .unwrap();
         let want = [
@@ -441,6 +452,9 @@ mod tests {
             "allow:egress@domain=a.example:udp:80",
             "allow:egress@domain=a.example:udp:81",
             "deny:egress@suffix=evil.example:any",
+            "deny:egress@loopback:any",
+            "deny:egress@link-local:any",
+            "deny:egress@host:any",
         ];
         assert_eq!(policy.0.rules, want);
         assert_eq!(policy.0.default_ingress, Some(Action::Deny));

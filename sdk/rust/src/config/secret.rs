@@ -89,6 +89,16 @@ impl SecretBuilder {
         self.allow_host(pattern)
     }
 
+    /// Every host, when who writes this knows what that means: whoever runs in the sandbox can
+    /// then have the value sent to themselves.
+    pub fn allow_any_host_dangerous(self, i_understand_the_risk: bool) -> Self {
+        if i_understand_the_risk {
+            self.allow_host("*")
+        } else {
+            self
+        }
+    }
+
     /// Several of them.
     pub fn allow_hosts<S: Into<String>>(self, hosts: impl IntoIterator<Item = S>) -> Self {
         self.with(|s| s.hosts.extend(hosts.into_iter().map(Into::into)))

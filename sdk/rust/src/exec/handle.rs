@@ -266,6 +266,11 @@ impl ExecHandle {
         self.session
     }
 
+    /// The same as text.
+    pub fn id(&self) -> String {
+        self.session.to_string()
+    }
+
     /// How it ended, once its end was told.
     pub fn status(&self) -> Option<ExitStatus> {
         self.shared.lock().status

@@ -278,6 +278,16 @@ impl SandboxFs {
         self.sandbox.run(move |s| s.file_stat(&path, 0)).await
     }
 
+    /// Where a symbolic link leads.
+    pub async fn read_link(&self, path: impl Into<String>) -> Result<String> {
+        let path = path.into();
+        let info = self.symlink_stat(path.clone()).await?;
+        if !info.is_symlink() {
+            return Err(MicrosandboxError::invalid(format!("{path} is no symbolic link")));
+        }
+        Ok(info.target)
+    }
+
     /// As [`stat`](Self::stat), of a symbolic link itself.
     pub async fn symlink_stat(&self, path: impl Into<String>) -> Result<FileInfo> {
         let path = path.into();

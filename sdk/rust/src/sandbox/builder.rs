@@ -332,7 +332,7 @@ impl SandboxBuilder {
     }
 
     /// The main command, kept for [`Sandbox::run_main`]; arguments of the image's entrypoint.
-    pub fn command<S: Into<String>>(self, argv: impl IntoIterator<Item = S>) -> Self {
+    pub fn cmd<S: Into<String>>(self, argv: impl IntoIterator<Item = S>) -> Self {
         self.with(|c| c.command = argv.into_iter().map(Into::into).collect())
     }
 

@@ -8,6 +8,7 @@ use crate::config::SecretBuilder;
 use crate::error::Result;
 use crate::home::Home;
 use crate::logs::{LogEntry, LogOptions, LogStream};
+use crate::metrics::Metrics;
 use crate::raw::sandbox::StartConfig;
 use crate::snapshot::{Snapshot, SnapshotOptions};
 
@@ -139,6 +140,30 @@ impl SandboxHandle {
             Err(e) if e.is_gone() => Ok(()),
             Err(e) => Err(e),
         }
+    }
+
+    /// Begin to [`kill`](Self::kill) it, and do not wait for the end.
+    pub async fn request_kill(&self) -> Result<()> {
+        match self.connect().await {
+            Ok(sb) => sb.request_kill().await,
+            Err(e) if e.is_gone() => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// As [`Sandbox::ping`]; an error when it does not run.
+    pub async fn ping(&self) -> Result<Duration> {
+        self.connect().await?.ping().await
+    }
+
+    /// As [`Sandbox::touch`]; an error when it does not run.
+    pub async fn touch(&self) -> Result<()> {
+        self.connect().await?.touch().await
+    }
+
+    /// As [`Sandbox::metrics`]; an error when it does not run.
+    pub async fn metrics(&self) -> Result<Metrics> {
+        self.connect().await?.metrics().await
     }
 
     /// Remove it with all that was written in it. An error when it runs.

@@ -298,11 +298,15 @@ impl Sandbox {
 
     /// Begin to [`stop`](Self::stop) it, and do not wait for the end.
     pub async fn request_stop(&self) -> Result<()> {
+        self.end_soon(GRACE)
+    }
+
+    fn end_soon(&self, grace: Duration) -> Result<()> {
         self.state()?;
         let me = self.clone();
         pool::free(move || {
             // What becomes of it, the state says.
-            let _ = me.raw().stop(GRACE);
+            let _ = me.raw().stop(grace);
         });
         Ok(())
     }
@@ -310,6 +314,11 @@ impl Sandbox {
     /// End it at once.
     pub async fn kill(&self) -> Result<()> {
         self.run(RawSandbox::kill).await
+    }
+
+    /// Begin to [`kill`](Self::kill) it, and do not wait for the end.
+    pub async fn request_kill(&self) -> Result<()> {
+        self.end_soon(Duration::ZERO)
     }
 
     /// Wait for its end, however it comes.
