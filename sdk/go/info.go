@@ -247,12 +247,16 @@ func (s *SandboxHandle) ConnectOrStart(ctx context.Context, opts ...StartOption)
 
 // RequestStop begins to stop it, and does not wait for the end.
 func (s *SandboxHandle) RequestStop(ctx context.Context) error {
-	return s.connected(ctx, func(sb *Sandbox) error {
-		go func() {
-			_ = sb.Stop(context.Background())
-			sb.Close()
-		}()
+	sb, err := s.Connect(ctx)
+	if IsKind(err, ErrSandboxNotRunning) {
 		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return request(ctx, func() error {
+		defer sb.Close()
+		return sb.Stop(context.Background())
 	})
 }
 

@@ -74,6 +74,7 @@ func TestPeerBegin(t *testing.T) {
 	fine(t, sb2.RequestStop(ctx))
 	h, err = sb2.WaitForStatus(ctx, microsandbox.SandboxStatusStopped)
 	fine(t, err)
+	fine(t, h.RequestStop(ctx)) // it has ended
 
 	artifact, err := h.Snapshot(ctx, name)
 	fine(t, err)
@@ -90,6 +91,10 @@ func TestPeerBegin(t *testing.T) {
 	fine(t, err)
 	defer sb5.Close()
 	same(t, sb5.ID() != h.ID(), true)
+	h5 := must(microsandbox.GetSandbox(ctx, name))(t)
+	fine(t, h5.RequestStop(ctx))
+	h5 = must(h5.WaitForStatus(ctx, microsandbox.SandboxStatusStopped))(t)
+	same(t, must(h5.Refresh(ctx))(t).Status(), microsandbox.SandboxStatusStopped)
 	// A handle means one sandbox, not whoever has its name now.
 	wantKind(t, h.Destroy(ctx), microsandbox.ErrSandboxNotFound)
 	_, err = h.WaitForStatus(ctx, microsandbox.SandboxStatusRunning)

@@ -115,13 +115,27 @@ func (s *Sandbox) Stop(ctx context.Context, opts ...StopOption) error {
 	})
 }
 
+// requestTime is enough to ask a machine to end, however busy the host.
+const requestTime = 200 * time.Millisecond
+
 // RequestStop begins to stop it, and does not wait for the end.
 func (s *Sandbox) RequestStop(ctx context.Context) error {
-	if _, err := s.State(); err != nil {
+	return request(ctx, func() error { return s.Stop(context.Background()) })
+}
+
+// request starts a stop and gives it the time to reach the machine, so that this
+// process may end then.
+func request(ctx context.Context, stop func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- stop() }()
+	select {
+	case err := <-done:
 		return err
+	case <-ctx.Done():
+		return cancelled(ctx)
+	case <-time.After(requestTime):
+		return nil
 	}
-	go func() { _ = s.Stop(context.Background()) }()
-	return nil
 }
 
 // Restart stops it if it runs, and starts it again; this handle is of the
