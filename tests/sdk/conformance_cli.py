@@ -68,7 +68,7 @@ class CliDriver:
 
     def run(self, *argv, check=True, stdin=b"", text=True):
         r = subprocess.run([pathlib.Path(self.env["MSB_BUILD"]) / "msb", *map(str, argv)], env=self.env, input=stdin,
-                           capture_output=True, timeout=90, check=False)
+                           capture_output=True, timeout=240, check=False)
         if check and r.returncode != 0:
             error = r.stderr.decode(errors="replace")
             assert error.startswith("error: ") or "error: " in error, (argv, r)

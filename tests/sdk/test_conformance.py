@@ -29,8 +29,9 @@ def test_cases_are_well_formed():
     for group in GROUPS.values():
         for step in group["steps"]:
             assert set(step) <= {"name", "call", "args", "expect", "error", "save", "background", "wait", "do", "with", "not",
-                                 "as_setup"}, step
+                                 "as_setup", "within_s"}, step
             assert len({"call", "wait", "do"} & set(step)) == 1, step
             assert len(step.get("not", {})) < len(conformance.LANGUAGES), step
             assert not ("expect" in step and "error" in step), step
+            assert "within_s" not in step or ("call" in step and "expect" in step), step
     assert json.dumps(sorted(GROUPS)) and len(GROUPS) >= 8
