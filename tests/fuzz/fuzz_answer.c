@@ -50,6 +50,28 @@ int sandbox_lost(struct msb_sandbox *s, struct err *err)
 	return machine_end_error(&s->machine, err);
 }
 
+/* Known at once. */
+int sandbox_loss_begin(struct msb_sandbox *s, struct sandbox_loss *l, int epfd)
+{
+	(void)s;
+	(void)l;
+	(void)epfd;
+	return 0;
+}
+
+int sandbox_loss_look(struct msb_sandbox *s, struct sandbox_loss *l,
+                      struct err *err)
+{
+	(void)l;
+	return sandbox_lost(s, err);
+}
+
+void sandbox_loss_end(struct msb_sandbox *s, struct sandbox_loss *l)
+{
+	(void)s;
+	(void)l;
+}
+
 int sandbox_ask(struct msb_sandbox *s, const struct proto_msg *msg, int fd,
                 enum proto_type type, int timeout_ms,
                 struct machine_answer *ret, struct err *err)
