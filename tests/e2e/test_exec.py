@@ -220,7 +220,7 @@ def test_signals_are_forwarded(cli, box, sig):
                   'trap "echo got; exit 9" INT TERM HUP QUIT; echo ready; while :; do sleep 0.1; done')
     assert p.stdout.readline() == b"ready\n"
     p.send_signal(sig)
-    assert p.wait(20) == 9 and p.stdout.read() == b"got\n"
+    assert p.wait(60) == 9 and p.stdout.read() == b"got\n"
 
 
 def test_killing_the_client_kills_its_command_and_not_the_machine(cli, box):
@@ -239,7 +239,7 @@ def test_a_machine_that_ends_under_its_commands(cli):
     assert p.stdout.readline() == b"ready\n"
     pid = info(cli, "short")["pid"]
     os.kill(pid, signal.SIGKILL)
-    assert p.wait(20) == 125 and p.stderr.read().startswith(b"error: ")
+    assert p.wait(60) == 125 and p.stderr.read().startswith(b"error: ")
     wait_until(lambda: is_gone(pid), 20, "msb-vmm lives on")
     r = cli("exec", "short", "--", "true")
     assert r.returncode == 125 and "msb start short" in r.err
@@ -297,7 +297,7 @@ def test_a_closed_output_lets_go_of_what_is_attached_to(cli, box):
         p = cli.popen("attach", "--session", number, box)
         assert p.stdout.readline() == b"line\n"
         p.stdout.close()
-        assert b"detached; msb attach" in p.stderr.read() and p.wait(10) == 0
+        assert b"detached; msb attach" in p.stderr.read() and p.wait(30) == 0
     cli.ok("exec", box, "--", "sh", "-c", "kill $(cat /tmp/pid)")
 
 
@@ -310,7 +310,7 @@ def test_only_one_can_be_attached(cli, box):
     r = cli("attach", "--session", number, box)
     assert r.returncode == 125 and "somebody is attached" in r.err
     first.terminate()  # who ends the client lets go of the command
-    assert first.wait(20) == 0 and b"detached; msb attach --session " + number.encode() in first.stderr.read()
+    assert first.wait(60) == 0 and b"detached; msb attach --session " + number.encode() in first.stderr.read()
     second = cli.popen("attach", "--session", number, box)
     out, _ = second.communicate(b"b\n", timeout=30)
     assert out == b"b\n" and second.returncode == 0
@@ -327,7 +327,7 @@ def test_run_in_the_background_and_back(cli):
     p.stdin.flush()
     assert p.stdout.readline() == b"hello\n"
     p.send_signal(signal.SIGHUP)
-    assert p.wait(20) == 0
+    assert p.wait(60) == 0
     p = cli.popen("attach", "bg")
     assert p.communicate(b"end\n", timeout=60)[0] == b"end\n" and p.returncode == 11
     end = info(cli, "bg")
@@ -354,7 +354,7 @@ def test_ending_msb_before_a_background_command_runs_ends_its_machine(cli, sig):
     hold(p)
     below = machine_of(p)
     p.send_signal(sig)
-    assert p.wait(20) == -sig and p.stdout.read() == b""
+    assert p.wait(60) == -sig and p.stdout.read() == b""
     wait_until(lambda: all(map(is_gone, below)), 30, "a process lives on")
     assert info(cli, "cut")["status"] != "Running"
     cli.ok("rm", "-q", "cut")

@@ -484,7 +484,7 @@ def test_a_command_that_ignores_sigterm_is_killed_in_time(cli, box):
     begin = time.monotonic()
     cli.ok("stop", "-q", "-t", "1s", box)
     assert time.monotonic() - begin < 8
-    assert p.wait(10) != 0 and status(cli, box) == "Stopped"
+    assert p.wait(30) != 0 and status(cli, box) == "Stopped"
     ensure_running(cli, box)
 
 

@@ -361,7 +361,7 @@ def test_signals_are_forwarded(cli, sig):
     p = cli.popen("run", IMAGE, "--", "sh", "-c", TRAP)
     assert p.stdout.readline() == b"ready\n"
     p.send_signal(sig)
-    assert p.wait(20) == 9 and p.stdout.read() == b"got\n"
+    assert p.wait(60) == 9 and p.stdout.read() == b"got\n"
 
 
 def test_a_second_ctrl_c_kills_what_does_not_answer(cli):
@@ -371,7 +371,7 @@ def test_a_second_ctrl_c_kills_what_does_not_answer(cli):
     time.sleep(0.3)
     assert p.poll() is None
     p.send_signal(signal.SIGINT)
-    assert p.wait(20) == 130
+    assert p.wait(60) == 130
 
 
 def test_ctrl_c_while_booting_says_what_to_do(cli):
@@ -379,7 +379,7 @@ def test_ctrl_c_while_booting_says_what_to_do(cli):
     hold(p)
     take_signal(p, signal.SIGINT)
     p.send_signal(signal.SIGINT)
-    assert p.wait(20) == 130
+    assert p.wait(60) == 130
     assert b"once more" in p.stderr.read()
 
 
@@ -396,7 +396,7 @@ def test_killing_any_process_leaves_none(cli, victim):
     assert len(qemu) == engine.PROGRAMS
     target = {"msb": [p.pid], "msb-vmm": [names["msb-vmm"]], "qemu": qemu}[victim][0]
     os.kill(target, signal.SIGKILL)
-    code = p.wait(20)
+    code = p.wait(60)
     assert code == (-9 if victim == "msb" else 125)
     wait_until(lambda: all(map(is_gone, below)), 30, "a process lives on")
     if victim != "msb":
@@ -419,7 +419,7 @@ def test_killing_at_any_moment_leaves_nothing(cli, victim, ms):
         target = p.pid  # not there yet
     with contextlib.suppress(ProcessLookupError):
         os.kill(target, signal.SIGKILL)
-    assert p.wait(20) == (-9 if target == p.pid else 125)
+    assert p.wait(60) == (-9 if target == p.pid else 125)
     wait_until(lambda: all(map(is_gone, below)), 30, "a process lives on")
     if target != p.pid:
         assert b"error: " in p.stderr.read()
@@ -569,7 +569,7 @@ def test_a_machine_that_was_killed_does_not_run(cli, victim, status):
     p = cli.popen("run", "-n", "killed", IMAGE, "--", "sh", "-c", "echo up; sleep 100")
     assert p.stdout.readline() == b"up\n"
     os.kill(p.pid if victim == "msb" else machine_of(p)[0], signal.SIGKILL)
-    p.wait(20)
+    p.wait(60)
     wait_until(lambda: json.loads(cli.ok("inspect", "killed", "--format", "json"))["status"] == status, 30, "it runs")
     assert cli.ok("run", "-n", "killed", "--replace", IMAGE, "--", "echo", "again") == "again\n"
     cli.ok("rm", "killed")
@@ -581,7 +581,7 @@ def test_an_ephemeral_machine_that_was_killed_leaves_nothing(cli):
     assert p.stdout.readline() == b"up\n"
     assert len(json.loads(cli.ok("ls", "--format", "json"))) == 1
     os.kill(p.pid, signal.SIGKILL)
-    p.wait(20)
+    p.wait(60)
     wait_until(lambda: cli.ok("ls", "--format", "json") == "[]\n", 30, "it is still there")
     assert not list((cli.home / "sandboxes").iterdir())
 

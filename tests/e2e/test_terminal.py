@@ -221,7 +221,7 @@ def test_what_is_written_meanwhile_is_not_waited_for(screen, box):
     command = detach(screen)
     screen.clear()
     screen.type(command)
-    screen.expect("^finish=30000$", 120)
+    screen.expect("^finish=30000$", 600)
     end_shell(screen)
 
 

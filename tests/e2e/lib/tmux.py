@@ -40,7 +40,7 @@ class Screen:
     def key(self, *names):
         self.tmux("send-keys", *names)
 
-    def expect(self, pattern, seconds=40):
+    def expect(self, pattern, seconds=90):
         end = time.monotonic() + seconds
         while not re.search(pattern, self.text(), re.M):
             assert time.monotonic() < end, (pattern, self.text())
