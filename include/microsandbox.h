@@ -448,7 +448,6 @@ MSB_API int msb_sandbox_create(struct msb_home *home,
                                struct msb_sandbox **ret_sandbox,
                                struct msb_error *error);
 
-/* Where msb-vmm logs, as in msb_sandbox_opts. */
 enum msb_start_flags {
 	/*
 	 * No part of a path of the host that it mounts, or that its root is,
@@ -457,6 +456,7 @@ enum msb_start_flags {
 	MSB_START_NO_LINKS = 1,
 };
 
+/* Where msb-vmm logs, as in msb_sandbox_opts. */
 struct msb_start_opts {
 	size_t size;
 	int32_t log_fd;
