@@ -97,12 +97,13 @@ class _Worker(threading.Thread):
             return self.jobs.get()  # it was given one just now
 
     def run(self) -> None:
-        token = _new_token()
-        _local.token = token
+        token = None
         while True:
             job = self._next()
             if job is None:
                 break
+            if token is None:  # also when there was no library at the last job
+                token = _local.token = _new_token()
             job.run(self, token)
             del job
         if token:
