@@ -392,29 +392,29 @@ export class Sandbox implements AsyncDisposable {
 
   /** What commands wrote, as far as it is there. */
   logs(options?: LogOptions): Promise<LogEntry[]> {
-    return readLogs(this.name, { ...options, home: this.#home });
+    return readLogs(this.id, { ...options, home: this.#home });
   }
 
   /** The same, and what comes later. */
   logStream(options?: LogStreamOptions): Promise<LogStream> {
-    return LogStream.open(this.name, { ...options, home: this.#home }, true);
+    return LogStream.open(this.id, { ...options, home: this.#home }, true);
   }
 
   inspect(): Promise<SandboxInfo> {
-    return inspect(this.name, this.#home);
+    return inspect(this.id, this.#home);
   }
 
   /** The published ports, with those that were picked. */
   ports(): Promise<PublishedPort[]> {
-    return ports(this.name, { home: this.#home });
+    return ports(this.id, { home: this.#home });
   }
 
   netExplain(host: string, options?: { port?: number; protocol?: "tcp" | "udp" | "icmp" }): Promise<NetExplanation> {
-    return netExplain(this.name, host, { ...options, home: this.#home });
+    return netExplain(this.id, host, { ...options, home: this.#home });
   }
 
   netRules(): Promise<NetRules> {
-    return netRules(this.name, { home: this.#home });
+    return netRules(this.id, { home: this.#home });
   }
 
   // ---- life --------------------------------------------------------------
@@ -494,7 +494,7 @@ export class Sandbox implements AsyncDisposable {
 
   /** Stop it if it runs, and start it again. This object is closed. */
   async restart(options?: RestartOptions): Promise<Sandbox> {
-    const started = await Sandbox.restart(this.name, restartOptions(options, this.#home));
+    const started = await Sandbox.restart(this.id, restartOptions(options, this.#home));
     await this.close();
     return started;
   }
@@ -508,18 +508,18 @@ export class Sandbox implements AsyncDisposable {
       if (!(e instanceof GoneError)) throw e;
     }
     await this.close();
-    await gone(remove(this.name, { force: true, home: this.#home }));
+    await gone(remove(this.id, { force: true, home: this.#home }));
   }
 
   /** Until it is on record with this status. */
   waitForStatus(status: SandboxStatus, options?: SignalOptions): Promise<SandboxHandle> {
-    return waitForStatus(this.name, this.#home, status, options);
+    return waitForStatus(this.id, this.#home, status, options);
   }
 
   /** As wait(); what is on record then. */
   async waitUntilStopped(): Promise<SandboxHandle> {
     await this.wait();
-    return Sandbox.get(this.name, { home: this.#home });
+    return Sandbox.get(this.id, { home: this.#home });
   }
 
   /** Wait for the end, however it comes. */
@@ -550,26 +550,26 @@ export class Sandbox implements AsyncDisposable {
   }
 
   modify(options: ModifyOptions): Promise<Change[]> {
-    return modify(this.name, { ...options, home: this.#home });
+    return modify(this.id, { ...options, home: this.#home });
   }
 
   pending(): Promise<Change[]> {
-    return pending(this.name, { home: this.#home });
+    return pending(this.id, { home: this.#home });
   }
 
   /** Of one that was stopped. */
   snapshot(name: string, options?: Omit<SnapshotOptions, "home">): Promise<Snapshot> {
-    return Snapshot.create(this.name, name, { ...options, home: this.#home });
+    return Snapshot.create(this.id, name, { ...options, home: this.#home });
   }
 
   /** A new image of what was written. Its id. */
   commit(reference: string, options?: Omit<CommitOptions, "home">): Promise<string> {
-    return commit(this.name, reference, { ...options, home: this.#home });
+    return commit(this.id, reference, { ...options, home: this.#home });
   }
 
   /** Off the record, with all that was written in it. */
   removePersisted(options?: { force?: boolean }): Promise<void> {
-    return remove(this.name, { ...options, home: this.#home });
+    return remove(this.id, { ...options, home: this.#home });
   }
 
   /** Give it back: a machine that is ours ends, calls that wait for it are cancelled. */
@@ -678,7 +678,7 @@ async function startExec(owner: Sandbox, p: ReturnType<typeof prepareExec>): Pro
   return exec;
 }
 
-/** A sandbox on record: what is known of it, and what can be done by its name. */
+/** A sandbox on record: what is known of it, and what is done by its id: another that has the name by then is not meant. */
 export class SandboxHandle {
   readonly info: SandboxInfo;
   readonly #home: HomeOption["home"];
@@ -712,19 +712,19 @@ export class SandboxHandle {
   }
 
   refresh(): Promise<SandboxHandle> {
-    return Sandbox.get(this.name, { home: this.#home });
+    return Sandbox.get(this.id, { home: this.#home });
   }
 
   connect(): Promise<Sandbox> {
-    return Sandbox.connect(this.name, { home: this.#home });
+    return Sandbox.connect(this.id, { home: this.#home });
   }
 
   start(options?: Omit<StartOptions, "home">): Promise<Sandbox> {
-    return Sandbox.start(this.name, { ...options, home: this.#home });
+    return Sandbox.start(this.id, { ...options, home: this.#home });
   }
 
   startDetached(options?: Omit<StartOptions, "home">): Promise<Sandbox> {
-    return Sandbox.startDetached(this.name, { ...options, home: this.#home });
+    return Sandbox.startDetached(this.id, { ...options, home: this.#home });
   }
 
   /** connect() to it when it runs, else start() it. */
@@ -745,7 +745,7 @@ export class SandboxHandle {
 
   /** Stop it if it runs, and start it again. */
   restart(options?: RestartOptions): Promise<Sandbox> {
-    return Sandbox.restart(this.name, restartOptions(options, this.#home));
+    return Sandbox.restart(this.id, restartOptions(options, this.#home));
   }
 
   /** Stop it if it runs, with `force` kill it, and remove it. */
@@ -769,7 +769,7 @@ export class SandboxHandle {
   }
 
   waitForStatus(status: SandboxStatus, options?: SignalOptions): Promise<SandboxHandle> {
-    return waitForStatus(this.name, this.#home, status, options);
+    return waitForStatus(this.id, this.#home, status, options);
   }
 
   async waitUntilStopped(): Promise<SandboxHandle> {
@@ -823,30 +823,30 @@ export class SandboxHandle {
   }
 
   remove(options?: { force?: boolean }): Promise<void> {
-    return remove(this.name, { ...options, home: this.#home });
+    return remove(this.id, { ...options, home: this.#home });
   }
 
   modify(options: ModifyOptions): Promise<Change[]> {
-    return modify(this.name, { ...options, home: this.#home });
+    return modify(this.id, { ...options, home: this.#home });
   }
 
   pending(): Promise<Change[]> {
-    return pending(this.name, { home: this.#home });
+    return pending(this.id, { home: this.#home });
   }
 
   snapshot(name: string, options?: Omit<SnapshotOptions, "home">): Promise<Snapshot> {
-    return Snapshot.create(this.name, name, { ...options, home: this.#home });
+    return Snapshot.create(this.id, name, { ...options, home: this.#home });
   }
 
   commit(reference: string, options?: Omit<CommitOptions, "home">): Promise<string> {
-    return commit(this.name, reference, { ...options, home: this.#home });
+    return commit(this.id, reference, { ...options, home: this.#home });
   }
 
   logs(options?: LogOptions): Promise<LogEntry[]> {
-    return readLogs(this.name, { ...options, home: this.#home });
+    return readLogs(this.id, { ...options, home: this.#home });
   }
 
   logStream(options?: LogStreamOptions): Promise<LogStream> {
-    return LogStream.open(this.name, { ...options, home: this.#home }, true);
+    return LogStream.open(this.id, { ...options, home: this.#home }, true);
   }
 }

@@ -129,6 +129,15 @@ test("the life of a name", async () => {
   assert.equal((await restarted.exec("echo", ["again"])).stdout(), "again\n");
   await restarted.destroy();
   await assert.rejects(Sandbox.get("worker"), msb.SandboxNotFoundError);
+  // A record means one sandbox, not whoever has its name now.
+  await using(await Sandbox.create({ name: "worker", image, memoryMib: 64 }), async (other) => {
+    for (const stale of ["start", "kill", "remove", "refresh", "restart"]) {
+      await assert.rejects(stopped[stale](), msb.SandboxNotFoundError, stale);
+    }
+    assert.notEqual(other.id, sandbox.id);
+    assert.deepEqual([await other.ports(), (await other.netRules()).rules.length > 0], [[], true]);
+  });
+  await Sandbox.remove("worker");
 });
 
 test("commands, files, logs and numbers", async () => {

@@ -265,6 +265,21 @@ def test_the_life_of_a_name(image, run):
         await restarted.destroy()
         with pytest.raises(SandboxNotFoundError):
             await Sandbox.get("worker")
+        # A record means one sandbox, not whoever has its name now.
+        async with await Sandbox.create("worker", image=image, memory=64) as other:
+            for stale in (
+                stopped.start,
+                stopped.kill,
+                stopped.remove,
+                stopped.refresh,
+                stopped.net.rules,
+            ):
+                with pytest.raises(SandboxNotFoundError):
+                    await stale()
+            assert other.id != made and len((await other.net.rules())["rules"]) == 2
+            assert await other.net.ports() == [] and (
+                await other.modify(labels={"a": "b"}, dry_run=True)
+            )
 
     run(main)
 

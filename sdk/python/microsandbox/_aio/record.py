@@ -84,10 +84,12 @@ class NetOps:
 
 
 class _Named:
-    """What a name is enough for."""
+    """What is done without a live handle; by the id, so that another that has the name by then
+    is not meant."""
 
-    def __init__(self, name: str, home: Optional[StrPath]) -> None:
+    def __init__(self, name: str, id: str, home: Optional[StrPath]) -> None:
         self._name = name
+        self._id = id
         self._home = home
 
     @property
@@ -95,13 +97,13 @@ class _Named:
         return self._name
 
     @property
-    def _name_bytes(self) -> bytes:
-        return check.encode(self._name, "name")
+    def _key(self) -> bytes:
+        return check.encode(self._id, "id")
 
     @property
     def net(self) -> NetOps:
         """Its network: explain(), rules(), ports()."""
-        return NetOps(self._name_bytes, self._home)
+        return NetOps(self._key, self._home)
 
     async def logs(
         self,
@@ -118,7 +120,7 @@ class _Named:
         since_ms and until_ms); without sources: what commands wrote."""
         times = since_ms, until_ms
         options = log_options(sources, tail, since, until, session, False, *times)
-        return await run(_ops_files.logs_read, self._home, self._name_bytes, options)
+        return await run(_ops_files.logs_read, self._home, self._key, options)
 
     def log_stream(
         self,
@@ -135,21 +137,19 @@ class _Named:
         """As logs(), one after the other; with follow also what is written later."""
         times = since_ms, until_ms
         options = log_options(sources, tail, since, until, session, follow, *times)
-        return LogStream(self._home, self._name_bytes, options)
+        return LogStream(self._home, self._key, options)
 
     async def modify(self, **options: Unpack[ModifyOptions]) -> list[Change]:
         """Change it, all or nothing; what a running machine cannot change waits for its next
         start. With dry_run=True only say what would change."""
         m = _create.modification(options)
-        return await run(_ops.modify, self._home, self._name_bytes, m)
+        return await run(_ops.modify, self._home, self._key, m)
 
     async def wait_for_status(self, status: State) -> SandboxHandle:
         """Until it is on record with this status."""
         check.text(status, "status")
         while True:
-            record = SandboxHandle(
-                await run(_ops.inspect, self._home, self._name_bytes), self._home
-            )
+            record = SandboxHandle(await run(_ops.inspect, self._home, self._key), self._home)
             if record.status == status:
                 return record
             await sleep(POLL)
@@ -167,7 +167,7 @@ class _Named:
         from .storage import Snapshot
 
         return await Snapshot.create(
-            self._name,
+            self._id,
             name,
             labels=labels,
             replace=replace,
@@ -189,7 +189,7 @@ class _Named:
         from .image import Image
 
         return await Image.commit(
-            self._name,
+            self._id,
             reference,
             author=author,
             message=message,
@@ -232,7 +232,7 @@ class SandboxHandle(_Named):
     """A sandbox on record, as it was when it was asked for; refresh() asks again."""
 
     def __init__(self, info: SandboxInfo, home: Optional[StrPath]) -> None:
-        super().__init__(info.name, home)
+        super().__init__(info.name, info.id, home)
         self.info = info
 
     def __repr__(self) -> str:
@@ -260,13 +260,13 @@ class SandboxHandle(_Named):
 
     async def refresh(self) -> SandboxHandle:
         """What is on record now."""
-        return SandboxHandle(await run(_ops.inspect, self._home, self._name_bytes), self._home)
+        return SandboxHandle(await run(_ops.inspect, self._home, self._key), self._home)
 
     async def connect(self) -> Sandbox:
         """Its live handle; it must run."""
         from .sandbox import Sandbox
 
-        return await Sandbox.open(self._name, home=self._home)
+        return await Sandbox.open(self._id, home=self._home)
 
     open_client = connect
 
@@ -289,7 +289,7 @@ class SandboxHandle(_Named):
         """As Sandbox.start()."""
         from .sandbox import Sandbox
 
-        return await Sandbox.start(self._name, detached=detached, secrets=secrets, home=self._home)
+        return await Sandbox.start(self._id, detached=detached, secrets=secrets, home=self._home)
 
     async def restart(
         self,
@@ -304,14 +304,14 @@ class SandboxHandle(_Named):
 
         grace = 0 if check.flag(force, "force") else timeout
         return await Sandbox.restart(
-            self._name, timeout=grace, detached=detached, secrets=secrets, home=self._home
+            self._id, timeout=grace, detached=detached, secrets=secrets, home=self._home
         )
 
     async def _with_live(self, function: Callable[..., Any], *args: Any) -> Any:
         """A call on a live handle of its own."""
 
         def work() -> Any:
-            handle = _ops.open_live(self._home, self._name_bytes)
+            handle = _ops.open_live(self._home, self._key)
             try:
                 return function(handle, *args)
             finally:
@@ -343,7 +343,7 @@ class SandboxHandle(_Named):
     async def wait_until_stopped(self) -> SandboxInfo:
         """As wait(); what is on record then."""
         await self.wait()
-        return await run(_ops.inspect, self._home, self._name_bytes)
+        return await run(_ops.inspect, self._home, self._key)
 
     async def request_stop(self) -> None:
         """As stop(), without waiting for it."""
@@ -379,9 +379,9 @@ class SandboxHandle(_Named):
 
     async def pending(self) -> list[Change]:
         """What of its modifications waits for the next start."""
-        return await run(_ops.pending, self._home, self._name_bytes)
+        return await run(_ops.pending, self._home, self._key)
 
     async def remove(self, *, force: bool = False) -> None:
         """As Sandbox.remove()."""
         flag = check.flag(force, "force")
-        await run(_ops.remove, self._home, self._name_bytes, flag)
+        await run(_ops.remove, self._home, self._key, flag)

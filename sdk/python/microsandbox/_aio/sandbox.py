@@ -59,8 +59,7 @@ class Sandbox(_Named):
     """
 
     def __init__(self, handle: _native.Handle, home: Optional[StrPath], origin: Origin) -> None:
-        name, self._id = _ops.name_of(handle)
-        super().__init__(name, home)
+        super().__init__(*_ops.name_of(handle), home)
         self._live = handle
         self._origin: Origin = origin
         self._last: Optional[Metrics] = None
@@ -395,14 +394,14 @@ class Sandbox(_Named):
         before = await self._known()
         await run(_ops.wait, self._handle, check.wait_ms(timeout, "timeout"))
         try:
-            return await self.inspect(self._name, home=self._home)
+            return await self.inspect(self._id, home=self._home)
         except NotFoundError:
             return before.replace(state="stopped", pid=None, owner_pid=None)
 
     wait_until_stopped = wait
 
     async def _known(self) -> SandboxInfo:
-        return await run(_ops.inspect, self._home, self._name_bytes)
+        return await run(_ops.inspect, self._home, self._key)
 
     async def detach(self) -> None:
         """From now on it outlives this process and this object."""
@@ -438,7 +437,7 @@ class Sandbox(_Named):
         """Kill it and remove it with all that was written in it."""
         await self.close()
         try:
-            await run(_ops.remove, self._home, self._name_bytes, True)
+            await run(_ops.remove, self._home, self._key, True)
         except NotFoundError:
             pass
 

@@ -85,10 +85,12 @@ class NetOps:
 
 
 class _Named:
-    """What a name is enough for."""
+    """What is done without a live handle; by the id, so that another that has the name by then
+    is not meant."""
 
-    def __init__(self, name: str, home: Optional[StrPath]) -> None:
+    def __init__(self, name: str, id: str, home: Optional[StrPath]) -> None:
         self._name = name
+        self._id = id
         self._home = home
 
     @property
@@ -96,13 +98,13 @@ class _Named:
         return self._name
 
     @property
-    def _name_bytes(self) -> bytes:
-        return check.encode(self._name, "name")
+    def _key(self) -> bytes:
+        return check.encode(self._id, "id")
 
     @property
     def net(self) -> NetOps:
         """Its network: explain(), rules(), ports()."""
-        return NetOps(self._name_bytes, self._home)
+        return NetOps(self._key, self._home)
 
     def logs(
         self,
@@ -119,7 +121,7 @@ class _Named:
         since_ms and until_ms); without sources: what commands wrote."""
         times = since_ms, until_ms
         options = log_options(sources, tail, since, until, session, False, *times)
-        return run(_ops_files.logs_read, self._home, self._name_bytes, options)
+        return run(_ops_files.logs_read, self._home, self._key, options)
 
     def log_stream(
         self,
@@ -136,21 +138,19 @@ class _Named:
         """As logs(), one after the other; with follow also what is written later."""
         times = since_ms, until_ms
         options = log_options(sources, tail, since, until, session, follow, *times)
-        return LogStream(self._home, self._name_bytes, options)
+        return LogStream(self._home, self._key, options)
 
     def modify(self, **options: Unpack[ModifyOptions]) -> list[Change]:
         """Change it, all or nothing; what a running machine cannot change waits for its next
         start. With dry_run=True only say what would change."""
         m = _create.modification(options)
-        return run(_ops.modify, self._home, self._name_bytes, m)
+        return run(_ops.modify, self._home, self._key, m)
 
     def wait_for_status(self, status: State) -> SandboxHandle:
         """Until it is on record with this status."""
         check.text(status, "status")
         while True:
-            record = SandboxHandle(
-                run(_ops.inspect, self._home, self._name_bytes), self._home
-            )
+            record = SandboxHandle(run(_ops.inspect, self._home, self._key), self._home)
             if record.status == status:
                 return record
             sleep(POLL)
@@ -168,7 +168,7 @@ class _Named:
         from .storage import Snapshot
 
         return Snapshot.create(
-            self._name,
+            self._id,
             name,
             labels=labels,
             replace=replace,
@@ -190,7 +190,7 @@ class _Named:
         from .image import Image
 
         return Image.commit(
-            self._name,
+            self._id,
             reference,
             author=author,
             message=message,
@@ -230,7 +230,7 @@ class SandboxHandle(_Named):
     """A sandbox on record, as it was when it was asked for; refresh() asks again."""
 
     def __init__(self, info: SandboxInfo, home: Optional[StrPath]) -> None:
-        super().__init__(info.name, home)
+        super().__init__(info.name, info.id, home)
         self.info = info
 
     def __repr__(self) -> str:
@@ -258,13 +258,13 @@ class SandboxHandle(_Named):
 
     def refresh(self) -> SandboxHandle:
         """What is on record now."""
-        return SandboxHandle(run(_ops.inspect, self._home, self._name_bytes), self._home)
+        return SandboxHandle(run(_ops.inspect, self._home, self._key), self._home)
 
     def connect(self) -> Sandbox:
         """Its live handle; it must run."""
         from .sandbox import Sandbox
 
-        return Sandbox.open(self._name, home=self._home)
+        return Sandbox.open(self._id, home=self._home)
 
     open_client = connect
 
@@ -287,7 +287,7 @@ class SandboxHandle(_Named):
         """As Sandbox.start()."""
         from .sandbox import Sandbox
 
-        return Sandbox.start(self._name, detached=detached, secrets=secrets, home=self._home)
+        return Sandbox.start(self._id, detached=detached, secrets=secrets, home=self._home)
 
     def restart(
         self,
@@ -302,14 +302,14 @@ class SandboxHandle(_Named):
 
         grace = 0 if check.flag(force, "force") else timeout
         return Sandbox.restart(
-            self._name, timeout=grace, detached=detached, secrets=secrets, home=self._home
+            self._id, timeout=grace, detached=detached, secrets=secrets, home=self._home
         )
 
     def _with_live(self, function: Callable[..., Any], *args: Any) -> Any:
         """A call on a live handle of its own."""
 
         def work() -> Any:
-            handle = _ops.open_live(self._home, self._name_bytes)
+            handle = _ops.open_live(self._home, self._key)
             try:
                 return function(handle, *args)
             finally:
@@ -341,7 +341,7 @@ class SandboxHandle(_Named):
     def wait_until_stopped(self) -> SandboxInfo:
         """As wait(); what is on record then."""
         self.wait()
-        return run(_ops.inspect, self._home, self._name_bytes)
+        return run(_ops.inspect, self._home, self._key)
 
     def request_stop(self) -> None:
         """As stop(), without waiting for it."""
@@ -377,9 +377,9 @@ class SandboxHandle(_Named):
 
     def pending(self) -> list[Change]:
         """What of its modifications waits for the next start."""
-        return run(_ops.pending, self._home, self._name_bytes)
+        return run(_ops.pending, self._home, self._key)
 
     def remove(self, *, force: bool = False) -> None:
         """As Sandbox.remove()."""
         flag = check.flag(force, "force")
-        run(_ops.remove, self._home, self._name_bytes, flag)
+        run(_ops.remove, self._home, self._key, flag)
