@@ -42,6 +42,7 @@ async fn follow() -> MicrosandboxResult<()> {
             ExecEvent::Stderr(data) => err += &String::from_utf8_lossy(&data),
             ExecEvent::Exited { code } => codes.push(code),
             ExecEvent::Failed(failed) => panic!("{failed:?}"),
+            ExecEvent::StdinError(error) => panic!("{error:?}"),
         }
     }
     assert_eq!((out.as_str(), err.as_str(), codes), ("out\n", "err\n", vec![4]));

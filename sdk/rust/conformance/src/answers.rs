@@ -90,7 +90,9 @@ pub fn event(e: Option<ExecEvent>, status: Option<ExitStatus>) -> Answer {
             json!({"kind": "exited", "exit_code": code, "signal": signal})
         }
         Some(ExecEvent::Failed(f)) if f.lost() => return Err(f.error.into()),
-        Some(ExecEvent::Failed(f)) => json!({"kind": "failed", "message": f.message}),
+        Some(ExecEvent::Failed(f) | ExecEvent::StdinError(f)) => {
+            json!({"kind": "failed", "message": f.message})
+        }
     })
 }
 

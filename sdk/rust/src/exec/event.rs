@@ -26,6 +26,9 @@ pub enum ExecEvent {
     /// It never ran, or ([`lost`](ExecFailed::lost)) what became of it will not be known. The last
     /// event.
     Failed(ExecFailed),
+    /// Never told: input that nobody reads is dropped. It is here for a `match` that was written
+    /// for the Rust system, whose events are these.
+    StdinError(ExecFailed),
 }
 
 /// Why there is no exit code.
