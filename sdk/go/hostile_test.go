@@ -83,7 +83,7 @@ func fork() error {
 		syscall.RawSyscall(syscall.SYS_EXIT_GROUP, uintptr(code), 0, 0)
 	}
 	var status syscall.WaitStatus
-	for range 100 {
+	for range 600 {
 		got, err := syscall.Wait4(int(pid), &status, syscall.WNOHANG, nil)
 		if err != nil {
 			return err
@@ -192,7 +192,7 @@ func TestMachineDies(t *testing.T) {
 			if !msb.IsKind(e.err, msb.ErrGone) {
 				t.Errorf("%s: %v", e.who, e.err)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatal("somebody waits still")
 		}
 	}
@@ -249,7 +249,7 @@ func TestCloseInAnyOrder(t *testing.T) {
 	time.Sleep(300 * time.Millisecond)
 	start := time.Now()
 	fine(t, sb.Close())
-	quick(t, start, 10*time.Second)
+	quick(t, start, 30*time.Second)
 	for range 2 {
 		wantKind(t, <-waits, msb.ErrInvalidHandle)
 	}
@@ -265,18 +265,30 @@ func TestCloseInAnyOrder(t *testing.T) {
 }
 
 func TestCancelledCreation(t *testing.T) {
-	for _, after := range []time.Duration{0, 20 * time.Millisecond, 400 * time.Millisecond} {
+	start := time.Now()
+	fine(t, create(t, "").Close())
+	whole := time.Since(start) // of one on this host, now; the next one may be much quicker
+	cut := 0
+	for _, part := range []float64{0, 0.02, 0.05, 0.1, 0.3, 0.6, 0.9} {
+		after := time.Duration(part * float64(whole))
 		ctx, cancel := context.WithTimeout(context.Background(), after)
 		start := time.Now()
-		_, err := msb.CreateSandbox(ctx, "go-cancelled", msb.WithImage(image(t)), msb.WithMemory(128))
+		sb, err := msb.CreateSandbox(ctx, "go-cancelled", msb.WithImage(image(t)), msb.WithMemory(128))
 		cancel()
+		quick(t, start, after+30*time.Second)
+		if err == nil {
+			fine(t, sb.Close())
+			fine(t, msb.RemoveSandbox(limit(t), "go-cancelled", msb.WithForce()))
+			continue
+		}
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatal(after, err)
 		}
-		quick(t, start, 10*time.Second)
+		cut++
 		_, err = msb.GetSandbox(limit(t), "go-cancelled")
 		wantKind(t, err, msb.ErrSandboxNotFound)
 	}
+	same(t, cut >= 3, true)
 	ctx, cancel := context.WithCancel(context.Background())
 	_, err := msb.PullImage(ctx, image(t), msb.PullOptions{Force: true, Progress: func(msb.PullEvent) { cancel() }})
 	if err != nil && !errors.Is(err, context.Canceled) {
