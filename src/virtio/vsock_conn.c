@@ -284,6 +284,8 @@ size_t conn_fill(struct conn *c, struct iov *room, bool *ret_more)
 static void consumed(struct conn *c, uint32_t len)
 {
 	c->fwd += len;
+	if (c->guest_shut & SHUT_F_SEND)
+		return; /* it sends no more */
 	if (c->state == CONN_OPEN && c->rx_cnt - c->told_fwd >= c->alloc / 2 &&
 	    c->fwd != c->told_fwd)
 		conn_queue(c, OP_CREDIT_UPDATE);
@@ -462,11 +464,18 @@ static void on_response(struct conn *c, const struct vsock_packet *p,
 	conn_watch(c);
 }
 
+/*
+ * A guest that has said all waits 8 s for our last word (Linux), then it
+ * resets: a host that reads slowly still gets what is kept.
+ */
 static void on_rst(struct conn *c, const struct vsock_packet *p,
                    struct iov *data)
 {
 	(void)p;
 	(void)data;
+	if (c->state == CONN_OPEN && c->guest_shut == SHUT_F_BOTH &&
+	    c->ring_len)
+		return;
 	conn_free(c);
 }
 

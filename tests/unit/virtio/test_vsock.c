@@ -356,20 +356,25 @@ static void a_guest_that_stops_reading_is_not_written_to(void **state)
 	assert_int_equal(expect(OP_SHUTDOWN).flags, SHUT_F_BOTH);
 }
 
-static void what_is_kept_is_delivered_before_the_end(void **state)
+/* More than the socket holds, then the end. */
+static void keep_and_shut(void)
 {
 	const struct vsock_packet p = packet(OP_RW, 64 * KIB);
+
+	open_by_guest();
+	for (int i = 0; i < 6; i++)
+		send_tx(&p, p.len);
+	say_shutdown(SHUT_F_BOTH);
+	assert_int_equal(conns(), 1);
+}
+
+static void read_what_was_kept(void)
+{
 	struct vsock_packet last = {0};
 	static char data[1 << 20];
 	size_t got = 0;
 	ssize_t n;
 
-	(void)state;
-	open_by_guest();
-	for (int i = 0; i < 6; i++)
-		send_tx(&p, p.len); /* 384 KiB: more than the socket holds */
-	say_shutdown(SHUT_F_BOTH);
-	assert_int_equal(conns(), 1);
 	while ((n = read(host_end, data, sizeof(data))) != 0) {
 		got += n > 0 ? (size_t)n : 0;
 		step();
@@ -380,6 +385,35 @@ static void what_is_kept_is_delivered_before_the_end(void **state)
 	while (hear(&last, NULL) && last.op != OP_RST)
 		assert_int_equal(last.op, OP_CREDIT_UPDATE);
 	assert_int_equal(last.op, OP_RST);
+}
+
+static void what_is_kept_is_delivered_before_the_end(void **state)
+{
+	(void)state;
+	keep_and_shut();
+	read_what_was_kept();
+}
+
+static void also_when_the_guest_does_not_wait_for_it(void **state)
+{
+	(void)state;
+	keep_and_shut();
+	say(OP_RST);
+	assert_int_equal(conns(), 1);
+	read_what_was_kept();
+}
+
+static void a_reset_in_the_middle_drops_what_is_kept(void **state)
+{
+	const struct vsock_packet p = packet(OP_RW, 64 * KIB);
+
+	(void)state;
+	open_by_guest();
+	for (int i = 0; i < 6; i++)
+		send_tx(&p, p.len);
+	say_shutdown(SHUT_F_SEND);
+	say(OP_RST);
+	assert_int_equal(conns(), 0);
 }
 
 static void the_host_connects_to_the_guest(void **state)
@@ -525,6 +559,8 @@ int main(void)
 		T(a_host_that_stops_reading_is_told),
 		T(a_guest_that_stops_reading_is_not_written_to),
 		T(what_is_kept_is_delivered_before_the_end),
+		T(also_when_the_guest_does_not_wait_for_it),
+		T(a_reset_in_the_middle_drops_what_is_kept),
 		T(the_host_connects_to_the_guest),
 		T(a_refused_connect_closes_the_descriptor),
 		T(a_connect_before_activation_waits),
