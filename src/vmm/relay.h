@@ -15,7 +15,7 @@
 
 #include "virtio/device.h"
 
-#define RELAY_WAITING_MAX 64
+#define RELAY_WAITING_MAX 256 /* as many as the agent serves at once */
 
 struct relay {
 	struct virtio_dev *vsock;
