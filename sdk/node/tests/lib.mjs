@@ -33,7 +33,7 @@ export function machines() {
     .filter(alive);
 }
 
-export async function until(what, test, ms = 15000) {
+export async function until(what, test, ms = 60_000) {
   for (const end = Date.now() + ms; Date.now() < end; await sleep(50)) {
     if (await test()) return;
   }
@@ -57,7 +57,7 @@ export function program(source, { env = {}, args = [], kill } = {}) {
       env: { ...process.env, ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
-    const timer = setTimeout(() => child.kill("SIGKILL"), 60000);
+    const timer = setTimeout(() => child.kill("SIGKILL"), 240_000);
     let out = "";
     let err = "";
     child.stdout.on("data", (d) => {

@@ -97,11 +97,16 @@ test("commands: forms, input, output, errors", async () => {
     box.exec("no-such-program"),
     (e) => e instanceof msb.ExecFailedError && e.errno === 2 && e.stage === "exec",
   );
-  await assert.rejects(box.shell("echo begun; sleep 100", { timeoutMs: 1000 }), (e) => {
-    assert.ok(e instanceof msb.ExecTimeoutError && e instanceof msb.TimeoutError);
-    assert.equal(e.output.stdout(), "begun\n");
-    return true;
-  });
+  let begun = "";
+  for (let timeoutMs = 1000; begun === "" && timeoutMs <= 64_000; timeoutMs *= 8) {
+    // A busy host may need longer for the first word.
+    await assert.rejects(box.shell("echo begun; sleep 100", { timeoutMs }), (e) => {
+      assert.ok(e instanceof msb.ExecTimeoutError && e instanceof msb.TimeoutError);
+      begun = e.output.stdout();
+      return true;
+    });
+  }
+  assert.equal(begun, "begun\n");
   for (const wrong of [
     () => box.exec(7),
     () => box.exec(""),
@@ -191,14 +196,14 @@ test("no event loop is blocked", async () => {
     longest = Math.max(longest, performance.now() - last);
     last = performance.now();
   }, 10);
-  const busy = box.exec("sleep", ["3"]);
+  const busy = box.exec("sleep", ["6"]);
   const stream = await box.shellStream("i=0; while [ $i -lt 20000 ]; do echo line $i; i=$((i+1)); done");
   let bytes = 0;
   for await (const e of stream) bytes += e.data?.length ?? 0;
   await busy;
   clearInterval(timer);
   assert.ok(bytes > 100_000);
-  assert.ok(longest < 1500, `the loop stood for ${longest} ms`);
+  assert.ok(longest < 3000, `the loop stood for ${longest} ms`);
 });
 
 test("thirty commands at once", async () => {
@@ -220,7 +225,7 @@ test("AbortSignal ends calls, and what they did", async () => {
     assert.equal(e.cause, reason);
     return true;
   });
-  assert.ok(Date.now() - begun < 3000);
+  assert.ok(Date.now() - begun < 15_000); // of 1000 s
   assert.equal((await box.shell("sleep 0.3; kill -0 $(cat /tmp/pid) 2>/dev/null && echo alive; true")).stdout(), "");
   await assert.rejects(box.exec("true", [], { signal: abort.signal }), msb.CancelledError);
   for (const wait of [
@@ -244,7 +249,7 @@ test("AbortSignal ends calls, and what they did", async () => {
   ]) {
     const begin = Date.now();
     await assert.rejects(wait(AbortSignal.timeout(300)), msb.CancelledError, String(wait));
-    assert.ok(Date.now() - begin < 2000, String(wait));
+    assert.ok(Date.now() - begin < 15_000, String(wait)); // of 60 s at least
   }
 });
 
@@ -346,12 +351,13 @@ test("metrics, logs, ping, touch", async () => {
 });
 
 test("a command is detached, and taken back", async () => {
-  const h = await box.shellStream("echo begun; sleep 1; echo done; read x; echo $x");
+  const h = await box.shellStream("echo begun; read x; echo done $x", { stdin: "pipe" });
   await h.recv();
   const session = h.session;
   await h.detach();
   const again = await box.attach(session);
-  assert.match((await again.collect()).stdout(), /done\n/);
+  await again.takeStdin().write("with it\n");
+  assert.match((await again.collect()).stdout(), /done with it\n/);
 });
 
 test("handles go in any order, by the collector too", async () => {
