@@ -65,9 +65,9 @@ pub fn alive(pid: i64) -> bool {
     !matches!(state, None | Some('Z' | 'X'))
 }
 
-/// Wait until `f` says so, 30 s at most.
+/// Wait until `f` says so, 60 s at most.
 pub async fn soon(what: &str, mut f: impl FnMut() -> bool) {
-    for _ in 0..600 {
+    for _ in 0..1200 {
         if f() {
             return;
         }
