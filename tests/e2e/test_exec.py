@@ -191,6 +191,15 @@ def test_output_comes_as_it_is_written(cli, box):
     assert out == b"second\n" and p.returncode == 0
 
 
+def test_who_reads_late_still_gets_all(cli, box):
+    """The guest's kernel takes a connection away 8 s after the command's end: what it said by then is on its way."""
+    sizes = range(300_000, 900_000, 50_000)
+    readers = [cli.popen("exec", box, "--", "head", "-c", str(n), "/dev/zero", stdin=subprocess.DEVNULL) for n in sizes]
+    wait_until(lambda: inside(cli, box, "^head -c 3") == 0, 60, "the first ones do not end")
+    time.sleep(10)
+    assert [(len(p.communicate(timeout=60)[0]), p.returncode) for p in readers] == [(n, 0) for n in sizes]
+
+
 def test_input_nobody_reads_does_not_block(cli, box):
     assert cli("exec", box, "--", "true", input=bytes(4 << 20)).returncode == 0
 
