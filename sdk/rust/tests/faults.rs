@@ -141,7 +141,7 @@ async fn an_engine_that_cannot_be() {
 #[tokio::test]
 async fn a_machine_that_does_not_get_ready() {
     let n = name("slow");
-    let b = small(Sandbox::builder(&n)).boot_timeout(Duration::from_millis(10));
+    let b = small(Sandbox::builder(&n)).boot_timeout(Duration::from_millis(100));
     let e = b.create().await.unwrap_err();
     assert!(e.is_boot(), "{e:?}");
     // The name is free again, at once.
