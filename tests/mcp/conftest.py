@@ -103,3 +103,12 @@ def serve(build_dir, mcp_env, tmp_path):
 @pytest.fixture
 def image(busybox_image):
     return str(busybox_image)
+
+
+@pytest.fixture
+def outside(tmp_path):
+    """A folder that is not allowed, with a file that nobody may see."""
+    path = tmp_path / "outside"
+    path.mkdir()
+    (path / "secret").write_text("secret")
+    return path

@@ -10,14 +10,6 @@ import pytest
 
 
 @pytest.fixture
-def outside(tmp_path):
-    path = tmp_path / "outside"
-    path.mkdir()
-    (path / "secret").write_text("secret")
-    return path
-
-
-@pytest.fixture
 def slow_image(serve, image):
     """An image that is read when the test writes it: by then the paths of a call were looked at."""
     pipe = serve.work / "image.tar"

@@ -43,14 +43,6 @@ def test_tools_by_pattern(serve):
 # ---- paths -------------------------------------------------------------------
 
 
-@pytest.fixture
-def outside(tmp_path):
-    path = tmp_path / "outside"
-    path.mkdir()
-    (path / "secret").write_text("secret")
-    return path
-
-
 def every_way(server, path):
     """All tools that take a path of the host: none may get to @path."""
     image = {"image": "./image", "name": "x"}
