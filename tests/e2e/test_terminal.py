@@ -196,7 +196,8 @@ def test_exec_lets_go_and_attach_comes_back_to_the_same_shell(screen, box):
 
 def test_a_program_that_fills_the_screen_draws_when_it_is_attached_to(screen, cli, box):
     number = cli.ok("exec", "-d", "-t", box, "--", "sh", "-c",
-                    "trap 'echo drawn anew' WINCH; while :; do sleep 0.2; done").strip()
+                    "trap 'echo drawn anew' WINCH; touch /hears; while :; do sleep 0.2; done").strip()
+    wait_until(lambda: cli("exec", box, "--", "test", "-e", "/hears").returncode == 0, 20, "it does not begin")
     screen.type(f"msb attach --session {number} {box}")
     screen.expect("^drawn anew")
     screen.key("C-c")
