@@ -157,6 +157,28 @@ def test_reading_writing_and_waiting_at_once(live, run):
     run(main)
 
 
+def test_three_threads_read_write_and_wait(box):
+    """What one takes of the command's news is what another one waits for."""
+    data = b"0123456789abcdef" * 65536  # 1 MiB
+    for _ in range(10):
+        handle = box.exec_stream("cat", stdin=Stdin.pipe())
+        sink, events, got, codes = handle.take_stdin(), iter(handle), [], []
+
+        def write():
+            with sink:
+                for at in range(0, len(data), 10_000):
+                    sink.write(data[at : at + 10_000])
+
+        work = (write, lambda: got.extend(e.data for e in events), lambda: codes.append(handle.wait()))
+        threads = [threading.Thread(target=w, daemon=True) for w in work]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join(60)
+            assert not t.is_alive(), "one waits for what another one took"
+        assert b"".join(got) == data and codes == [0]
+
+
 def test_wait_after_a_broken_off_iteration(box):
     handle = box.shell_stream("echo a; seq 20000; exit 4")
     for event in handle:

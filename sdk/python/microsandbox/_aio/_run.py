@@ -240,6 +240,57 @@ class Lock:
             self._held = False
 
 
+class Turn:
+    """Who waits for news of a command: one at a time, the others for what that one tells.
+
+    What one takes may be what another waits for: all look again at each news, before anybody
+    waits for the next.
+    """
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._held = False
+        self._given: Optional[asyncio.Future[bool]] = None  # who got it from another one last
+        self._waiters: deque[asyncio.Future[bool]] = deque()
+        self.news = 0  # how many there were
+
+    async def take(self, seen: int) -> bool:
+        """True: it is ours. False: there are more news than those seen."""
+        with self._guard:
+            if self.news != seen:
+                return False
+            if not self._held:
+                self._held = True
+                return True
+            future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+            self._waiters.append(future)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            with self._guard:
+                waiting = future in self._waiters
+                if waiting:
+                    self._waiters.remove(future)
+            if not waiting and self._given is future:  # it was ours already
+                self.leave(False)
+            raise
+
+    def leave(self, news: bool) -> None:
+        """To the next one; with news they all look."""
+        with self._guard:
+            self._held = False
+            self.news += news
+            while self._waiters:
+                future = self._waiters.popleft()
+                try:
+                    future.get_loop().call_soon_threadsafe(_set, future, not news)
+                except RuntimeError:
+                    continue  # its loop was closed
+                if not news:
+                    self._held, self._given = True, future
+                    return
+
+
 class Channel(Generic[T]):
     """Values from any thread for one reader; None is the end."""
 
@@ -257,4 +308,4 @@ class Channel(Generic[T]):
         return await self._queue.get()
 
 
-__all__ = ["Channel", "Lock", "Task", "run", "sleep", "start", "wait_readable", "watch"]
+__all__ = ["Channel", "Lock", "Task", "Turn", "run", "sleep", "start", "wait_readable", "watch"]

@@ -99,6 +99,36 @@ def watch(fd: int, step: Callable[[], bool], timeout: Optional[float]) -> bool:
             return True
 
 
+class Turn:
+    """Who waits for news of a command: one at a time, the others for what that one tells.
+
+    What one takes may be what another waits for: all look again at each news, before anybody
+    waits for the next.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._held = False
+        self.news = 0  # how many there were
+
+    def take(self, seen: int) -> bool:
+        """True: it is ours. False: there are more news than those seen."""
+        with self._changed:
+            while self._held and self.news == seen:
+                self._changed.wait()
+            if self.news != seen:
+                return False
+            self._held = True
+            return True
+
+    def leave(self, news: bool) -> None:
+        """To the next one; with news they all look."""
+        with self._changed:
+            self._held = False
+            self.news += news
+            self._changed.notify_all()
+
+
 class Channel(Generic[T]):
     """Values from any thread for one reader; None is the end."""
 
@@ -112,4 +142,4 @@ class Channel(Generic[T]):
         return self._queue.get()
 
 
-__all__ = ["Channel", "Lock", "Task", "run", "sleep", "start", "wait_readable", "watch"]
+__all__ = ["Channel", "Lock", "Task", "Turn", "run", "sleep", "start", "wait_readable", "watch"]

@@ -7,7 +7,7 @@ from .. import _check as check
 from .. import _native
 from .._exec import KEPT, MAX_OUTPUT, PIECE, Collector, Command, Deadline, Feeder, Plan
 from ..errors import ExecFailedError, ExecTimeoutError, OperationTimeoutError
-from ._run import Lock, sleep, wait_readable, watch
+from ._run import Turn, sleep, wait_readable, watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class ExecHandle:
     def __init__(self, command: Command, plan: Optional[Plan] = None) -> None:
         self._command = command
         self._session, self._tty = command.session, command.tty
-        self._lock = Lock()
+        self._turn = Turn()
         self._readers = 0  # iterators that may still want what has been read ahead
         self._pipe = plan is not None and plan.pipe
         self._feeder = Feeder(plan.input if plan else None)
@@ -108,19 +108,25 @@ class ExecHandle:
 
     def _pump(self, done: Callable[[], bool], until: Deadline = NEVER) -> bool:
         """Take events until done() or the end; False: neither came in time."""
-        command = self._command
-        while not done() and not command.ended:
+        command, turn = self._command, self._turn
+        while True:
+            seen = turn.news  # before we look
+            if done() or command.ended:
+                break
             if until.over():
                 return False
-            with self._lock:
-                if done() or command.ended:
-                    break
+            if not turn.take(seen):
+                continue
+            news = False
+            try:
                 self._feeder.feed(command)
-                if command.drain():
-                    continue
-                limit = until.earlier(self._deadline)
-                if not wait_readable(command.fd, limit) and self._deadline.over():
-                    self._expire()
+                news = command.drain()
+                if not news:
+                    limit = until.earlier(self._deadline)
+                    if not wait_readable(command.fd, limit) and self._deadline.over():
+                        self._expire()
+            finally:
+                turn.leave(news)
         if self._deadline.over() and not command.ended:
             self._expire()
         return True
