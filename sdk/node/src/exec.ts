@@ -290,7 +290,9 @@ export class ExecHandle implements AsyncIterable<ExecEvent>, AsyncDisposable {
   #closed = false;
   /** Why it was ended by us. */
   #broken: MicrosandboxError | undefined;
-  #ready: Promise<unknown> | undefined;
+  #watch: Promise<unknown> | undefined;
+  #news: Promise<void> | undefined;
+  #tell: (() => void) | undefined;
   #readers = 0;
   #room = 0;
   #taken: (() => void) | undefined;
@@ -353,6 +355,8 @@ export class ExecHandle implements AsyncIterable<ExecEvent>, AsyncDisposable {
   #pull(): boolean {
     const e = callSync<NativeEvent | null>("msb_exec_next", [this.#handle, 0], "exec");
     if (!e) return false;
+    this.#tell?.(); // it may be what another one waits for, and nothing may follow
+    this.#tell = this.#news = undefined;
     if (e.kind === KIND.MSB_EXEC_WRITABLE) {
       this.#room++;
       return true;
@@ -390,12 +394,13 @@ export class ExecHandle implements AsyncIterable<ExecEvent>, AsyncDisposable {
     return event;
   }
 
-  /** Until there may be something to pull; shared by all who wait. */
+  /** Until there may be something to pull, or somebody else has pulled something. */
   #readable(): Promise<unknown> {
-    this.#ready ??= addon()
+    this.#watch ??= addon()
       .watch(this.#fd)
-      .finally(() => (this.#ready = undefined));
-    return this.#ready;
+      .finally(() => (this.#watch = undefined));
+    this.#news ??= new Promise((resolve) => (this.#tell = resolve));
+    return Promise.race([this.#watch, this.#news]);
   }
 
   /** Pulls until @done, or the end. */
