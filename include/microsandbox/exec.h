@@ -196,7 +196,11 @@ MSB_API int msb_exec_is_tty(const struct msb_exec *exec);
 /* Ends the session: a command that still runs is killed in the guest. */
 MSB_API void msb_exec_free(struct msb_exec *exec);
 
-/* Readable when msb_exec_next() has something to do. For poll() and epoll. */
+/*
+ * Readable when msb_exec_next() has something to do, once it has said that
+ * there is nothing: of what it has read already, this does not tell. For
+ * poll() and epoll.
+ */
 MSB_API int msb_exec_fd(const struct msb_exec *exec);
 
 /*

@@ -585,7 +585,6 @@ MSB_API int msb_sandbox_create(struct msb_home *home,
                                struct msb_sandbox **ret_sandbox,
                                struct msb_error *error);
 
-/* Where msb-vmm logs, as in msb_sandbox_opts. */
 enum msb_start_flags {
 	/*
 	 * No part of a path of the host that it mounts, or that its root is,
@@ -594,6 +593,7 @@ enum msb_start_flags {
 	MSB_START_NO_LINKS = 1,
 };
 
+/* Where msb-vmm logs, as in msb_sandbox_opts. */
 struct msb_start_opts {
 	size_t size;
 	int32_t log_fd;
@@ -1156,7 +1156,11 @@ MSB_API int msb_exec_is_tty(const struct msb_exec *exec);
 /* Ends the session: a command that still runs is killed in the guest. */
 MSB_API void msb_exec_free(struct msb_exec *exec);
 
-/* Readable when msb_exec_next() has something to do. For poll() and epoll. */
+/*
+ * Readable when msb_exec_next() has something to do, once it has said that
+ * there is nothing: of what it has read already, this does not tell. For
+ * poll() and epoll.
+ */
 MSB_API int msb_exec_fd(const struct msb_exec *exec);
 
 /*

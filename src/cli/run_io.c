@@ -348,7 +348,8 @@ static void on_writable(void *arg, uint32_t events)
 	(void)writer_flush(&run->out[1]);
 	if (run->out[0].broken == -EPIPE && !run->over)
 		on_no_reader(run);
-	update(run);
+	/* What the library has read already, no descriptor tells of. */
+	on_session(run, 0);
 }
 
 /* ---- which descriptors are waited for -------------------------------------

@@ -200,6 +200,13 @@ def test_who_reads_late_still_gets_all(cli, box):
     assert [(len(p.communicate(timeout=60)[0]), p.returncode) for p in readers] == [(n, 0) for n in sizes]
 
 
+def test_a_terminal_that_is_read_late_gets_all(cli, box):
+    """And the command stays: nothing else comes that would wake msb up."""
+    with cli.terminal("exec", "-t", box, "--", "sh", "-c", "seq 10000; echo all; sleep 1000") as t:
+        wait_until(lambda: inside(cli, box, "^sleep 1000") == 1, 60, "it does not come to its end")
+        assert t.expect("all\r\n", 60).startswith("1\r\n2\r\n")
+
+
 def test_input_nobody_reads_does_not_block(cli, box):
     assert cli("exec", box, "--", "true", input=bytes(4 << 20)).returncode == 0
 

@@ -98,7 +98,7 @@ class Terminal:
         """Read until `text` comes; gives and forgets all up to its end."""
         want, end = text.encode(), time.monotonic() + timeout
         while want not in self.seen:
-            assert time.monotonic() < end, (text, self.seen)
+            assert time.monotonic() < end, (text, self.seen[-2000:])
             self.read(0.05)
         i = self.seen.index(want) + len(want)
         got, self.seen = self.seen[:i], self.seen[i:]
