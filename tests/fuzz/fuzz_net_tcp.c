@@ -39,9 +39,9 @@ enum { CONN_HELLO = 2, CONN_CONNECT, CONN_KEY };
 /* The far end of what the stack dialled. */
 struct side {
 	int fd;
-	unsigned conn;
-	ino_t inner; /* the stack's end, to know it by */
-	bool known;  /* the two below are right */
+	unsigned conn; /* CONNS: not known yet */
+	ino_t inner;   /* the stack's end, to know it by */
+	bool known;    /* the two below are right */
 	uint32_t seq, iss;
 	uint32_t got, put;
 };
@@ -59,9 +59,8 @@ static struct fuzz {
 	uint32_t isn;
 	void *keep[64];
 	unsigned nkeep;
-	unsigned dialling; /* whose SYN is on its way */
-	int tls;           /* msb-tls's end of the link; -1: closed */
-	uint64_t id;       /* of the last flow that it got */
+	int tls;     /* msb-tls's end of the link; -1: closed */
+	uint64_t id; /* of the last flow that it got */
 } z;
 
 static void check(bool right, const char *what)
@@ -143,8 +142,7 @@ static int host_socket(void *arg, int domain, int type, int protocol)
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd) < 0)
 		return -errno;
 	z.nsides++;
-	*s = (struct side){
-		.fd = fd[1], .conn = z.dialling, .inner = inode(fd[0])};
+	*s = (struct side){.fd = fd[1], .conn = CONNS, .inner = inode(fd[0])};
 	return fd[0];
 }
 
@@ -235,11 +233,24 @@ static struct tcp_flow *flow_of(unsigned conn)
 	return f ? container_of(f, struct tcp_flow, f) : NULL;
 }
 
-/* The last that was dialled for it. */
+/* The last that was known to be its. */
 static struct side *side_of(const struct tcp_flow *f)
 {
-	for (unsigned i = z.nsides; f && !f->active && i--;)
+	if (!f || f->active || f->state == TCP_DIALLING)
+		return NULL;
+	for (unsigned i = z.nsides; i--;)
 		if (z.side[i].conn == f->f.t.gport - PORT)
+			return &z.side[i];
+	return NULL;
+}
+
+/* That it is connected with: one may be dialled several times. */
+static struct side *dialled_for(const struct tcp_flow *f)
+{
+	const ino_t inner = inode(f->sock.fd);
+
+	for (unsigned i = z.nsides; i--;)
+		if (z.side[i].inner == inner)
 			return &z.side[i];
 	return NULL;
 }
@@ -380,7 +391,6 @@ static void guest_sends(unsigned conn, uint8_t flags)
 
 		t[20 + opt + i] = said(conn, at - first, at);
 	}
-	z.dialling = conn;
 	give(frame, 54 + opt + len, len > 1460);
 }
 
@@ -388,12 +398,13 @@ static void guest_sends(unsigned conn, uint8_t flags)
 
 static void check_flow(const struct tcp_flow *f, size_t *memory)
 {
-	struct side *s = side_of(f);
+	struct side *s = f->state == TCP_SYN_RCVD ? dialled_for(f) : NULL;
 	uint32_t flight = tcp_in_flight(f);
 	bool fin = tcp_has(f, TCP_F_FIN) && !tcp_has(f, TCP_F_ACKED);
 
 	/* From here on both ends' numbers are known. */
-	if (f->state == TCP_SYN_RCVD && s && !s->known) {
+	if (s && !s->known) {
+		s->conn = f->f.t.gport - PORT;
 		s->known = true;
 		s->seq = f->rcv_nxt;
 		s->iss = f->snd_una + 1;
