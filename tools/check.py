@@ -64,6 +64,8 @@ def lint(_):
                                           "--check"]),
         ("SDKs bind all of it", ["/usr/bin/python3", "tools/api.py",
                                  "--bound"]),
+        ("Go has the header as it is", ["/usr/bin/python3",
+                                        "sdk/go/generate.py", "--check"]),
         ("format", ["clang-format", "-n", "-Werror"] + sources),
     ]
     # Another clang-format lays tables out differently: only 14 is binding.
