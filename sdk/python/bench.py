@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What a call costs in Python: for each line of standard input, which is a count, `true` that often
-in the sandbox MSB_BENCH_SANDBOX, which runs; answered by a line {"exec_us": [...]}.
+in the sandbox MSB_BENCH_SANDBOX, which runs; answered by a line {"exec_us": [...]}. With the
+argument "sync" by microsandbox.sync, else by asyncio.
 """
 import asyncio
 import json
@@ -9,7 +10,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from microsandbox import Sandbox
+from microsandbox import Sandbox, sync
 
 
 async def exec_us(sandbox: Sandbox) -> float:
@@ -27,4 +28,20 @@ async def main() -> None:
     await sandbox.close()
 
 
-asyncio.run(main())
+def exec_us_sync(sandbox: sync.Sandbox) -> float:
+    start = time.perf_counter_ns()
+    sandbox.exec("true")
+    return (time.perf_counter_ns() - start) / 1000
+
+
+def main_sync() -> None:
+    with sync.Sandbox.open(os.environ["MSB_BENCH_SANDBOX"]) as sandbox:
+        for line in sys.stdin:
+            samples = [exec_us_sync(sandbox) for _ in range(int(line))]
+            print(json.dumps({"exec_us": samples}), flush=True)
+
+
+if "sync" in sys.argv[1:]:
+    main_sync()
+else:
+    asyncio.run(main())
