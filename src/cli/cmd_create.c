@@ -90,8 +90,8 @@ static int wait_ready(struct creation *c)
 	while (!interrupted) {
 		int r = msb_sandbox_wait_ready(c->sandbox, LOOK_MS, &c->error);
 
-		if (r == 0 ||
-		    msb_sandbox_state(c->sandbox) != MSB_STATE_STARTING)
+		/* READY: it got so since then. */
+		if (r == 0 || msb_sandbox_state(c->sandbox) > MSB_STATE_READY)
 			return r;
 	}
 	return -MSB_ERR_CANCELLED;
