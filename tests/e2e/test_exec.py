@@ -335,6 +335,7 @@ def test_only_one_can_be_attached(cli, box):
 def test_run_in_the_background_and_back(cli):
     assert cli.ok("run", "-q", "-d", "-i", "-n", "bg", IMAGE, "--", "sh", "-c",
                   "echo $$ >/pid; while read x; do echo $x; [ $x = end ] && exit 11; done") == "bg\n"
+    wait_until(lambda: cli("exec", "bg", "--", "test", "-s", "/pid").returncode == 0, 60, "it does not begin")
     assert cli.ok("exec", "bg", "--", "sh", "-c", "kill -0 $(cat /pid) && echo runs") == "runs\n"
     r = cli("run", "-n", "bg", IMAGE, "--", "true")
     assert r.returncode == 125 and "bg" in r.err and "msb" in r.err.split("→")[1]

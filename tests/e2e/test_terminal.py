@@ -253,6 +253,7 @@ def test_run_lets_go_of_its_machine(screen, cli):
     screen.type("marker=kept; echo $$ > /shell-pid")
     assert detach(screen) == "msb attach held"
     assert "Running" in cli.ok("ps", "held")
+    wait_until(lambda: cli("exec", "held", "--", "test", "-s", "/shell-pid").returncode == 0, 60, "it was not written")
     assert cli.ok("exec", "held", "--", "sh", "-c", "kill -0 $(cat /shell-pid) && echo runs") == "runs\n"
     screen.clear()
     screen.type("msb attach held")
