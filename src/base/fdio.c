@@ -4,17 +4,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/openat2.h"
 
 #include "base/banned.h"
 
@@ -132,24 +131,16 @@ static int refuse_link(int fd)
 	return -ELOOP;
 }
 
-static int open_no_links(const char *path, int flags)
-{
-	struct open_how how = {.flags = (uint64_t)flags,
-	                       .resolve = RESOLVE_NO_SYMLINKS |
-	                                  RESOLVE_NO_MAGICLINKS};
-	long fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
-
-	return fd < 0 ? -errno : (int)fd;
-}
-
 int file_open(const char *path, int flags, enum file_links links)
 {
 	int fd;
 
-	flags |= O_CLOEXEC;
 	if (links == LINKS_NONE)
-		return open_no_links(path, flags);
-	fd = open(path, flags | (links == LINKS_ABOVE ? O_NOFOLLOW : 0));
+		return open_resolved(AT_FDCWD, path, flags, 0,
+		                     RESOLVE_NO_SYMLINKS |
+		                             RESOLVE_NO_MAGICLINKS);
+	fd = open(path,
+	          flags | O_CLOEXEC | (links == LINKS_ABOVE ? O_NOFOLLOW : 0));
 	if (fd < 0)
 		return -errno;
 	return links == LINKS_ABOVE ? refuse_link(fd) : fd;

@@ -6,14 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statfs.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <linux/magic.h>
-#include <linux/openat2.h>
 
 #include "base/num.h"
+#include "base/openat2.h"
 #include "files/links.h"
 #include "files/name.h"
 #include "files/xattrs.h"
@@ -380,13 +379,9 @@ static int enter(struct walk *w, int fd, int root_fd)
 /* The folder of w->path, below a frame's root. */
 static int open_by_path(const struct walk *w, int root_fd)
 {
-	struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
-	                       .resolve =
-	                               RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
-	int fd = (int)syscall(SYS_openat2, root_fd, w->path_len ? w->path : ".",
-	                      &how, sizeof(how));
-
-	return fd < 0 ? -errno : fd;
+	return open_resolved(root_fd, w->path_len ? w->path : ".",
+	                     O_RDONLY | O_DIRECTORY, 0,
+	                     RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 }
 
 static int enter_folder(struct walk *w, const char *name, int fd,

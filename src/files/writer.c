@@ -5,13 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
-
-#include <linux/openat2.h>
 
 #include "base/buf.h"
 #include "base/fdio.h"
+#include "base/openat2.h"
 #include "files/xattrs.h"
 
 #include "base/banned.h"
@@ -45,15 +43,10 @@ static int fail(const struct files_writer *w, struct err *err, int r,
 
 static int open_below(struct files_writer *w, const char *path, int flags)
 {
-	struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC),
-	                       .resolve = RESOLVE_NO_MAGICLINKS};
-	int fd;
-
-	if (w->flags & FILES_WRITE_STRICT)
-		how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
-	fd = (int)syscall(SYS_openat2, w->place.dir_fd, *path ? path : ".",
-	                  &how, sizeof(how));
-	return fd < 0 ? -errno : fd;
+	return open_resolved(w->place.dir_fd, *path ? path : ".", flags, 0,
+	                     w->flags & FILES_WRITE_STRICT
+	                             ? RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
+	                             : RESOLVE_NO_MAGICLINKS);
 }
 
 /* The tree's @path as one below the folder. */

@@ -6,19 +6,18 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/num.h"
+#include "base/openat2.h"
 #include "fs/server.h"
 
 #include "base/banned.h"
@@ -126,15 +125,9 @@ bool share_is_proc(int fd)
 
 int node_open_entry(int dir_fd, const char *name, int flags, uint32_t mode)
 {
-	struct open_how how = {
-		.flags = (uint64_t)(flags | O_NOFOLLOW | O_CLOEXEC),
-		.mode = mode,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
-	                   RESOLVE_NO_MAGICLINKS,
-	};
-	long fd = syscall(SYS_openat2, dir_fd, name, &how, sizeof(how));
-
-	return fd < 0 ? -errno : (int)fd;
+	return open_resolved(dir_fd, name, flags | O_NOFOLLOW, mode,
+	                     RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+	                             RESOLVE_NO_MAGICLINKS);
 }
 
 /* The same; room is made once when there are no descriptors left. */

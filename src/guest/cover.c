@@ -10,11 +10,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <linux/openat2.h>
-
 #include "base/cleanup.h"
 #include "base/fdio.h"
 #include "base/log.h"
+#include "base/openat2.h"
 
 #include "base/banned.h"
 
@@ -32,13 +31,8 @@
 
 static int resolve(int root_fd, const char *path, int flags)
 {
-	struct open_how how = {
-		.flags = (unsigned)(O_PATH | O_CLOEXEC | flags),
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-	};
-	int fd = (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
-
-	return fd < 0 ? -errno : fd;
+	return open_resolved(root_fd, path, O_PATH | flags, 0,
+	                     RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 }
 
 /* The folder that @path, which is cut there, lies in; *ret_name is the rest. */
@@ -114,13 +108,8 @@ static int follow(int fd, char path[PATH_MAX])
 
 int cover_folder(int root_fd, const char *path)
 {
-	struct open_how how = {
-		.flags = O_RDONLY | O_DIRECTORY | O_NONBLOCK | O_CLOEXEC,
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-	};
-	int fd = (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
-
-	return fd < 0 ? -errno : fd;
+	return open_resolved(root_fd, path, O_RDONLY | O_DIRECTORY | O_NONBLOCK,
+	                     0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 }
 
 /* Walk the links of @path to their end, and make the file that is not there. */

@@ -17,10 +17,9 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include <linux/openat2.h>
-
 #include "base/cleanup.h"
 #include "base/num.h"
+#include "base/openat2.h"
 #include "files/walk.h"
 #include "guest/files_op.h"
 #include "guest/trust.h"
@@ -97,13 +96,8 @@ static int look(void *arg, int dir_fd, const char *name,
 
 static int open_merged(struct upper *u, const char *path, int flags)
 {
-	struct open_how how = {
-		.flags = (uint64_t)(flags | O_NOFOLLOW | O_CLOEXEC),
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
-	int fd = (int)syscall(SYS_openat2, u->merged_fd, path, &how,
-	                      sizeof(how));
-
-	return fd < 0 ? -errno : fd;
+	return open_resolved(u->merged_fd, path, flags | O_NOFOLLOW, 0,
+	                     RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 }
 
 /* A file whose content is not in the upper. */

@@ -16,11 +16,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -28,6 +26,7 @@
 #include "base/escape.h"
 #include "base/log.h"
 #include "base/num.h"
+#include "base/openat2.h"
 #include "image/index.h"
 #include "image/layer.h"
 #include "image/tar_write.h"
@@ -106,14 +105,9 @@ static void left_out(struct pack *p, const char *why)
 /* One part of a name, never a link, never another file system. */
 static int open_part(int dir_fd, const char *name, int flags)
 {
-	struct open_how how = {
-		.flags = (uint64_t)(flags | O_RDONLY | O_NOFOLLOW | O_CLOEXEC),
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
-	                   RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS,
-	};
-	long fd = syscall(SYS_openat2, dir_fd, name, &how, sizeof(how));
-
-	return fd < 0 ? -errno : (int)fd;
+	return open_resolved(dir_fd, name, flags | O_RDONLY | O_NOFOLLOW, 0,
+	                     RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+	                             RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS);
 }
 
 /* --- folders ----------------------------------------------------------- */

@@ -13,16 +13,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <search.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/escape.h"
 #include "base/num.h"
+#include "base/openat2.h"
 #include "image/patch_int.h"
 
 #include "base/banned.h"
@@ -341,15 +340,9 @@ int patch_host_same(const struct patch_host *h, int fd, struct err *err)
 
 static int open_below(const struct patch_host *h)
 {
-	struct open_how how = {
-		.flags = READ_FLAGS | O_NOFOLLOW | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
-	                   RESOLVE_NO_MAGICLINKS,
-	};
 	cleanup_close int dir = file_open(h->source->path, O_PATH | O_DIRECTORY,
 	                                  h->source->links);
 	struct stat st;
-	long fd;
 
 	if (dir < 0)
 		return dir;
@@ -357,8 +350,9 @@ static int open_below(const struct patch_host *h)
 		return -errno;
 	if (st.st_dev != h->source->dev || st.st_ino != h->source->ino)
 		return -ENOENT;
-	fd = syscall(SYS_openat2, dir, h->name, &how, sizeof(how));
-	return fd < 0 ? -errno : (int)fd;
+	return open_resolved(dir, h->name, READ_FLAGS | O_NOFOLLOW, 0,
+	                     RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+	                             RESOLVE_NO_MAGICLINKS);
 }
 
 int patch_host_open(const struct patch_host *h, struct err *err)
